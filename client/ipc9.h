@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ipc9.h - interprocess communication for a network of hosts.
+ *
+ * Everything starts from a context (ipc9_new).  Objects are named //HOST/mechanism/NAME:
+ *
+ *	//./pipe/NAME		this host
+ *	//HOST/pipe/NAME	another host, by name or address ([...] around IPv6); //HOST:PORT/ for a
+ *				daemon that is not on port 20490
+ *	//@/mailslot/NAME	every host of our domain; //@DOMAIN/ of another (broadcasts only)
+ *
+ * or \\HOST\pipe\NAME; a plain NAME where the call already says which mechanism means //./.
+ *
+ * Results.  Functions return 0, a positive enum ipc9_code for what the contract foresees, or a negative
+ * errno for trouble inside this process.  Where a struct ipc9_error is passed it receives one sentence for a
+ * person: what was tried where, why it failed, what to try.  Outputs named ret_ are written on success only.
+ *
+ * Waiting.  A call to a daemon is limited by the context's timeout_ms in all: name look-up, connecting,
+ * asking.  Calls with a wait_ms of their own wait that long in addition (IPC9_FOREVER: without end).
+ *
+ * Threads.  Different contexts share nothing.  A context may be used by several threads.  An object made
+ * from it (copy, paste, mailslot, pipe) belongs to one thread at a time, but for a pipe: one thread may read
+ * it and poll it while another writes and ends it.  Free objects before their context.
+ *
+ * The library prints nothing, never exits, installs no signal handler, and raises no SIGPIPE.  After fork
+ * the child uses none of the parent's objects.
+ */
+#ifndef IPC9_H
+#define IPC9_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define IPC9_PUBLIC __attribute__((visibility("default")))
+#else
+#define IPC9_PUBLIC
+#endif
+
+/* --- Results ----------------------------------------------------------------------------------- */
+
+/* What a call may answer beside 0.  The numbers are the protocol's (idl/common.x), and stay. */
+enum ipc9_code {
+	IPC9_OK = 0,
+	IPC9_E_NOENT = 1,	 /* no object of that name */
+	IPC9_E_BADNAME = 2,	 /* the name does not have the required form */
+	IPC9_E_ACCESS = 3,	 /* refused by an access list, a direction or a flag */
+	IPC9_E_EXISTS = 4,	 /* an object of that name exists already */
+	IPC9_E_BUSY = 5,	 /* the pipe exists, but no instance is free */
+	IPC9_E_LISTENING = 6,	 /* the instance exists, but no client came yet */
+	IPC9_E_NOTCONN = 7,	 /* the server disconnected this client, or is disconnected */
+	IPC9_E_PEERCLOSED = 8,	 /* the other end was closed: what is written would not be read */
+	IPC9_E_EOF = 9,		 /* the other end finished, and everything it sent has been read */
+	IPC9_E_LOST = 10,	 /* the other end vanished without closing: data may be missing */
+	IPC9_E_BADSTATE = 11,	 /* this end's state or mode does not allow the call */
+	IPC9_E_TOOSMALL = 12,	 /* the message does not fit the buffer, and stays */
+	IPC9_E_TIMEDOUT = 13,	 /* nothing came in time, or the host did not answer in time */
+	IPC9_E_TOOBIG = 14,	 /* over a limit; nothing was sent */
+	IPC9_E_UNKNOWN = 15,	 /* connection lost after the request left: it may have been done */
+	IPC9_E_CHANGED = 16,	 /* the board changed while it was read */
+	IPC9_E_NOFORMAT = 17,	 /* the board holds no such format */
+	IPC9_E_EMPTY = 18,	 /* the board is empty */
+	IPC9_E_QUOTA = 19,	 /* a budget over there is used up */
+	IPC9_E_INVALID = 20,	 /* an argument is out of its range */
+	IPC9_E_UNSUPPORTED = 21, /* that daemon does not do that */
+	IPC9_E_NOPATH = 22,	 /* the host or domain cannot be resolved or reached */
+	IPC9_E_NODAEMON = 23,	 /* no daemon answers where it should */
+	IPC9_E_MISMATCH = 24,	 /* the other side speaks other versions of the protocol */
+	IPC9_E_SYSTEM = 25,	 /* the other side is in trouble of its own; see its log */
+};
+
+struct ipc9_error {
+	int code;	 /* what the call returned */
+	char text[508];	 /* UTF-8, one line, no full stop or newline at the end */
+};
+
+/* The code's meaning in a few words, for 0, an enum ipc9_code or a negative errno; never NULL. */
+IPC9_PUBLIC const char *ipc9_strerror(int code);
+
+/* The nearest errno (positive) of an enum ipc9_code; a negative errno is turned round; 0 stays 0. */
+IPC9_PUBLIC int ipc9_errno(int code);
+
+/* The exit status that the command ipc9 gives for a code: 0, 1, 3, 4, 5 or 6 (see ipc9(1)). */
+IPC9_PUBLIC int ipc9_exit_status(int code);
+
+/* "0.1.0"; the version of the library that is running, not of the header. */
+IPC9_PUBLIC const char *ipc9_version(void);
+
+/* --- Context ----------------------------------------------------------------------------------- */
+
+#define IPC9_FOREVER (-1)
+
+struct ipc9;
+
+/* All zero is a good start; ipc9_new(NULL, ...) is the same. */
+struct ipc9_options {
+	/*
+	 * Milliseconds for each exchange with a daemon; IPC9_FOREVER waits as long as the connection
+	 * lives.  0: the environment's IPC9_TIMEOUT (milliseconds, 0 for ever), else 10000.
+	 */
+	int timeout_ms;
+	/*
+	 * Path of the local daemon's socket.  NULL: the environment's IPC9_SOCKET; else the first that
+	 * is there of $XDG_RUNTIME_DIR/ipc9/ipc9d.sock and /run/ipc9/ipc9d.sock.  A path that was said, here
+	 * or in the environment, is the only one tried.
+	 */
+	const char *socket;
+};
+
+/* Makes a context; touches neither network nor daemon.  Free it with ipc9_free. */
+IPC9_PUBLIC int ipc9_new(const struct ipc9_options *options, struct ipc9 **ret_ipc9,
+    struct ipc9_error *ret_error);
+
+/* Closes the context's connections.  NULL is fine; returns NULL. */
+IPC9_PUBLIC struct ipc9 *ipc9_free(struct ipc9 *ipc9);
+
+/* --- Identities -------------------------------------------------------------------------------- */
+
+enum ipc9_how {
+	IPC9_HOW_NONE = 0,	  /* not known: anonymous */
+	IPC9_HOW_KERNEL = 1,	  /* the kernel told: same host */
+	IPC9_HOW_CLAIMED = 2,	  /* AUTH_SYS from an address whose claims that host trusts */
+	IPC9_HOW_KERBEROS = 3,
+	IPC9_HOW_CERTIFICATE = 4,
+};
+
+/* Who somebody is, as found out by the daemon that tells it, never by what they said of themselves. */
+struct ipc9_identity {
+	enum ipc9_how how;
+	uint32_t uid, gid;   /* meaningless with IPC9_HOW_NONE */
+	uint32_t pid;	     /* 0 unless on the same host as the daemon */
+	char host[256];	     /* address, or "local" */
+	char principal[256]; /* Kerberos or certificate name, or "" */
+};
+
+/* --- Clipboard --------------------------------------------------------------------------------- */
+
+/*
+ * A board is //HOST/clipboard/NAME, or //HOST for the caller's own board there, or NULL for the caller's own
+ * board on this host.  Types are MIME types, compared without case.
+ */
+
+struct ipc9_clipboard_version {
+	uint64_t epoch; /* random per start of the board's daemon */
+	uint64_t seq;	/* grows with every change */
+};
+
+struct ipc9_copy;
+
+/*
+ * Starts a copy; the board keeps its old content until ipc9_copy_publish.  Then, for each format, best first:
+ * ipc9_copy_format, ipc9_copy_write as often as needed.  A format of a type already added replaces it.
+ */
+IPC9_PUBLIC int ipc9_copy_begin(struct ipc9 *ipc9, const char *board, struct ipc9_copy **ret_copy,
+    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_format(struct ipc9_copy *copy, const char *type,
+    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_write(struct ipc9_copy *copy, const void *data, size_t size_bytes,
+    struct ipc9_error *ret_error);
+/* Makes the formats the board's content, in one step.  ret_version may be NULL. */
+IPC9_PUBLIC int ipc9_copy_publish(struct ipc9_copy *copy, struct ipc9_clipboard_version *ret_version,
+    struct ipc9_error *ret_error);
+/* Gives a copy up unless it was published.  NULL is fine; returns NULL. */
+IPC9_PUBLIC struct ipc9_copy *ipc9_copy_free(struct ipc9_copy *copy);
+
+struct ipc9_paste;
+
+/*
+ * Opens one format of a board for reading.  type: a MIME type; without parameters it also finds one that
+ * has some.  NULL: text/plain if it is there, else the first.  IPC9_E_EMPTY, IPC9_E_NOFORMAT.
+ */
+IPC9_PUBLIC int ipc9_paste_begin(struct ipc9 *ipc9, const char *board, const char *type,
+    struct ipc9_paste **ret_paste, struct ipc9_error *ret_error);
+/* The type found, as it was spelled when copied; lives as long as the paste. */
+IPC9_PUBLIC const char *ipc9_paste_type(const struct ipc9_paste *paste);
+IPC9_PUBLIC uint64_t ipc9_paste_size_bytes(const struct ipc9_paste *paste);
+/*
+ * Reads the next piece, at most size_bytes; *ret_size_bytes == 0 at the end and only there.
+ * IPC9_E_CHANGED: somebody copied meanwhile; what was read so far belongs to the older content.
+ */
+IPC9_PUBLIC int ipc9_paste_read(struct ipc9_paste *paste, void *buffer, size_t size_bytes,
+    size_t *ret_size_bytes, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_paste *ipc9_paste_free(struct ipc9_paste *paste);
+
+struct ipc9_clipboard_format {
+	const char *type;
+	uint64_t size_bytes;
+};
+
+struct ipc9_clipboard_listing {
+	struct ipc9_clipboard_version version;
+	uint64_t changed_us; /* microseconds since 1970; 0: never */
+	struct ipc9_identity author;
+	size_t n_formats;    /* 0: the board is empty */
+	struct ipc9_clipboard_format *formats; /* in the order copied */
+};
+
+/* Tells what a board holds.  Free the listing with ipc9_clipboard_listing_free. */
+IPC9_PUBLIC int ipc9_clipboard_list(struct ipc9 *ipc9, const char *board,
+    struct ipc9_clipboard_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_clipboard_listing *
+ipc9_clipboard_listing_free(struct ipc9_clipboard_listing *listing);
+
+/* Empties a board.  ret_version may be NULL. */
+IPC9_PUBLIC int ipc9_clipboard_clear(struct ipc9 *ipc9, const char *board,
+    struct ipc9_clipboard_version *ret_version, struct ipc9_error *ret_error);
+
+/* --- Mailslots --------------------------------------------------------------------------------- */
+
+#define IPC9_BROADCAST_BYTES 400     /* the longest broadcast */
+#define IPC9_MESSAGE_BYTES   1048576 /* the longest message to one slot, and of a pipe */
+
+struct ipc9_mailslot;
+
+struct ipc9_mailslot_options {
+	uint32_t max_message_bytes; /* 0: IPC9_MESSAGE_BYTES */
+	int read_timeout_ms;	    /* for ipc9_mailslot_read; IPC9_FOREVER: no limit; 0: do not wait */
+};
+
+/*
+ * Creates a slot on this host and makes the caller its server.  name: NAME or //./mailslot/NAME.  options:
+ * NULL means any size and IPC9_FOREVER.  IPC9_E_EXISTS, IPC9_E_BADNAME.
+ */
+IPC9_PUBLIC int ipc9_mailslot_create(struct ipc9 *ipc9, const char *name,
+    const struct ipc9_mailslot_options *options, struct ipc9_mailslot **ret_slot,
+    struct ipc9_error *ret_error);
+/* Removes the slot with the messages in it.  NULL is fine; returns NULL. */
+IPC9_PUBLIC struct ipc9_mailslot *ipc9_mailslot_close(struct ipc9_mailslot *slot);
+IPC9_PUBLIC int ipc9_mailslot_set_timeout(struct ipc9_mailslot *slot, int read_timeout_ms,
+    struct ipc9_error *ret_error);
+
+struct ipc9_mailslot_message {
+	size_t size_bytes;
+	struct ipc9_identity sender;
+	bool broadcast;	     /* sender.host is where it came from, no more is known */
+	uint64_t arrived_us; /* microseconds since 1970 */
+	uint32_t waiting;    /* messages still in the slot */
+};
+
+/*
+ * Takes the oldest message, waiting as long as the slot's read timeout says.  Zero-length messages exist.
+ * IPC9_E_TIMEDOUT; IPC9_E_TOOSMALL: it stays, and *ret_message tells its size.
+ */
+IPC9_PUBLIC int ipc9_mailslot_read(struct ipc9_mailslot *slot, void *buffer, size_t size_bytes,
+    struct ipc9_mailslot_message *ret_message, struct ipc9_error *ret_error);
+
+/*
+ * Sends one message.  To one host: 0 means it is in the slot's queue; the library sends it again by itself
+ * after a broken connection, without doubling it; IPC9_E_NOENT, IPC9_E_TOOBIG, IPC9_E_QUOTA (no room until
+ * the server reads), IPC9_E_ACCESS, IPC9_E_UNKNOWN.  To //@/mailslot/NAME: at most IPC9_BROADCAST_BYTES,
+ * else IPC9_E_TOOBIG and nothing is sent; 0 means sent, not received.
+ */
+IPC9_PUBLIC int ipc9_mailslot_send(struct ipc9 *ipc9, const char *name, const void *data,
+    size_t size_bytes, struct ipc9_error *ret_error);
+
+struct ipc9_mailslot_info {
+	const char *name;
+	struct ipc9_identity owner;
+	uint32_t max_message_bytes;
+	int read_timeout_ms;
+	uint32_t waiting;
+	uint64_t waiting_bytes;
+	uint32_t next_bytes; /* size of the oldest message; 0 when none waits */
+	uint64_t received, refused;
+};
+
+struct ipc9_mailslot_listing {
+	size_t n_slots;
+	struct ipc9_mailslot_info *slots; /* sorted by name */
+};
+
+/* Tells about one slot (a listing of one), or about all slots of a host: name is //HOST or NULL. */
+IPC9_PUBLIC int ipc9_mailslot_info(struct ipc9 *ipc9, const char *name,
+    struct ipc9_mailslot_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_mailslot_list(struct ipc9 *ipc9, const char *host,
+    struct ipc9_mailslot_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_mailslot_listing *
+ipc9_mailslot_listing_free(struct ipc9_mailslot_listing *listing);
+
+/* --- Pipes ------------------------------------------------------------------------------------- */
+
+struct ipc9_pipe;
+
+enum ipc9_pipe_type {
+	IPC9_PIPE_TYPE_BYTE = 0,
+	IPC9_PIPE_TYPE_MESSAGE = 1,
+};
+
+enum ipc9_pipe_access {
+	IPC9_PIPE_ACCESS_INBOUND = 1,  /* the client writes, the server reads */
+	IPC9_PIPE_ACCESS_OUTBOUND = 2, /* the server writes, the client reads */
+	IPC9_PIPE_ACCESS_DUPLEX = 3,
+};
+
+#define IPC9_PIPE_NO_LIMIT 255 /* as max_instances */
+
+struct ipc9_pipe_options {
+	enum ipc9_pipe_type type;
+	enum ipc9_pipe_access access; /* 0: duplex */
+	uint32_t max_instances;	      /* 1..254, or IPC9_PIPE_NO_LIMIT; 0 means 1 */
+	uint32_t quota_bytes;	      /* unread bytes a direction holds before writers wait; 0: 1 MiB */
+};
+
+/*
+ * Creates one instance of a pipe on this host; clients can connect from then on, also before
+ * ipc9_pipe_accept.  options: NULL means a byte pipe, duplex, one instance.  IPC9_E_BUSY: all instances are
+ * there; IPC9_E_ACCESS: the name is another user's.
+ */
+IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
+    const struct ipc9_pipe_options *options, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/* Waits for a client.  0 also when it was there already.  ret_client may be NULL.  IPC9_E_TIMEDOUT. */
+IPC9_PUBLIC int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms,
+    struct ipc9_identity *ret_client, struct ipc9_error *ret_error);
+
+/* Connects to //HOST/pipe/NAME.  IPC9_E_NOENT; IPC9_E_BUSY: no instance is free; IPC9_E_ACCESS. */
+IPC9_PUBLIC int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/* The pipe's type, and who serves it (for the server: who the client is, once accepted). */
+IPC9_PUBLIC enum ipc9_pipe_type ipc9_pipe_type(const struct ipc9_pipe *pipe);
+IPC9_PUBLIC const struct ipc9_identity *ipc9_pipe_peer(const struct ipc9_pipe *pipe);
+
+/*
+ * Reads bytes: waits until something is there, returns what is there, at most size_bytes, across the
+ * boundaries of writes.  IPC9_E_EOF, IPC9_E_LOST, IPC9_E_TIMEDOUT, IPC9_E_LISTENING (no client yet).
+ */
+IPC9_PUBLIC int ipc9_pipe_read(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes, int wait_ms,
+    size_t *ret_size_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Reads one message, zero bytes long or more.  When *ret_more is true the message goes on, and the next
+ * call returns more of it.  On a byte pipe IPC9_E_BADSTATE.
+ */
+IPC9_PUBLIC int ipc9_pipe_read_message(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes,
+    int wait_ms, size_t *ret_size_bytes, bool *ret_more, struct ipc9_error *ret_error);
+
+/*
+ * Writes all of it and returns when what the other end has not read fits the quota.  On a message pipe one
+ * call is one message of at most IPC9_MESSAGE_BYTES.  IPC9_E_PEERCLOSED, IPC9_E_LOST, IPC9_E_TOOBIG.
+ */
+IPC9_PUBLIC int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size_bytes,
+    struct ipc9_error *ret_error);
+
+/* Says that this end writes no more; the other end reads EOF and may go on writing. */
+IPC9_PUBLIC int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *ret_error);
+
+/* Waits until the other end is closed altogether: 0 when it closed, IPC9_E_LOST, IPC9_E_TIMEDOUT. */
+IPC9_PUBLIC int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms,
+    struct ipc9_error *ret_error);
+
+/*
+ * Makes calls that other threads have under way on this pipe return (IPC9_E_LOST), and all later ones.  For
+ * use before ipc9_pipe_close when another thread still works on the pipe.
+ */
+IPC9_PUBLIC void ipc9_pipe_abort(struct ipc9_pipe *pipe);
+
+/* Closes this end; what was written stays readable at the other.  NULL is fine; returns NULL. */
+IPC9_PUBLIC struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe);
+
+struct ipc9_pipe_info {
+	const char *name;
+	struct ipc9_identity owner;
+	enum ipc9_pipe_type type;
+	enum ipc9_pipe_access access;
+	uint32_t instances, max_instances, listening;
+};
+
+struct ipc9_pipe_listing {
+	size_t n_pipes;
+	struct ipc9_pipe_info *pipes; /* sorted by name */
+};
+
+/* Tells about the pipes of a host that the caller may open: host is //HOST or NULL. */
+IPC9_PUBLIC int ipc9_pipe_list(struct ipc9 *ipc9, const char *host,
+    struct ipc9_pipe_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_listing *listing);
+
+/* --- Status ------------------------------------------------------------------------------------ */
+
+struct ipc9_counter {
+	const char *name;
+	uint64_t value;
+};
+
+struct ipc9_status {
+	const char *release; /* version of the daemon */
+	const char *host, *domain;
+	const char *rpcbind; /* state of its registration, a sentence */
+	uint64_t uptime_ms;
+	uint32_t pid;
+	struct ipc9_identity you; /* who the daemon takes the caller for */
+	size_t n_addresses;
+	const char **addresses;
+	size_t n_counters;
+	struct ipc9_counter *counters;
+};
+
+/* Asks the daemon of a host (//HOST or NULL for this one) how it is. */
+IPC9_PUBLIC int ipc9_status(struct ipc9 *ipc9, const char *host, struct ipc9_status **ret_status,
+    struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_status *ipc9_status_free(struct ipc9_status *status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bytes.h - a block of memory that several places may refer to.
+ *
+ * Records are received into one, and whatever keeps a part of a record keeps a reference to its block
+ * instead of a copy.  Only the owner of the sole reference writes; a block that is shared is read-only.
+ * References may be taken and dropped on any thread.
+ */
+#ifndef UTIL_BYTES_H
+#define UTIL_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes {
+	_Atomic uint32_t refs;
+	uint32_t capacity;
+	uint32_t size; /* how much of data means something */
+	unsigned char data[];
+};
+
+/* One reference, size 0; NULL without memory. */
+struct bytes *bytes_new(size_t capacity);
+
+/* Grows the capacity of a block that nobody else refers to, moving it.  NULL: no memory, and *bytes stays. */
+struct bytes *bytes_grow(struct bytes *bytes, size_t capacity);
+
+/* Both accept NULL; bytes_unref returns NULL. */
+struct bytes *bytes_ref(struct bytes *bytes);
+struct bytes *bytes_unref(struct bytes *bytes);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* gather.c - see gather.h. */
+#include "util/gather.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define BLOCK_SIZE	  4064 /* a block and its header fill a page's worth */
+#define PIECES_PER_SEND	  64
+
+void gather_init(struct gather *g)
+{
+	memset(g, 0, sizeof(*g));
+	g->pieces = g->inline_pieces;
+	g->capacity = GATHER_INLINE;
+}
+
+static void drop_first(struct gather *g)
+{
+	struct gather_piece *p = &g->pieces[g->first++];
+
+	if (p->owner == g->tail)
+		g->tail = NULL;
+	g->size -= p->len;
+	bytes_unref(p->owner);
+	if (g->first == g->end) {
+		g->first = g->end = 0;
+		g->tail = NULL;
+		if (g->pieces != g->inline_pieces) {
+			free(g->pieces);
+			g->pieces = g->inline_pieces;
+			g->capacity = GATHER_INLINE;
+		}
+	}
+}
+
+void gather_clear(struct gather *g)
+{
+	while (g->first < g->end)
+		drop_first(g);
+}
+
+static int make_room(struct gather *g)
+{
+	struct gather_piece *more;
+	size_t n = g->end - g->first;
+
+	if (g->end < g->capacity)
+		return 0;
+	if (g->first >= g->capacity / 2) {
+		memmove(g->pieces, g->pieces + g->first, n * sizeof(*g->pieces));
+		g->first = 0;
+		g->end = n;
+		return 0;
+	}
+	more = malloc(g->capacity * 2 * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	memcpy(more, g->pieces + g->first, n * sizeof(*more));
+	if (g->pieces != g->inline_pieces)
+		free(g->pieces);
+	g->pieces = more;
+	g->capacity *= 2;
+	g->first = 0;
+	g->end = n;
+	return 0;
+}
+
+unsigned char *gather_reserve(struct gather *g, size_t len)
+{
+	struct gather_piece *last = g->end > g->first ? &g->pieces[g->end - 1] : NULL;
+	struct bytes *block = g->tail;
+	unsigned char *at;
+
+	if (!block || block->capacity - block->size < len) {
+		block = bytes_new(len > BLOCK_SIZE ? len : BLOCK_SIZE);
+		if (!block)
+			return NULL;
+		last = NULL;
+	} else {
+		bytes_ref(block);
+	}
+	at = block->data + block->size;
+	if (last && last->owner == block && last->data + last->len == at) {
+		last->len += len;
+		bytes_unref(block);
+	} else {
+		if (make_room(g)) {
+			bytes_unref(block);
+			return NULL;
+		}
+		g->pieces[g->end++] = (struct gather_piece){at, len, block};
+		g->tail = block;
+	}
+	block->size += (uint32_t)len;
+	g->size += len;
+	return at;
+}
+
+int gather_copy(struct gather *g, const void *data, size_t len)
+{
+	unsigned char *at;
+
+	if (len == 0)
+		return 0;
+	at = gather_reserve(g, len);
+	if (!at)
+		return -ENOMEM;
+	memcpy(at, data, len);
+	return 0;
+}
+
+int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *owner)
+{
+	if (len == 0)
+		return 0;
+	if (make_room(g))
+		return -ENOMEM;
+	g->pieces[g->end++] = (struct gather_piece){data, len, bytes_ref(owner)};
+	g->size += len;
+	return 0;
+}
+
+int gather_own(struct gather *g)
+{
+	for (size_t i = g->first; i < g->end; i++) {
+		struct gather_piece *p = &g->pieces[i];
+
+		if (p->owner)
+			continue;
+		p->owner = bytes_new(p->len);
+		if (!p->owner)
+			return -ENOMEM;
+		memcpy(p->owner->data, p->data, p->len);
+		p->owner->size = (uint32_t)p->len;
+		p->data = p->owner->data;
+	}
+	return 0;
+}
+
+int gather_append(struct gather *g, struct gather *other)
+{
+	while (other->first < other->end) {
+		struct gather_piece *p = &other->pieces[other->first];
+		int r = gather_refer(g, p->data, p->len, p->owner);
+
+		if (r)
+			return r;
+		drop_first(other);
+	}
+	return 0;
+}
+
+void gather_mark(const struct gather *g, struct gather_mark *ret)
+{
+	ret->pieces = g->end - g->first;
+	ret->last_len = ret->pieces ? g->pieces[g->end - 1].len : 0;
+	ret->size = g->size;
+}
+
+void gather_rewind(struct gather *g, const struct gather_mark *mark)
+{
+	while (g->end - g->first > mark->pieces) {
+		struct gather_piece *p = &g->pieces[--g->end];
+
+		if (p->owner == g->tail)
+			g->tail = NULL;
+		bytes_unref(p->owner);
+	}
+	if (mark->pieces)
+		g->pieces[g->end - 1].len = mark->last_len;
+	/* What was cut off the last block is not used again. */
+	g->tail = NULL;
+	g->size = mark->size;
+}
+
+static void consume(struct gather *g, size_t n)
+{
+	while (n) {
+		struct gather_piece *p = &g->pieces[g->first];
+
+		if (n >= p->len) {
+			n -= p->len;
+			drop_first(g);
+			continue;
+		}
+		p->data += n;
+		p->len -= n;
+		g->size -= n;
+		n = 0;
+	}
+}
+
+ssize_t gather_send(struct gather *g, int fd)
+{
+	struct iovec iov[PIECES_PER_SEND];
+	ssize_t total = 0;
+
+	while (g->first < g->end) {
+		struct msghdr msg = {.msg_iov = iov};
+		size_t want = 0;
+		ssize_t n;
+
+		for (size_t i = g->first; i < g->end && msg.msg_iovlen < PIECES_PER_SEND; i++) {
+			iov[msg.msg_iovlen].iov_base = (void *)(uintptr_t)g->pieces[i].data;
+			iov[msg.msg_iovlen++].iov_len = g->pieces[i].len;
+			want += g->pieces[i].len;
+		}
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return total ? total : -errno;
+		consume(g, (size_t)n);
+		total += n;
+		if ((size_t)n < want)
+			break;
+	}
+	return total;
+}

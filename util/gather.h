@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gather.h - bytes on their way out, in pieces.
+ *
+ * Small things are copied into blocks of the gather's own; large ones are referred to where they lie.  A
+ * piece is owned (a reference to its block is held) or borrowed; borrowed pieces are good until
+ * gather_own, which whoever lent the memory must be able to rely on.
+ *
+ * What always holds: size is the sum of the pieces' lengths; no piece is empty.
+ */
+#ifndef UTIL_GATHER_H
+#define UTIL_GATHER_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/bytes.h"
+
+struct gather_piece {
+	const unsigned char *data;
+	size_t len;
+	struct bytes *owner; /* NULL: borrowed */
+};
+
+#define GATHER_INLINE 4
+
+struct gather {
+	struct gather_piece *pieces; /* inline_pieces until they do not suffice */
+	size_t first, end, capacity; /* pieces[first..end) are in use */
+	size_t size;		     /* bytes in all */
+	struct bytes *tail;	     /* last block of our own, where the next copies go; not a reference */
+	struct gather_piece inline_pieces[GATHER_INLINE];
+};
+
+/* A place to come back to when what was added since turns out wrong. */
+struct gather_mark {
+	size_t pieces, last_len, size;
+};
+
+void gather_init(struct gather *g);
+void gather_clear(struct gather *g);
+
+/* Room for len bytes in one run, counted as written; NULL without memory. */
+unsigned char *gather_reserve(struct gather *g, size_t len);
+
+/* 0 or -ENOMEM. */
+int gather_copy(struct gather *g, const void *data, size_t len);
+
+/* Adds a piece without copying.  owner: a reference is taken; NULL: borrowed. */
+int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *owner);
+
+/* Copies what is borrowed, so that the lenders may go. */
+int gather_own(struct gather *g);
+
+/* Moves all pieces of another gather to the end of this one, and leaves that one empty. */
+int gather_append(struct gather *g, struct gather *other);
+
+void gather_mark(const struct gather *g, struct gather_mark *ret);
+void gather_rewind(struct gather *g, const struct gather_mark *mark);
+
+/*
+ * Sends what the socket takes now, without SIGPIPE and without waiting.  Number of bytes, or -errno
+ * (-EAGAIN: none now).
+ */
+ssize_t gather_send(struct gather *g, int fd);
+
+#endif

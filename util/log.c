@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* log.c - see log.h. */
+#include "util/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 1024
+
+/* Copies text, with what a terminal or a log reader could act on as \xNN. */
+static size_t escape(char *to, size_t room, const char *from)
+{
+	size_t n = 0;
+
+	for (; *from && n + 5 < room; from++) {
+		unsigned char c = (unsigned char)*from;
+
+		if (c >= 0x20 && c != 0x7f)
+			to[n++] = *from;
+		else
+			n += (size_t)snprintf(to + n, room - n, "\\x%02x", c);
+	}
+	return n;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	char text[LINE_SIZE], line[LINE_SIZE + 64];
+	size_t n;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+
+	if (getenv("JOURNAL_STREAM")) {
+		n = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);
+	} else {
+		time_t now = time(NULL);
+		struct tm tm;
+
+		n = strftime(line, sizeof(line), "%H:%M:%S ipc9d: ", localtime_r(&now, &tm));
+	}
+	n += escape(line + n, sizeof(line) - n - 1, text);
+	line[n++] = '\n';
+	/* One write, so that lines of several threads do not mix; nobody is left to tell if it fails. */
+	(void)!write(STDERR_FILENO, line, n);
+}

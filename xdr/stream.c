@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stream.c - see stream.h. */
+#include "xdr/stream.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <string.h>
+
+static uint32_t padding(uint32_t len)
+{
+	return (0u - len) & 3u;
+}
+
+static bool_t refuse_getlong(XDR *xdrs, long *value)
+{
+	(void)xdrs, (void)value;
+	return FALSE;
+}
+
+static bool_t refuse_putlong(XDR *xdrs, const long *value)
+{
+	(void)xdrs, (void)value;
+	return FALSE;
+}
+
+static bool_t refuse_getbytes(XDR *xdrs, char *to, u_int len)
+{
+	(void)xdrs, (void)to, (void)len;
+	return FALSE;
+}
+
+static bool_t refuse_putbytes(XDR *xdrs, const char *from, u_int len)
+{
+	(void)xdrs, (void)from, (void)len;
+	return FALSE;
+}
+
+static bool_t refuse_setpos(XDR *xdrs, u_int position)
+{
+	(void)xdrs, (void)position;
+	return FALSE;
+}
+
+static bool_t refuse_control(XDR *xdrs, int request, void *info)
+{
+	(void)xdrs, (void)request, (void)info;
+	return FALSE;
+}
+
+static void nothing_to_destroy(XDR *xdrs)
+{
+	(void)xdrs;
+}
+
+/* --- Gather ------------------------------------------------------------------------------------ */
+
+static struct gather *gather_of(const XDR *xdrs)
+{
+	return (struct gather *)(void *)xdrs->x_private;
+}
+
+static bool_t gather_putlong(XDR *xdrs, const long *value)
+{
+	unsigned char *at = gather_reserve(gather_of(xdrs), 4);
+	uint32_t word = htonl((uint32_t)*value);
+
+	if (!at)
+		return FALSE;
+	memcpy(at, &word, 4);
+	return TRUE;
+}
+
+static bool_t gather_putbytes(XDR *xdrs, const char *from, u_int len)
+{
+	return gather_copy(gather_of(xdrs), from, len) == 0;
+}
+
+static u_int gather_getpos(XDR *xdrs)
+{
+	return (u_int)gather_of(xdrs)->size;
+}
+
+static int32_t *gather_inline(XDR *xdrs, u_int len)
+{
+	return (int32_t *)(void *)gather_reserve(gather_of(xdrs), len);
+}
+
+static const struct xdr_ops gather_ops = {
+    .x_getlong = refuse_getlong,
+    .x_putlong = gather_putlong,
+    .x_getbytes = refuse_getbytes,
+    .x_putbytes = gather_putbytes,
+    .x_getpostn = gather_getpos,
+    .x_setpostn = refuse_setpos,
+    .x_inline = gather_inline,
+    .x_destroy = nothing_to_destroy,
+    .x_control = refuse_control,
+};
+
+void xdr_gather_create(XDR *xdrs, struct gather *out)
+{
+	memset(xdrs, 0, sizeof(*xdrs));
+	xdrs->x_op = XDR_ENCODE;
+	xdrs->x_ops = &gather_ops;
+	xdrs->x_private = out;
+}
+
+bool xdr_gather_is(const XDR *xdrs)
+{
+	return xdrs->x_ops == &gather_ops;
+}
+
+bool_t xdr_gather_refer(XDR *xdrs, const void *data, uint32_t len, struct bytes *owner)
+{
+	static const unsigned char zeroes[4];
+
+	assert(xdr_gather_is(xdrs));
+	return gather_refer(gather_of(xdrs), data, len, owner) == 0 &&
+	    gather_copy(gather_of(xdrs), zeroes, padding(len)) == 0;
+}
+
+/* --- Record ------------------------------------------------------------------------------------ */
+
+/* x_private: where we are; x_handy: bytes left; x_base: the first byte; x_public: the owner. */
+
+static const unsigned char *advance(XDR *xdrs, u_int len)
+{
+	const unsigned char *at = (const unsigned char *)xdrs->x_private;
+
+	if (len > xdrs->x_handy)
+		return NULL;
+	xdrs->x_private = (char *)xdrs->x_private + len;
+	xdrs->x_handy -= len;
+	return at;
+}
+
+static bool_t record_getlong(XDR *xdrs, long *value)
+{
+	const unsigned char *at = advance(xdrs, 4);
+	uint32_t word;
+
+	if (!at)
+		return FALSE;
+	memcpy(&word, at, 4);
+	*value = (int32_t)ntohl(word);
+	return TRUE;
+}
+
+static bool_t record_getbytes(XDR *xdrs, char *to, u_int len)
+{
+	const unsigned char *at = advance(xdrs, len);
+
+	if (!at)
+		return FALSE;
+	if (len)
+		memcpy(to, at, len);
+	return TRUE;
+}
+
+static u_int record_getpos(XDR *xdrs)
+{
+	return (u_int)((char *)xdrs->x_private - (char *)xdrs->x_base);
+}
+
+static int32_t *record_inline(XDR *xdrs, u_int len)
+{
+	/* Callers read words in place; a record that is not aligned is read word by word instead. */
+	if ((uintptr_t)xdrs->x_private % sizeof(int32_t))
+		return NULL;
+	return (int32_t *)(uintptr_t)advance(xdrs, len);
+}
+
+static const struct xdr_ops record_ops = {
+    .x_getlong = record_getlong,
+    .x_putlong = refuse_putlong,
+    .x_getbytes = record_getbytes,
+    .x_putbytes = refuse_putbytes,
+    .x_getpostn = record_getpos,
+    .x_setpostn = refuse_setpos,
+    .x_inline = record_inline,
+    .x_destroy = nothing_to_destroy,
+    .x_control = refuse_control,
+};
+
+void xdr_record_create(XDR *xdrs, const unsigned char *data, size_t size, struct bytes *owner)
+{
+	assert(size <= UINT32_MAX);
+	memset(xdrs, 0, sizeof(*xdrs));
+	xdrs->x_op = XDR_DECODE;
+	xdrs->x_ops = &record_ops;
+	xdrs->x_private = xdrs->x_base = (void *)(uintptr_t)data;
+	xdrs->x_handy = (u_int)size;
+	xdrs->x_public = (char *)owner;
+}
+
+bool xdr_record_is(const XDR *xdrs)
+{
+	return xdrs->x_ops == &record_ops;
+}
+
+const unsigned char *xdr_record_take(XDR *xdrs, uint32_t len, struct bytes **ret_owner)
+{
+	const unsigned char *at;
+
+	assert(xdr_record_is(xdrs));
+	/* Compared before the padding is added: a length near 2^32 must not wrap. */
+	if (len > xdrs->x_handy || padding(len) > xdrs->x_handy - len)
+		return NULL;
+	at = advance(xdrs, len + padding(len));
+	*ret_owner = bytes_ref((struct bytes *)(void *)xdrs->x_public);
+	return at;
+}
+
+size_t xdr_record_left(const XDR *xdrs)
+{
+	assert(xdr_record_is(xdrs));
+	return xdrs->x_handy;
+}
