@@ -75,8 +75,8 @@ enum ipc9_code {
 };
 
 struct ipc9_error {
-	int code;	 /* what the call returned */
-	char text[508];	 /* UTF-8, one line, no full stop or newline at the end */
+	int code;	/* what the call returned */
+	char text[508]; /* UTF-8, one line, no full stop or newline at the end */
 };
 
 /* The code's meaning in a few words, for 0, an enum ipc9_code or a negative errno; never NULL. */
@@ -113,8 +113,8 @@ struct ipc9_options {
 };
 
 /* Makes a context; touches neither network nor daemon.  Free it with ipc9_free. */
-IPC9_PUBLIC int ipc9_new(const struct ipc9_options *options, struct ipc9 **ret_ipc9,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_new(
+    const struct ipc9_options *options, struct ipc9 **ret_ipc9, struct ipc9_error *ret_error);
 
 /* Closes the context's connections.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9 *ipc9_free(struct ipc9 *ipc9);
@@ -122,9 +122,9 @@ IPC9_PUBLIC struct ipc9 *ipc9_free(struct ipc9 *ipc9);
 /* --- Identities -------------------------------------------------------------------------------- */
 
 enum ipc9_how {
-	IPC9_HOW_NONE = 0,	  /* not known: anonymous */
-	IPC9_HOW_KERNEL = 1,	  /* the kernel told: same host */
-	IPC9_HOW_CLAIMED = 2,	  /* AUTH_SYS from an address whose claims that host trusts */
+	IPC9_HOW_NONE = 0,    /* not known: anonymous */
+	IPC9_HOW_KERNEL = 1,  /* the kernel told: same host */
+	IPC9_HOW_CLAIMED = 2, /* AUTH_SYS from an address whose claims that host trusts */
 	IPC9_HOW_KERBEROS = 3,
 	IPC9_HOW_CERTIFICATE = 4,
 };
@@ -158,13 +158,13 @@ struct ipc9_copy;
  */
 IPC9_PUBLIC int ipc9_copy_begin(struct ipc9 *ipc9, const char *board, struct ipc9_copy **ret_copy,
     struct ipc9_error *ret_error);
-IPC9_PUBLIC int ipc9_copy_format(struct ipc9_copy *copy, const char *type,
-    struct ipc9_error *ret_error);
-IPC9_PUBLIC int ipc9_copy_write(struct ipc9_copy *copy, const void *data, size_t size_bytes,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_format(
+    struct ipc9_copy *copy, const char *type, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_write(
+    struct ipc9_copy *copy, const void *data, size_t size_bytes, struct ipc9_error *ret_error);
 /* Makes the formats the board's content, in one step.  ret_version may be NULL. */
-IPC9_PUBLIC int ipc9_copy_publish(struct ipc9_copy *copy, struct ipc9_clipboard_version *ret_version,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_publish(struct ipc9_copy *copy,
+    struct ipc9_clipboard_version *ret_version, struct ipc9_error *ret_error);
 /* Gives a copy up unless it was published.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9_copy *ipc9_copy_free(struct ipc9_copy *copy);
 
@@ -196,15 +196,15 @@ struct ipc9_clipboard_listing {
 	struct ipc9_clipboard_version version;
 	uint64_t changed_us; /* microseconds since 1970; 0: never */
 	struct ipc9_identity author;
-	size_t n_formats;    /* 0: the board is empty */
+	size_t n_formats;		       /* 0: the board is empty */
 	struct ipc9_clipboard_format *formats; /* in the order copied */
 };
 
 /* Tells what a board holds.  Free the listing with ipc9_clipboard_listing_free. */
 IPC9_PUBLIC int ipc9_clipboard_list(struct ipc9 *ipc9, const char *board,
     struct ipc9_clipboard_listing **ret_listing, struct ipc9_error *ret_error);
-IPC9_PUBLIC struct ipc9_clipboard_listing *
-ipc9_clipboard_listing_free(struct ipc9_clipboard_listing *listing);
+IPC9_PUBLIC struct ipc9_clipboard_listing *ipc9_clipboard_listing_free(
+    struct ipc9_clipboard_listing *listing);
 
 /* Empties a board.  ret_version may be NULL. */
 IPC9_PUBLIC int ipc9_clipboard_clear(struct ipc9 *ipc9, const char *board,
@@ -212,14 +212,14 @@ IPC9_PUBLIC int ipc9_clipboard_clear(struct ipc9 *ipc9, const char *board,
 
 /* --- Mailslots --------------------------------------------------------------------------------- */
 
-#define IPC9_BROADCAST_BYTES 400     /* the longest broadcast */
-#define IPC9_MESSAGE_BYTES   1048576 /* the longest message to one slot, and of a pipe */
+#define IPC9_BROADCAST_BYTES 400   /* the longest broadcast */
+#define IPC9_MESSAGE_BYTES 1048576 /* the longest message to one slot, and of a pipe */
 
 struct ipc9_mailslot;
 
 struct ipc9_mailslot_options {
 	uint32_t max_message_bytes; /* 0: IPC9_MESSAGE_BYTES */
-	int read_timeout_ms;	    /* for ipc9_mailslot_read; IPC9_FOREVER: no limit; 0: do not wait */
+	int read_timeout_ms; /* for ipc9_mailslot_read; IPC9_FOREVER: no limit; 0: do not wait */
 };
 
 /*
@@ -231,8 +231,8 @@ IPC9_PUBLIC int ipc9_mailslot_create(struct ipc9 *ipc9, const char *name,
     struct ipc9_error *ret_error);
 /* Removes the slot with the messages in it.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9_mailslot *ipc9_mailslot_close(struct ipc9_mailslot *slot);
-IPC9_PUBLIC int ipc9_mailslot_set_timeout(struct ipc9_mailslot *slot, int read_timeout_ms,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_mailslot_set_timeout(
+    struct ipc9_mailslot *slot, int read_timeout_ms, struct ipc9_error *ret_error);
 
 struct ipc9_mailslot_message {
 	size_t size_bytes;
@@ -279,8 +279,8 @@ IPC9_PUBLIC int ipc9_mailslot_info(struct ipc9 *ipc9, const char *name,
     struct ipc9_mailslot_listing **ret_listing, struct ipc9_error *ret_error);
 IPC9_PUBLIC int ipc9_mailslot_list(struct ipc9 *ipc9, const char *host,
     struct ipc9_mailslot_listing **ret_listing, struct ipc9_error *ret_error);
-IPC9_PUBLIC struct ipc9_mailslot_listing *
-ipc9_mailslot_listing_free(struct ipc9_mailslot_listing *listing);
+IPC9_PUBLIC struct ipc9_mailslot_listing *ipc9_mailslot_listing_free(
+    struct ipc9_mailslot_listing *listing);
 
 /* --- Pipes ------------------------------------------------------------------------------------- */
 
@@ -303,7 +303,7 @@ struct ipc9_pipe_options {
 	enum ipc9_pipe_type type;
 	enum ipc9_pipe_access access; /* 0: duplex */
 	uint32_t max_instances;	      /* 1..254, or IPC9_PIPE_NO_LIMIT; 0 means 1 */
-	uint32_t quota_bytes;	      /* unread bytes a direction holds before writers wait; 0: 1 MiB */
+	uint32_t quota_bytes; /* unread bytes a direction holds before writers wait; 0: 1 MiB */
 };
 
 /*
@@ -320,8 +320,8 @@ IPC9_PUBLIC int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms,
     struct ipc9_identity *ret_client, struct ipc9_error *ret_error);
 
 /* Connects to //HOST/pipe/NAME.  IPC9_E_NOENT; IPC9_E_BUSY: no instance is free; IPC9_E_ACCESS. */
-IPC9_PUBLIC int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_open(
+    struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
 
 /* The pipe's type, and who serves it (for the server: who the client is, once accepted). */
 IPC9_PUBLIC enum ipc9_pipe_type ipc9_pipe_type(const struct ipc9_pipe *pipe);
@@ -345,15 +345,15 @@ IPC9_PUBLIC int ipc9_pipe_read_message(struct ipc9_pipe *pipe, void *buffer, siz
  * Writes all of it and returns when what the other end has not read fits the quota.  On a message pipe one
  * call is one message of at most IPC9_MESSAGE_BYTES.  IPC9_E_PEERCLOSED, IPC9_E_LOST, IPC9_E_TOOBIG.
  */
-IPC9_PUBLIC int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size_bytes,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_write(
+    struct ipc9_pipe *pipe, const void *data, size_t size_bytes, struct ipc9_error *ret_error);
 
 /* Says that this end writes no more; the other end reads EOF and may go on writing. */
 IPC9_PUBLIC int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *ret_error);
 
 /* Waits until the other end is closed altogether: 0 when it closed, IPC9_E_LOST, IPC9_E_TIMEDOUT. */
-IPC9_PUBLIC int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms,
-    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_wait_closed(
+    struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *ret_error);
 
 /*
  * Makes calls that other threads have under way on this pipe return (IPC9_E_LOST), and all later ones.  For

@@ -19,7 +19,7 @@
 /* "Error 0" is success: the call is skipped and returns 0. */
 #define SUCCEED(nr)                                                                                \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),                                           \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0)
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0)
 
 static struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),

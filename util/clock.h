@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <time.h>
 
-#define CLOCK_NEVER	INT64_MAX
-#define NS_PER_MS	INT64_C(1000000)
-#define NS_PER_S	INT64_C(1000000000)
+#define CLOCK_NEVER INT64_MAX
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
 
 static inline int64_t clock_now(void)
 {

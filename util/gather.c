@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define BLOCK_SIZE	  4064 /* a block and its header fill a page's worth */
-#define PIECES_PER_SEND	  64
+#define BLOCK_SIZE 4064 /* a block and its header fill a page's worth */
+#define PIECES_PER_SEND 64
 
 void gather_init(struct gather *g)
 {
@@ -92,7 +92,7 @@ unsigned char *gather_reserve(struct gather *g, size_t len)
 			bytes_unref(block);
 			return NULL;
 		}
-		g->pieces[g->end++] = (struct gather_piece){at, len, block};
+		g->pieces[g->end++] = (struct gather_piece){ at, len, block };
 		g->tail = block;
 	}
 	block->size += (uint32_t)len;
@@ -119,7 +119,7 @@ int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *o
 		return 0;
 	if (make_room(g))
 		return -ENOMEM;
-	g->pieces[g->end++] = (struct gather_piece){data, len, bytes_ref(owner)};
+	g->pieces[g->end++] = (struct gather_piece){ data, len, bytes_ref(owner) };
 	g->size += len;
 	return 0;
 }
@@ -200,7 +200,7 @@ ssize_t gather_send(struct gather *g, int fd)
 	ssize_t total = 0;
 
 	while (g->first < g->end) {
-		struct msghdr msg = {.msg_iov = iov};
+		struct msghdr msg = { .msg_iov = iov };
 		size_t want = 0;
 		ssize_t n;
 

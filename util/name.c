@@ -11,10 +11,10 @@
 static const struct {
 	const char *alias, *mechanism;
 } aliases[] = {
-    {"clip", "clipboard"},
-    {"slot", "mailslot"},
-    {"map", "filemap"},
-    {"sock", "socket"},
+	{ "clip", "clipboard" },
+	{ "slot", "mailslot" },
+	{ "map", "filemap" },
+	{ "sock", "socket" },
 };
 
 const char *name_check_object(const char *object, bool reserved)
@@ -116,7 +116,8 @@ static bool is_mechanism(const char *text, size_t len, const char *mechanism)
 		return true;
 	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
 		if (strcmp(aliases[i].mechanism, mechanism) == 0 &&
-		    strlen(aliases[i].alias) == len && strncasecmp(text, aliases[i].alias, len) == 0)
+		    strlen(aliases[i].alias) == len &&
+		    strncasecmp(text, aliases[i].alias, len) == 0)
 			return true;
 	return false;
 }

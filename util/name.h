@@ -28,8 +28,8 @@ enum name_scope {
 
 struct name {
 	enum name_scope scope;
-	char host[NAME_TEXT_MAX + 1];	/* host or domain; "" for this host and for our own domain */
-	uint16_t port;			/* 0: the default */
+	char host[NAME_TEXT_MAX + 1]; /* host or domain; "" for this host and for our own domain */
+	uint16_t port;		      /* 0: the default */
 	char object[NAME_TEXT_MAX + 1]; /* "" where the host alone was given */
 };
 

@@ -42,8 +42,8 @@ static uint64_t load_le(const unsigned char *p, size_t n)
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
 {
 	const unsigned char *p = data;
-	uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575, key->k1 ^ 0x646f72616e646f6d,
-	    key->k0 ^ 0x6c7967656e657261, key->k1 ^ 0x7465646279746573};
+	uint64_t v[4] = { key->k0 ^ 0x736f6d6570736575, key->k1 ^ 0x646f72616e646f6d,
+		key->k0 ^ 0x6c7967656e657261, key->k1 ^ 0x7465646279746573 };
 	uint64_t last = (uint64_t)len << 56;
 	uint64_t word;
 

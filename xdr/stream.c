@@ -86,15 +86,15 @@ static int32_t *gather_inline(XDR *xdrs, u_int len)
 }
 
 static const struct xdr_ops gather_ops = {
-    .x_getlong = refuse_getlong,
-    .x_putlong = gather_putlong,
-    .x_getbytes = refuse_getbytes,
-    .x_putbytes = gather_putbytes,
-    .x_getpostn = gather_getpos,
-    .x_setpostn = refuse_setpos,
-    .x_inline = gather_inline,
-    .x_destroy = nothing_to_destroy,
-    .x_control = refuse_control,
+	.x_getlong = refuse_getlong,
+	.x_putlong = gather_putlong,
+	.x_getbytes = refuse_getbytes,
+	.x_putbytes = gather_putbytes,
+	.x_getpostn = gather_getpos,
+	.x_setpostn = refuse_setpos,
+	.x_inline = gather_inline,
+	.x_destroy = nothing_to_destroy,
+	.x_control = refuse_control,
 };
 
 void xdr_gather_create(XDR *xdrs, struct gather *out)
@@ -171,15 +171,15 @@ static int32_t *record_inline(XDR *xdrs, u_int len)
 }
 
 static const struct xdr_ops record_ops = {
-    .x_getlong = record_getlong,
-    .x_putlong = refuse_putlong,
-    .x_getbytes = record_getbytes,
-    .x_putbytes = refuse_putbytes,
-    .x_getpostn = record_getpos,
-    .x_setpostn = refuse_setpos,
-    .x_inline = record_inline,
-    .x_destroy = nothing_to_destroy,
-    .x_control = refuse_control,
+	.x_getlong = record_getlong,
+	.x_putlong = refuse_putlong,
+	.x_getbytes = record_getbytes,
+	.x_putbytes = refuse_putbytes,
+	.x_getpostn = record_getpos,
+	.x_setpostn = refuse_setpos,
+	.x_inline = record_inline,
+	.x_destroy = nothing_to_destroy,
+	.x_control = refuse_control,
 };
 
 void xdr_record_create(XDR *xdrs, const unsigned char *data, size_t size, struct bytes *owner)

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pipe.c - ipc9 pipe: serve, open, ls.  Serving by commands is in pipe_serve.c.
+ */
+#include "cli/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/io.h"
+#include "cli/output.h"
+#include "cli/session.h"
+
+static void pipe_closep(struct ipc9_pipe **pipe)
+{
+	ipc9_pipe_close(*pipe);
+}
+
+static void pipe_listing_freep(struct ipc9_pipe_listing **listing)
+{
+	ipc9_pipe_listing_free(*listing);
+}
+
+/* --- Standard input and output on a pipe ------------------------------------------------------- */
+
+/*
+ * Takes standard input and output over: a session closes them as their directions finish, and 0 and 1 must
+ * stay taken.  0 or -errno.
+ */
+static int pipe_take_stdio(int *ret_in_fd, int *ret_out_fd)
+{
+	_cleanup_(io_closep) int in_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	_cleanup_(io_closep) int out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	_cleanup_(io_closep) int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (in_fd < 0 || out_fd < 0 || null_fd < 0)
+		return -errno;
+	if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0)
+		return -errno;
+	*ret_in_fd = in_fd;
+	*ret_out_fd = out_fd;
+	in_fd = out_fd = -1;
+	return 0;
+}
+
+/* What a direction came to, as an exit status; says so. */
+static int pipe_report(const struct invocation *invocation, const struct session_result *result)
+{
+	if (result->error.code == 0)
+		return 0;
+	if (!result->local)
+		return output_fail(invocation, &result->error);
+	if (result->local == -EPIPE)
+		return OUTPUT_BROKEN;
+	output_error("%s", result->error.text);
+	return EXIT_FAILED;
+}
+
+/* Joins a connected pipe to standard input and output.  The exit status. */
+static int pipe_join(const struct invocation *invocation, struct ipc9_pipe *pipe, bool until_closed)
+{
+	struct session session = {
+		.pipe = pipe,
+		.in_name = "standard input",
+		.out_name = "standard output",
+		.until_closed = until_closed,
+	};
+	int status, r;
+
+	r = pipe_take_stdio(&session.in_fd, &session.out_fd);
+	if (r == 0)
+		r = session_start(&session);
+	if (r) {
+		output_error("cannot begin: %s", strerror(-r));
+		return EXIT_FAILED;
+	}
+	if (session_send(&session) != 0) {
+		/* The other end must read LOST, and not take a part for the whole: no closing here. */
+		(void)pipe_report(invocation, &session.sent);
+		_exit(EXIT_FAILED);
+	}
+	session_stop(&session, false);
+	status = pipe_report(invocation, &session.received);
+	return status ? status : pipe_report(invocation, &session.sent);
+}
+
+/* --- Serve ------------------------------------------------------------------------------------- */
+
+struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation)
+{
+	long long fallback = invocation->command ? IPC9_PIPE_NO_LIMIT : 1;
+
+	return (struct ipc9_pipe_options){
+		.type = invocation_flag(invocation, "message") ? IPC9_PIPE_TYPE_MESSAGE
+							       : IPC9_PIPE_TYPE_BYTE,
+		.access = IPC9_PIPE_ACCESS_DUPLEX,
+		.max_instances = (uint32_t)invocation_number(invocation, "instances", fallback),
+	};
+}
+
+static int pipe_serve_one(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	_cleanup_(pipe_closep) struct ipc9_pipe *pipe = NULL;
+	struct ipc9_pipe_options options = pipe_serve_options(invocation);
+	char client[OUTPUT_IDENTITY_BYTES];
+	struct ipc9_error error;
+	int r;
+
+	if (ipc9_pipe_create(ipc9, invocation_operand(invocation, 0), &options, &pipe, &error))
+		return output_fail(invocation, &error);
+	output_note(invocation, "%s is there", invocation_operand(invocation, 0));
+	r = ipc9_pipe_accept(pipe, IPC9_FOREVER, NULL, &error);
+	if (r && r != IPC9_E_PEERCLOSED) /* who came and went may have left something to read */
+		return output_fail(invocation, &error);
+	output_identity(ipc9_pipe_peer(pipe), client);
+	output_note(invocation, "client: %s", client);
+	return pipe_join(invocation, pipe, false);
+}
+
+static int pipe_serve(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	if (invocation->command)
+		return pipe_serve_commands(ipc9, invocation);
+	return pipe_serve_one(ipc9, invocation);
+}
+
+/* --- Open -------------------------------------------------------------------------------------- */
+
+static int pipe_open(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	_cleanup_(pipe_closep) struct ipc9_pipe *pipe = NULL;
+	char server[OUTPUT_IDENTITY_BYTES];
+	struct ipc9_error error;
+
+	if (ipc9_pipe_open(ipc9, invocation_operand(invocation, 0), &pipe, &error))
+		return output_fail(invocation, &error);
+	output_identity(ipc9_pipe_peer(pipe), server);
+	output_note(invocation, "server: %s", server);
+	return pipe_join(invocation, pipe, true);
+}
+
+/* --- Listing ----------------------------------------------------------------------------------- */
+
+static const char *pipe_type_word(enum ipc9_pipe_type type)
+{
+	return type == IPC9_PIPE_TYPE_MESSAGE ? "message" : "byte";
+}
+
+static const char *pipe_access_word(enum ipc9_pipe_access access)
+{
+	switch (access) {
+	case IPC9_PIPE_ACCESS_INBOUND:
+		return "inbound";
+	case IPC9_PIPE_ACCESS_OUTBOUND:
+		return "outbound";
+	case IPC9_PIPE_ACCESS_DUPLEX:
+		return "duplex";
+	}
+	return "other";
+}
+
+static json_t *pipe_json_info(const struct ipc9_pipe_info *info)
+{
+	json_t *max = info->max_instances == IPC9_PIPE_NO_LIMIT
+	    ? json_null()
+	    : json_integer((json_int_t)info->max_instances);
+
+	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:o, s:I}", "name",
+	    output_json_text(info->name), "owner", output_json_identity(&info->owner), "type",
+	    pipe_type_word(info->type), "access", pipe_access_word(info->access), "instances",
+	    (json_int_t)info->instances, "max_instances", max, "listening",
+	    (json_int_t)info->listening);
+}
+
+static int pipe_list_json(const struct ipc9_pipe_listing *listing)
+{
+	json_t *pipes = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < listing->n_pipes; i++)
+		r |= json_array_append_new(pipes, pipe_json_info(&listing->pipes[i]));
+	return output_json(json_pack("{s:o}", "pipes", output_json_built(pipes, r)));
+}
+
+static int pipe_list_table(const struct ipc9_pipe_listing *listing)
+{
+	static const char *const titles[] = { "INSTANCES", "MAX", "LISTENING", "TYPE", "ACCESS",
+		"OWNER", "NAME" };
+	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
+	struct output_table *table = output_table_new(n_columns);
+
+	for (size_t i = 0; i < n_columns; i++)
+		output_table_text(table, titles[i]);
+	for (size_t i = 0; i < listing->n_pipes; i++) {
+		const struct ipc9_pipe_info *info = &listing->pipes[i];
+		char owner[OUTPUT_IDENTITY_BYTES];
+
+		output_owner(&info->owner, owner);
+		output_table_number(table, info->instances);
+		if (info->max_instances == IPC9_PIPE_NO_LIMIT)
+			output_table_text(table, "-");
+		else
+			output_table_number(table, info->max_instances);
+		output_table_number(table, info->listening);
+		output_table_text(table, pipe_type_word(info->type));
+		output_table_text(table, pipe_access_word(info->access));
+		output_table_text(table, owner);
+		output_table_text(table, info->name);
+	}
+	return output_table_end(table);
+}
+
+static int pipe_list(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	_cleanup_(pipe_listing_freep) struct ipc9_pipe_listing *listing = NULL;
+	struct ipc9_error error;
+
+	if (ipc9_pipe_list(ipc9, invocation_operand(invocation, 0), &listing, &error))
+		return output_fail(invocation, &error);
+	return invocation->json ? pipe_list_json(listing) : pipe_list_table(listing);
+}
+
+/* --- The noun ---------------------------------------------------------------------------------- */
+
+static const struct option_row pipe_serve_option_rows[] = {
+	{ .name = "instances",
+	    .kind = OPTION_NUMBER,
+	    .value = "N",
+	    .minimum = 1,
+	    .maximum = 255,
+	    .help = "allow N instances at once (1; with CMD 255, no limit)" },
+	{ .name = "message", .help = "make a message pipe: each line is a message" },
+	{ .name = NULL },
+};
+
+static const struct verb pipe_verbs[] = {
+	{ .name = "serve",
+	    .summary = "Creates a pipe on this host and serves its clients",
+	    .operands = "NAME",
+	    .min_operands = 1,
+	    .max_operands = 1,
+	    .command = true,
+	    .options = pipe_serve_option_rows,
+	    .run = pipe_serve,
+	    .about =
+		"Without CMD: one client, on standard input and output.  The end of standard input ends\n"
+		"that direction only.  It is over when the client has closed, or both directions have\n"
+		"ended.\n"
+		"\n"
+		"With CMD: every client gets a CMD of its own with its standard input and output on the\n"
+		"pipe, at most N at once, until interrupted.  CMD finds who the client is in\n"
+		"IPC9_PEER_UID, IPC9_PEER_HOST and IPC9_PEER_HOW (none, kernel, claimed, kerberos,\n"
+		"certificate).  If the client is lost, CMD gets SIGHUP before its input ends.\n"
+		"\n"
+		"With --message a line without its newline is one message, and a message received is\n"
+		"written with a newline after it.\n" },
+	{ .name = "open",
+	    .summary = "Connects standard input and output to a pipe",
+	    .operands = "//HOST/pipe/NAME",
+	    .min_operands = 1,
+	    .max_operands = 1,
+	    .run = pipe_open,
+	    .about =
+		"The end of standard input ends that direction; it is over when the server has closed.  On\n"
+		"a message pipe each line is a message.  A server that vanishes, or closes before it was\n"
+		"sent everything, is an error, status 1.\n" },
+	{ .name = "ls",
+	    .summary = "Lists the pipes of a host",
+	    .operands = "[//HOST]",
+	    .max_operands = 1,
+	    .json = true,
+	    .run = pipe_list },
+	{ .run = NULL },
+};
+
+static const struct example pipe_examples[] = {
+	{ .command = "ipc9 pipe serve unpack -- tar x", .what = "on alpha: unpack what comes" },
+	{ .command = "tar c . | ipc9 pipe open //alpha/pipe/unpack", .what = "send it a tree" },
+	{ .command = "ipc9 pipe serve sum --instances 4 -- awk '{s+=$1} END {print s}'",
+	    .what = "at most four at once" },
+	{ .command = "seq 1000000 | ipc9 pipe open //alpha/pipe/sum", .what = "prints the sum" },
+	{ .command = "ipc9 pipe serve talk", .what = "talk to one client from here" },
+	{ .command = "ipc9 pipe ls //alpha", .what = "what is there" },
+	{ .command = NULL },
+};
+
+const struct noun pipe_noun = {
+	.name = "pipe",
+	.summary = "Two-way connections to a named server, of bytes or messages",
+	.verbs = pipe_verbs,
+	.examples = pipe_examples,
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pipe.h - what the files of ipc9 pipe share.
+ */
+#ifndef IPC9_CLI_PIPE_H
+#define IPC9_CLI_PIPE_H
+
+#include "cli/commands.h"
+#include "client/ipc9.h"
+
+/* Options for an instance of the pipe that pipe serve makes. */
+struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation);
+
+/* pipe serve NAME -- CMD...: serves until it is ended.  The exit status; it may also not return. */
+int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation);
+
+#endif

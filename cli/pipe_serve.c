@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pipe_serve.c - ipc9 pipe serve NAME -- CMD...: one command per client, several clients at once.
+ *
+ * The main thread makes instances and accepts clients; some instances listen ahead, so that a client finds
+ * one while another is being taken.  A client's thread runs its command, sends the command's output, and
+ * has a second thread to receive (session.c).  One more thread waits for the signals that end us.
+ *
+ * What always holds:
+ *  1. Instances that listen and clients being served are together at most the limit.
+ *  2. A child is in the list, with its pid, from its start until it is waited for, under the lock: a signal
+ *     never goes to a process that took over its number.
+ *  3. Whichever way we end, the children's process groups get SIGTERM; the clients then read LOST.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/child.h"
+#include "cli/io.h"
+#include "cli/output.h"
+#include "cli/pipe.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+
+#define SERVE_AHEAD_MAX 4
+
+struct serve_client;
+
+struct serve {
+	struct ipc9 *ipc9;
+	const struct invocation *invocation;
+	struct child_command command;
+	size_t limit;
+	struct ipc9_pipe *listening[SERVE_AHEAD_MAX]; /* oldest first; the main thread's */
+	size_t n_listening;
+	pthread_mutex_t lock; /* for the following, and for the clients' list and pid */
+	pthread_cond_t gone;  /* a client is gone */
+	struct serve_client *clients;
+	size_t n_clients;
+	bool ending; /* no child may be started any more */
+};
+
+struct serve_client {
+	struct serve *serve;
+	struct serve_client *next;
+	struct ipc9_pipe *pipe;		  /* owned */
+	char name[OUTPUT_IDENTITY_BYTES]; /* who it is */
+	pid_t pid;			  /* 0: no child */
+	struct session session;
+};
+
+/* --- Children ---------------------------------------------------------------------------------- */
+
+/* Starts the client's command.  0 or -errno. */
+static int serve_client_start(struct serve_client *client)
+{
+	struct serve *serve = client->serve;
+	int r = -ECANCELED;
+
+	(void)pthread_mutex_lock(&serve->lock);
+	if (!serve->ending)
+		r = child_start(&serve->command, ipc9_pipe_peer(client->pipe), &client->pid,
+		    &client->session.out_fd, &client->session.in_fd);
+	(void)pthread_mutex_unlock(&serve->lock);
+	return r;
+}
+
+/* Waits for the client's child; returns what waitpid tells. */
+static int serve_client_wait(struct serve_client *client)
+{
+	struct serve *serve = client->serve;
+	siginfo_t info;
+	int wait_status = 0;
+
+	/* It stays a zombie until its number is out of the list. */
+	while (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		continue;
+	(void)pthread_mutex_lock(&serve->lock);
+	(void)waitpid(client->pid, &wait_status, 0);
+	client->pid = 0;
+	(void)pthread_mutex_unlock(&serve->lock);
+	return wait_status;
+}
+
+/* The session's `lost`: the command must not take what it has for everything. */
+static void serve_client_lost(void *context)
+{
+	struct serve_client *client = context;
+
+	(void)pthread_mutex_lock(&client->serve->lock);
+	if (client->pid > 0)
+		(void)kill(-client->pid, SIGHUP);
+	(void)pthread_mutex_unlock(&client->serve->lock);
+}
+
+static void serve_end_children(struct serve *serve)
+{
+	(void)pthread_mutex_lock(&serve->lock);
+	serve->ending = true;
+	for (struct serve_client *client = serve->clients; client; client = client->next)
+		if (client->pid > 0)
+			(void)kill(-client->pid, SIGTERM);
+	(void)pthread_mutex_unlock(&serve->lock);
+}
+
+static void *serve_signals(void *argument)
+{
+	struct serve *serve = argument;
+	sigset_t signals;
+	int number;
+
+	signals_ending(&signals);
+	if (sigwait(&signals, &number) != 0)
+		return NULL; /* all are ignored */
+	serve_end_children(serve);
+	signals_die(number);
+}
+
+/* --- One client -------------------------------------------------------------------------------- */
+
+static void serve_client_report(const struct serve_client *client, int wait_status)
+{
+	const struct invocation *invocation = client->serve->invocation;
+	const struct session_result *received = &client->session.received;
+	const struct session_result *sent = &client->session.sent;
+	char text[CHILD_STATUS_BYTES];
+
+	if (received->error.code)
+		output_warning(invocation, "client %s: %s", client->name, received->error.text);
+	else if (sent->error.code == IPC9_E_PEERCLOSED)
+		output_note(invocation, "client %s: %s", client->name, sent->error.text);
+	else if (sent->error.code)
+		output_warning(invocation, "client %s: %s", client->name, sent->error.text);
+	child_status_text(wait_status, text);
+	if (text[0] != '\0')
+		output_warning(invocation, "client %s: %s ended with %s", client->name,
+		    client->serve->command.argv[0], text);
+	else
+		output_note(invocation, "client %s: done", client->name);
+}
+
+/* Runs the command for a client to its end. */
+static void serve_client_run(struct serve_client *client)
+{
+	int r = serve_client_start(client), wait_status;
+
+	if (r == 0) {
+		client->session.pipe = client->pipe;
+		r = session_start(&client->session);
+		if (r == 0) {
+			(void)session_send(&client->session);
+			wait_status = serve_client_wait(client);
+			session_stop(&client->session, true);
+			serve_client_report(client, wait_status);
+			return;
+		}
+		serve_client_lost(client); /* it was started, and gets nothing */
+		(void)serve_client_wait(client);
+	}
+	output_warning(client->serve->invocation, "client %s: cannot run %s: %s", client->name,
+	    client->serve->command.argv[0], strerror(-r));
+}
+
+static void *serve_client_thread(void *argument)
+{
+	struct serve_client *client = argument, **link;
+	struct serve *serve = client->serve;
+
+	serve_client_run(client);
+	ipc9_pipe_close(client->pipe); /* before it stops counting */
+	(void)pthread_mutex_lock(&serve->lock);
+	for (link = &serve->clients; *link != client;)
+		link = &(*link)->next;
+	*link = client->next;
+	serve->n_clients--;
+	(void)pthread_cond_signal(&serve->gone);
+	(void)pthread_mutex_unlock(&serve->lock);
+	free(client);
+	return NULL;
+}
+
+/* Begins to serve who came over pipe, which it takes.  0 or -errno. */
+static int serve_client_new(struct serve *serve, struct ipc9_pipe *pipe)
+{
+	struct serve_client *client = calloc(1, sizeof(*client));
+	pthread_t thread;
+	int r;
+
+	if (!client) {
+		ipc9_pipe_close(pipe);
+		return -ENOMEM;
+	}
+	client->serve = serve;
+	client->pipe = pipe;
+	output_identity(ipc9_pipe_peer(pipe), client->name);
+	client->session = (struct session){ .child = true,
+		.in_name = "the command's output",
+		.out_name = "the command",
+		.lost = serve_client_lost,
+		.context = client };
+	output_note(
+	    serve->invocation, "client %s: running %s", client->name, serve->command.argv[0]);
+
+	(void)pthread_mutex_lock(&serve->lock);
+	r = -pthread_create(&thread, NULL, serve_client_thread, client);
+	if (r == 0) {
+		(void)pthread_detach(thread);
+		client->next = serve->clients;
+		serve->clients = client;
+		serve->n_clients++;
+	}
+	(void)pthread_mutex_unlock(&serve->lock);
+	if (r) {
+		ipc9_pipe_close(pipe);
+		free(client);
+	}
+	return r;
+}
+
+/* --- Accepting --------------------------------------------------------------------------------- */
+
+/* How many more instances may listen now. */
+static size_t serve_room(struct serve *serve)
+{
+	size_t ahead = SERVE_AHEAD_MAX - serve->n_listening, left;
+
+	(void)pthread_mutex_lock(&serve->lock);
+	left = serve->limit - serve->n_clients - serve->n_listening;
+	(void)pthread_mutex_unlock(&serve->lock);
+	return ahead < left ? ahead : left;
+}
+
+/* Waits until fewer clients are served than now; false if there is none. */
+static bool serve_wait_gone(struct serve *serve)
+{
+	size_t n_before;
+
+	(void)pthread_mutex_lock(&serve->lock);
+	n_before = serve->n_clients;
+	while (n_before > 0 && serve->n_clients == n_before)
+		(void)pthread_cond_wait(&serve->gone, &serve->lock);
+	(void)pthread_mutex_unlock(&serve->lock);
+	return n_before > 0;
+}
+
+/* Sees to it that an instance listens, and others behind it.  0, or the code for *ret_error. */
+static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
+{
+	struct ipc9_pipe_options options = pipe_serve_options(serve->invocation);
+	int r = 0;
+
+	for (;;) {
+		while (r == 0 && serve_room(serve) > 0) {
+			r = ipc9_pipe_create(serve->ipc9, invocation_operand(serve->invocation, 0),
+			    &options, &serve->listening[serve->n_listening], ret_error);
+			serve->n_listening += r == 0;
+		}
+		if (serve->n_listening > 0)
+			return 0; /* if one ahead failed, that is no matter yet */
+		if (!serve_wait_gone(serve) && r)
+			return r;
+		r = 0;
+	}
+}
+
+/* Accepts clients until something is wrong.  The exit status. */
+static int serve_accept(struct serve *serve)
+{
+	struct ipc9_error error;
+
+	for (;;) {
+		struct ipc9_pipe *pipe;
+		int r = serve_listen(serve, &error);
+
+		if (r == 0)
+			r = ipc9_pipe_accept(serve->listening[0], IPC9_FOREVER, NULL, &error);
+		/* Who came and went may have left something to read. */
+		if (r && r != IPC9_E_PEERCLOSED && r != IPC9_E_LOST)
+			return output_fail(serve->invocation, &error);
+		pipe = serve->listening[0];
+		serve->n_listening--;
+		memmove(serve->listening, serve->listening + 1,
+		    serve->n_listening * sizeof(serve->listening[0]));
+		r = serve_client_new(serve, pipe);
+		if (r)
+			output_warning(
+			    serve->invocation, "cannot serve a client: %s", strerror(-r));
+	}
+}
+
+int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	struct ipc9_pipe_options options = pipe_serve_options(invocation);
+	struct serve serve = {
+		.ipc9 = ipc9,
+		.invocation = invocation,
+		.limit =
+		    options.max_instances == IPC9_PIPE_NO_LIMIT ? INT_MAX : options.max_instances,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.gone = PTHREAD_COND_INITIALIZER,
+	};
+	pthread_t thread;
+	int status, r;
+
+	r = child_command_begin(&serve.command, invocation->command, &invocation->signal_mask);
+	if (r) {
+		output_error("cannot run %s: %s", invocation->command[0], strerror(-r));
+		return EXIT_FAILED;
+	}
+	r = -pthread_create(&thread, NULL, serve_signals, &serve);
+	if (r) {
+		child_command_end(&serve.command);
+		output_error("cannot begin: %s", strerror(-r));
+		return EXIT_FAILED;
+	}
+	status = serve_accept(&serve);
+	/* The threads still use all of this: only the end of the process ends them. */
+	serve_end_children(&serve);
+	_exit(status);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * session.h - a connected pipe joined to two descriptors: one is read and sent, what is received is written
+ * to the other.
+ *
+ * A session has a thread of its own that receives; the caller's thread sends.  A direction that is done closes
+ * its descriptor, so that a producer and a consumer beyond them notice.
+ */
+#ifndef IPC9_CLI_SESSION_H
+#define IPC9_CLI_SESSION_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "client/ipc9.h"
+
+/* How a direction came out. */
+struct session_result {
+	struct ipc9_error error; /* code 0: well */
+	int local;		 /* -errno of our descriptor's failure; error tells it in words */
+};
+
+struct session {
+	/* Filled in by the caller before session_start. */
+	struct ipc9_pipe *pipe;		/* borrowed */
+	int in_fd, out_fd;		/* the session's from session_start on */
+	const char *in_name, *out_name; /* for error texts */
+	bool
+	    until_closed; /* not over when both directions are: wait until the other end is closed */
+	bool child; /* the descriptors lead to a command: it ends the session, not the other end */
+	void (*lost)(void *context); /* called before out_fd is closed with data missing; or NULL */
+	void *context;
+
+	/* Outcome, for the caller after session_stop. */
+	struct session_result received, sent;
+
+	/* The session's own. */
+	pthread_t thread;
+	int event_fd;		     /* readable: the receiving side is over */
+	pthread_mutex_t lock;	     /* for the following */
+	bool sent_end, received_end; /* all of a direction went over */
+	bool aborted;		     /* the receiver was made to return by ourselves */
+	bool over;		     /* the receiver has returned */
+	bool failed;		     /* ... and sending makes no sense any more */
+};
+
+/* Begins to receive.  0 or -errno, and then the descriptors are closed. */
+int session_start(struct session *session);
+
+/*
+ * Sends until the input ends, sending fails, or the other end is gone.  Returns 0, or -errno if the input could
+ * not be read to its end: whoever closes the pipe now passes off a part as the whole.
+ */
+int session_send(struct session *session);
+
+/* Waits until receiving is over, or makes it end now; then nothing of the session is left. */
+void session_stop(struct session *session, bool now);
+
+#endif

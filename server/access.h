@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * access.h - who is calling, and what they may do.  The one evaluator for all mechanisms.
+ *
+ * A caller is made from what the transport and the verified credential say, never from arguments:
+ *
+ *	local socket	the kernel's peer credential
+ *	AUTH_SYS, TCP	anonymous, unless trust_sys has the address; then the claim, shown as "claimed"; a
+ *			claim of uid 0 is anonymous all the same without trust_root
+ *	anything else	anonymous
+ *
+ * A right is granted in two steps.  First the daemon's own rules: the first `allow` or `deny` that has the
+ * caller and the right decides; after the configured ones comes `allow local read,write,create,delete`, and
+ * then nobody.  Then, where an object is concerned: its owner may everything; otherwise its list decides in
+ * the same way.  Callers to whom the daemon's rules grant `admin` skip the second step; local root and the
+ * user whom the daemon runs as always have it.
+ */
+#ifndef SERVER_ACCESS_H
+#define SERVER_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rpcgen-out/common.h"
+#include "transport/address.h"
+#include "transport/message.h"
+#include "transport/server.h"
+
+enum right {
+	RIGHT_NONE = 0,
+	RIGHT_READ = 1,
+	RIGHT_WRITE = 2,
+	RIGHT_CREATE = 4,
+	RIGHT_DELETE = 8,
+	RIGHT_ADMIN = 16,
+	RIGHT_ALL = 31,
+};
+
+struct caller {
+	int how; /* IPC9_BY_... ; with IPC9_BY_NONE there are no ids */
+	uint32_t uid, gid, pid;
+	uint32_t n_groups;
+	uint32_t groups[MESSAGE_GROUPS_MAX];
+	bool local;
+	struct address address; /* of a local caller: not set */
+};
+
+enum access_who {
+	WHO_ANYONE,
+	WHO_LOCAL, /* came over the local socket */
+	WHO_UID,
+	WHO_GID,
+	WHO_USER, /* an authenticated principal; none is made yet */
+	WHO_HOST,
+};
+
+struct access_rule {
+	bool allow;
+	unsigned rights;
+	enum access_who who;
+	uint32_t id;
+	char user[IPC9_PRINCIPAL_MAX + 1];
+	struct address_range range;
+};
+
+/* Reads "WHO RIGHTS".  NULL, or what is wrong with it. */
+const char *access_rule_parse(const char *text, bool allow, struct access_rule *ret_rule);
+
+struct access_list {
+	struct access_rule *rules;
+	size_t n;
+};
+
+/* 0 or -ENOMEM. */
+int access_list_add(struct access_list *list, const struct access_rule *rule);
+void access_list_clear(struct access_list *list);
+
+/* What a named object carries. */
+struct object {
+	bool owned;
+	uint32_t owner;			/* uid */
+	const struct access_list *list; /* who else; may be NULL: nobody */
+};
+
+struct access {
+	struct access_list rules; /* configured ones */
+	struct address_range *trusted;
+	size_t n_trusted;
+	bool trust_root;
+	uint32_t daemon_uid;
+};
+
+/* Makes the caller of a message; -EBADMSG: a malformed credential, -ENOTSUP: a flavor we do not know. */
+int access_identify(const struct access *access, const struct peer *peer,
+    const struct message_auth *credential, struct caller *ret_caller);
+
+/* object may be NULL: the daemon's rules alone. */
+bool access_allows(const struct access *access, const struct caller *caller, enum right right,
+    const struct object *object);
+
+/* Whether both are the same user or, for anonymous ones, never. */
+bool access_is_owner(const struct caller *caller, const struct object *object);
+
+/* Makes the caller the object's owner; anonymous callers own nothing. */
+void access_own(struct object *object, const struct caller *caller);
+
+/* For the wire: the strings point into buffer, which must live as long. */
+void access_tell(
+    const struct caller *caller, char buffer[ADDRESS_TEXT_SIZE], struct ipc9_caller *ret_wire);
+
+#endif

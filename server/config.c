@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* config.c - see config.h. */
+#include "server/config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <ini.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/text.h"
+
+void config_init(struct config *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->port = IPC9_PORT;
+	c->rpcbind = true;
+	text_format(c->domain, sizeof(c->domain), "ipc9");
+}
+
+void config_clear(struct config *c)
+{
+	free(c->addresses);
+	free(c->trusted);
+	free(c->socket);
+	free(c->state_dir);
+	access_list_clear(&c->rules);
+	config_init(c);
+}
+
+static int complain(struct config_error *e, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int complain(struct config_error *e, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(e->text, sizeof(e->text), format, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* --- Keys -------------------------------------------------------------------------------------- */
+
+/* Calls fn for each item of a comma list. */
+static int each_item(struct config *c, const char *value,
+    int (*fn)(struct config *, const char *, struct config_error *), struct config_error *e)
+{
+	char *copy = strdup(value), *state = NULL;
+	int r = copy ? 0 : -ENOMEM;
+
+	for (char *item = copy ? strtok_r(copy, ", \t", &state) : NULL; item && !r;
+	     item = strtok_r(NULL, ", \t", &state))
+		r = fn(c, item, e);
+	free(copy);
+	return r;
+}
+
+static int add_address(struct config *c, const char *text, struct config_error *e)
+{
+	struct address *more = realloc(c->addresses, (c->n_addresses + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	c->addresses = more;
+	if (address_parse(text, 0, &c->addresses[c->n_addresses]))
+		return complain(
+		    e, "listen: \"%s\" is neither loopback, any, nor an IP address", text);
+	c->n_addresses++;
+	return 0;
+}
+
+static int set_listen(struct config *c, const char *value, struct config_error *e)
+{
+	c->n_addresses = 0;
+	if (strcmp(value, "loopback") == 0) {
+		c->listen = LISTEN_LOOPBACK;
+		return 0;
+	}
+	if (strcmp(value, "any") == 0) {
+		c->listen = LISTEN_ANY;
+		return 0;
+	}
+	if (!*value)
+		return complain(e, "listen: takes loopback, any, or addresses");
+	c->listen = LISTEN_ADDRESSES;
+	return each_item(c, value, add_address, e);
+}
+
+static int set_port(struct config *c, const char *value, struct config_error *e)
+{
+	char *end;
+	unsigned long port = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || port < 1 || port > 65535)
+		return complain(e, "port: \"%s\" is not a number from 1 to 65535", value);
+	c->port = (uint16_t)port;
+	return 0;
+}
+
+static int set_domain(struct config *c, const char *value, struct config_error *e)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len > IPC9_HOST_MAX || strpbrk(value, "/\\ \t@") ||
+	    text_has_control(value, len))
+		return complain(
+		    e, "domain: \"%s\" is not a name without blanks, '/' and '@'", value);
+	text_format(c->domain, sizeof(c->domain), "%s", value);
+	return 0;
+}
+
+static int add_trusted(struct config *c, const char *text, struct config_error *e)
+{
+	struct address_range *more = realloc(c->trusted, (c->n_trusted + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	c->trusted = more;
+	if (address_range_parse(text, &c->trusted[c->n_trusted]))
+		return complain(e,
+		    "trust_sys: \"%s\" is not an address or a range such as 10.0.0.0/8 (no bits set "
+		    "beyond the prefix)",
+		    text);
+	c->n_trusted++;
+	return 0;
+}
+
+static int set_trust_sys(struct config *c, const char *value, struct config_error *e)
+{
+	c->n_trusted = 0;
+	return each_item(c, value, add_trusted, e);
+}
+
+static int set_trust_root(struct config *c, const char *value, struct config_error *e)
+{
+	if (strcmp(value, "yes") == 0)
+		c->trust_root = true;
+	else if (strcmp(value, "no") == 0)
+		c->trust_root = false;
+	else
+		return complain(e, "trust_root: takes yes or no, not \"%s\"", value);
+	return 0;
+}
+
+static int add_rule(struct config *c, const char *value, bool allow, struct config_error *e)
+{
+	struct access_rule rule;
+	const char *why = access_rule_parse(value, allow, &rule);
+
+	if (why)
+		return complain(e, "%s: \"%s\": %s", allow ? "allow" : "deny", value, why);
+	return access_list_add(&c->rules, &rule);
+}
+
+static int add_allow(struct config *c, const char *value, struct config_error *e)
+{
+	return add_rule(c, value, true, e);
+}
+
+static int add_deny(struct config *c, const char *value, struct config_error *e)
+{
+	return add_rule(c, value, false, e);
+}
+
+static const struct {
+	const char *name, *variable;
+	int (*set)(struct config *config, const char *value, struct config_error *e);
+} keys[] = {
+	{ "listen", "IPC9_LISTEN", set_listen },
+	{ "port", "IPC9_PORT", set_port },
+	{ "domain", "IPC9_DOMAIN", set_domain },
+	{ "trust_sys", "IPC9_TRUST_SYS", set_trust_sys },
+	{ "trust_root", "IPC9_TRUST_ROOT", set_trust_root },
+	{ "allow", NULL, add_allow },
+	{ "deny", NULL, add_deny },
+};
+
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+int config_set(struct config *c, const char *key, const char *value, struct config_error *e)
+{
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (strcmp(keys[i].name, key) == 0)
+			return keys[i].set(c, value, e);
+	return complain(e,
+	    "unknown key \"%s\"; there are listen, port, domain, trust_sys, trust_root, allow, deny",
+	    key);
+}
+
+int config_read_environment(struct config *c, struct config_error *e)
+{
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const char *value = keys[i].variable ? getenv(keys[i].variable) : NULL;
+		struct config_error inner;
+		int r = value ? keys[i].set(c, value, &inner) : 0;
+
+		if (r == -EINVAL)
+			return complain(e, "environment %s: %.400s", keys[i].variable, inner.text);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* --- Files ------------------------------------------------------------------------------------- */
+
+struct reading {
+	struct config *config;
+	struct config_error first; /* what the first bad line is told */
+	int result;
+};
+
+/* For inih: 1 is fine; 0 makes ini_parse return the line's number in the end. */
+static int on_line(void *context, const char *section, const char *key, const char *value)
+{
+	struct reading *r = context;
+
+	if (r->result)
+		return 1;
+	if (*section)
+		r->result = complain(&r->first, "there are no sections such as [%.100s]", section);
+	else
+		r->result = config_set(r->config, key, value, &r->first);
+	return r->result == 0;
+}
+
+int config_read_file(struct config *c, const char *path, struct config_error *e)
+{
+	struct reading reading = { .config = c };
+	int line = ini_parse(path, on_line, &reading);
+
+	if (line == -1)
+		return complain(e, "%s: %s", path, strerror(errno));
+	if (reading.result == -ENOMEM)
+		return -ENOMEM;
+	if (line > 0)
+		return complain(e, "%s:%d: %.400s", path, line,
+		    reading.result ? reading.first.text : "not a line of the form key = value");
+	return 0;
+}
+
+int config_read_standard(struct config *c, struct config_error *e)
+{
+	glob_t found = { 0 };
+	int r = 0;
+
+	if (access(CONFIG_FILE, F_OK) == 0)
+		r = config_read_file(c, CONFIG_FILE, e);
+	if (!r && glob(CONFIG_DIR "/*.conf", 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc && !r; i++)
+			r = config_read_file(c, found.gl_pathv[i], e);
+	globfree(&found);
+	return r;
+}
+
+/* --- Paths ------------------------------------------------------------------------------------- */
+
+static bool is_host_daemon(void)
+{
+	struct passwd *p = getpwuid(geteuid());
+
+	return geteuid() == 0 || (p && strcmp(p->pw_name, "ipc9") == 0);
+}
+
+/* Makes a path of two parts unless there is one already. */
+static int set_path(char **path, const char *folder, const char *rest)
+{
+	if (*path)
+		return 0;
+	return asprintf(path, "%s%s", folder, rest) < 0 ? -ENOMEM : 0;
+}
+
+int config_finish(struct config *c, struct config_error *e)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	bool host = is_host_daemon() && !c->user;
+	int r;
+
+	if (c->user)
+		c->listen = LISTEN_NOTHING, c->rpcbind = false;
+	if (!c->socket && getenv("IPC9_SOCKET"))
+		c->socket = strdup(getenv("IPC9_SOCKET"));
+	if (!c->socket && !host && !runtime)
+		return complain(
+		    e, "XDG_RUNTIME_DIR is not set: say where the socket goes with --socket");
+	if (!c->state_dir && !host && !state && !home)
+		return complain(e, "neither XDG_STATE_HOME nor HOME is set: say --state-dir");
+	r = set_path(&c->socket, host ? "/run" : runtime, "/ipc9/ipc9d.sock");
+	if (r)
+		return r;
+	if (host)
+		return set_path(&c->state_dir, "/var/lib", "/ipc9");
+	return set_path(
+	    &c->state_dir, state ? state : home, state ? "/ipc9" : "/.local/state/ipc9");
+}

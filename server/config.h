@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * config.h - what the daemon was told: defaults < files < environment < command line.
+ */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rpcgen-out/common.h"
+#include "server/access.h"
+#include "transport/address.h"
+
+#define CONFIG_FILE "/etc/ipc9/ipc9d.conf"
+#define CONFIG_DIR "/etc/ipc9/conf.d"
+
+enum config_listen {
+	LISTEN_LOOPBACK,
+	LISTEN_ANY,
+	LISTEN_ADDRESSES,
+	LISTEN_NOTHING, /* the session agent */
+};
+
+struct config {
+	enum config_listen listen;
+	struct address *addresses; /* with LISTEN_ADDRESSES; without port */
+	size_t n_addresses;
+	uint16_t port;
+	char domain[IPC9_HOST_MAX + 1];
+	struct address_range *trusted;
+	size_t n_trusted;
+	bool trust_root;
+	struct access_list rules;
+
+	char *socket;	 /* NULL until config_finish */
+	char *state_dir; /* NULL until config_finish */
+	bool rpcbind;
+	bool user; /* the session agent */
+};
+
+/* What is wrong, for a person; "" when nothing is. */
+struct config_error {
+	char text[512];
+};
+
+void config_init(struct config *config);
+void config_clear(struct config *config);
+
+/* Sets one key as a file would.  0 or -EINVAL with error->text ("port: ..."), or -ENOMEM. */
+int config_set(
+    struct config *config, const char *key, const char *value, struct config_error *ret_error);
+
+/* Reads one file; errors say FILE:LINE. */
+int config_read_file(struct config *config, const char *path, struct config_error *ret_error);
+
+/* The standard file and directory, as far as they are there. */
+int config_read_standard(struct config *config, struct config_error *ret_error);
+
+/* IPC9_LISTEN, IPC9_PORT, ... : each key that takes one value, in capitals. */
+int config_read_environment(struct config *config, struct config_error *ret_error);
+
+/* Fills in the paths that nobody said, by who we are. */
+int config_finish(struct config *config, struct config_error *ret_error);
+
+#endif

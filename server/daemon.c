@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon.c - see daemon.h. */
+#include "server/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "server/domain.h"
+#include "server/listen.h"
+#include "server/registration.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/text.h"
+
+static const struct server_ops server_ops = {
+	.call_size = sizeof(struct request),
+	.call = dispatch_call,
+};
+
+/* --- Signals ----------------------------------------------------------------------------------- */
+
+static void on_signal(struct loop_io *io, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
+		log_notice("ending (%s)", strsignal((int)info.ssi_signo));
+		loop_stop(io->loop);
+	}
+}
+
+static int take_signals(struct daemon *d)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	d->signal_io.fn = on_signal;
+	return loop_add(d->loop, &d->signal_io, fd, EPOLLIN);
+}
+
+/* --- Registration ------------------------------------------------------------------------------ */
+
+static size_t add_entries(
+    struct registration_entry *to, uint32_t program, uint32_t version, const struct address *a)
+{
+	static const char *const netids[2][2] = { { "tcp", "udp" }, { "tcp6", "udp6" } };
+	const char *const *pair = netids[a->storage.ss_family == AF_INET6];
+
+	for (size_t i = 0; i < 2; i++) {
+		to[i].program = program;
+		to[i].version = version;
+		text_format(to[i].netid, sizeof(to[i].netid), "%s", pair[i]);
+		address_universal(a, to[i].universal);
+	}
+	return 2;
+}
+
+static int start_registration(struct daemon *d)
+{
+	struct registration_entry *entries;
+	size_t n = 0, n_services = 0;
+	int r;
+
+	while (services[n_services])
+		n_services++;
+	entries = calloc(n_services * (2 * d->n_bound + 1), sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_services; i++) {
+		for (unsigned b = 0; b < d->n_bound; b++)
+			n += add_entries(
+			    &entries[n], services[i]->program, services[i]->version, &d->bound[b]);
+		entries[n].program = services[i]->program;
+		entries[n].version = services[i]->version;
+		text_format(entries[n].netid, sizeof(entries[n].netid), "local");
+		text_format(
+		    entries[n].universal, sizeof(entries[n].universal), "%s", d->config.socket);
+		n++;
+	}
+	r = registration_start(entries, n, &d->registration);
+	free(entries);
+	return r;
+}
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+static void take_over_access(struct daemon *d)
+{
+	struct config *c = &d->config;
+
+	d->access.rules = c->rules;
+	d->access.trusted = c->trusted;
+	d->access.n_trusted = c->n_trusted;
+	d->access.trust_root = c->trust_root;
+	d->access.daemon_uid = geteuid();
+}
+
+static int start_services(struct daemon *d)
+{
+	for (size_t i = 0; services[i]; i++) {
+		int r = services[i]->start ? services[i]->start(d, &d->states[i]) : 0;
+
+		if (r) {
+			log_error("%s: %s", services[i]->name, strerror(-r));
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
+	int r = listen_lock(d);
+
+	if (!r)
+		r = loop_new(&d->loop);
+	if (!r)
+		r = take_signals(d);
+	if (!r)
+		r = server_new(d->loop, &server_ops, d, &limits, &d->server);
+	if (!r)
+		r = start_services(d);
+	if (!r)
+		r = listen_network(d);
+	if (!r && d->config.listen != LISTEN_NOTHING)
+		r = domain_start(&d->config, d->loop, d->server, &d->domain);
+	/* Last, because clients on this host take its appearance for "ready". */
+	if (!r)
+		r = listen_local(d);
+	if (!r && d->config.rpcbind)
+		r = start_registration(d);
+	return r;
+}
+
+static void stop(struct daemon *d)
+{
+	registration_stop(d->registration);
+	domain_stop(d->domain);
+	if (d->n_addresses)
+		unlink(d->config.socket);
+	server_free(d->server);
+	for (size_t i = 0; services[i]; i++)
+		if (services[i]->stop && d->states[i])
+			services[i]->stop(d->states[i]);
+	if (d->signal_io.loop) {
+		loop_remove(&d->signal_io);
+		close(d->signal_io.fd);
+	}
+	loop_free(d->loop);
+	for (unsigned i = 0; i < d->n_addresses; i++)
+		free(d->addresses[i]);
+	free(d->addresses);
+	free(d->bound);
+	if (d->lock_fd >= 0)
+		close(d->lock_fd);
+}
+
+int daemon_run(struct config *config)
+{
+	struct daemon d = { .config = *config, .lock_fd = -1, .started = clock_now() };
+	int r;
+
+	config_init(config);
+	take_over_access(&d);
+	gethostname(d.host, sizeof(d.host) - 1);
+	r = start(&d);
+	if (!r) {
+		log_notice("ready: ipc9d " IPC9_VERSION ", pid %ld", (long)getpid());
+		for (unsigned i = 0; i < d.n_addresses; i++)
+			log_notice("listening on %s", d.addresses[i]);
+		r = loop_run(d.loop);
+		if (r)
+			log_error("event loop: %s", strerror(-r));
+	}
+	stop(&d);
+	config_clear(&d.config);
+	return r ? 1 : 0;
+}

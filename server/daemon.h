@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * daemon.h - the daemon as a whole: what its parts hang from.
+ */
+#ifndef SERVER_DAEMON_H
+#define SERVER_DAEMON_H
+
+#include "server/access.h"
+#include "server/config.h"
+#include "server/services.h"
+#include "transport/loop.h"
+#include "transport/server.h"
+
+struct domain;
+struct registration;
+
+struct daemon {
+	struct config config;
+	struct access access;
+	struct loop *loop;
+	struct server *server;
+	struct domain *domain;		   /* NULL while there is none */
+	struct registration *registration; /* NULL without rpcbind */
+	void *states[SERVICES_MAX];	   /* of services[i] */
+	int64_t started;
+	uint64_t refusals; /* by rules and lists */
+	char host[IPC9_HOST_MAX + 1];
+	int lock_fd;
+	struct loop_io signal_io;
+	ipc9_text *addresses; /* what we listen on, as text */
+	unsigned n_addresses;
+	struct address *bound; /* the same, those of networks */
+	unsigned n_bound;
+};
+
+/*
+ * Makes everything ready and serves until a signal ends it.  Exit status: 0 ended by SIGTERM or SIGINT,
+ * 1 could not start (logged).  Takes the config over.
+ */
+int daemon_run(struct config *config);
+
+#endif

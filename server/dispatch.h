@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dispatch.h - from a call to the row of a table, and from the row to its handler.
+ *
+ * The order is always the same: find program, version and procedure; who is calling; may they come in; decode
+ * the arguments, all of them and nothing beyond; find the object; may they do that to it; the handler.
+ */
+#ifndef SERVER_DISPATCH_H
+#define SERVER_DISPATCH_H
+
+#include "rpcgen-out/common.h"
+#include "server/access.h"
+#include "transport/server.h"
+
+struct daemon;
+struct service;
+
+#define DISPATCH_ARGS_MAX 1024 /* the largest C struct that arguments decode into */
+
+/* One call and what is known about it.  A parked call uses `object` and `amount` as its service likes. */
+struct request {
+	struct call call; /* first: the engine allocates and frees it */
+	struct daemon *daemon;
+	void *state; /* of the service */
+	const struct procedure *procedure;
+	struct caller caller;
+	void *object;
+	uint64_t amount;
+};
+
+static inline struct request *request_of(struct call *call)
+{
+	return (struct request *)(void *)call;
+}
+
+enum procedure_flags {
+	PROCEDURE_LOCAL = 1,	/* local socket only */
+	PROCEDURE_DATAGRAM = 2, /* datagrams only, never answered */
+};
+
+struct procedure {
+	uint32_t number;
+	unsigned flags;
+	enum right right; /* RIGHT_NONE: answers everybody */
+	xdrproc_t args;
+	size_t args_size;
+	xdrproc_t results;
+	/*
+	 * Ends the request, or parks its call.  args are freed on return; what is to be kept is taken out
+	 * (and set to NULL in there).
+	 */
+	void (*handle)(struct request *request, void *args);
+	/* The object that the call is about, or NULL when there is none of that name; may be NULL itself. */
+	const struct object *(*object)(struct request *request, const void *args);
+};
+
+/* What every service's table begins with. */
+#define PROCEDURE_NULL                                                                             \
+	{                                                                                          \
+		.number = 0, .args = (xdrproc_t)(void (*)(void))xdr_void,                          \
+		.results = (xdrproc_t)(void (*)(void))xdr_void, .handle = dispatch_null            \
+	}
+
+#define XDR_PROC(name) ((xdrproc_t)(void (*)(void))xdr_##name)
+
+void dispatch_null(struct request *request, void *args);
+
+/* For server_ops; context is the struct daemon. */
+void dispatch_call(void *context, struct call *call, const struct message_call *header, XDR *args);
+
+/* Ends a request with the results of its procedure. */
+void request_reply(struct request *request, void *results);
+
+/* Ends it with { IPC9_STATUS_OK } where the results are an ipc9_void_res. */
+void request_done(struct request *request);
+
+/* Ends it with a status, one sentence, and a value. */
+void request_fail(struct request *request, int status, uint64_t value, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Ends it with IPC9_STATUS_SYSTEM, and logs what went wrong here. */
+void request_trouble(struct request *request, int error);
+
+#endif

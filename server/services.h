@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* services.h - what a mechanism looks like to the daemon, and the list of them. */
+#ifndef SERVER_SERVICES_H
+#define SERVER_SERVICES_H
+
+#include "rpcgen-out/control.h"
+#include "server/dispatch.h"
+
+/* Collects numbers for `ipc9 status`; names are literals. */
+struct tally {
+	ipc9_number *numbers;
+	unsigned n, max;
+};
+void tally_add(struct tally *tally, const char *name, uint64_t value);
+
+struct service {
+	const char *name;
+	uint32_t program, version;
+	const struct procedure *procedures;
+	size_t n_procedures;
+	/* Both may be NULL where a service has no state.  0 or -errno. */
+	int (*start)(struct daemon *daemon, void **ret_state);
+	/* Called when all connections are closed. */
+	void (*stop)(void *state);
+	void (*count)(const void *state, struct tally *tally);
+};
+
+/* Ends with NULL. */
+extern const struct service *const services[];
+#define SERVICES_MAX 16
+
+#endif

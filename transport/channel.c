@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * channel.c - see channel.h.
+ *
+ * Locks: `lock` guards calls, reading, dead; it is never held across a system call that may wait.
+ * `send_lock` is held while one call's record is written, so that records do not mix; it may wait for the
+ * socket and is taken before `lock`, never after.  The reader and the scratch belong to whoever set `reading`.
+ */
+#include "transport/channel.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "transport/message.h"
+#include "transport/record.h"
+#include "util/clock.h"
+#include "xdr/stream.h"
+
+#define SCRATCH_SIZE 65536
+#define REPLY_MAX (16u << 20) /* other people's servers answer with more than ours do */
+
+struct channel {
+	_Atomic unsigned refs;
+	int fd;
+	unsigned char credential[MESSAGE_AUTH_MAX];
+	uint32_t flavor, credential_len;
+
+	pthread_mutex_t send_lock;
+	pthread_mutex_t lock;
+	pthread_cond_t
+	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
+	struct channel_call *calls;
+	bool reading;
+	int dead; /* errno of the stream's end; 0 while it lives */
+	uint32_t next_xid;
+
+	struct record_reader reader;
+	unsigned char *scratch; /* made at the first receive */
+};
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+int channel_new(int fd, bool auth_sys, struct channel **ret)
+{
+	struct channel *c = calloc(1, sizeof(*c));
+	pthread_condattr_t monotonic;
+
+	if (!c)
+		return -ENOMEM;
+	atomic_init(&c->refs, 1);
+	c->fd = fd;
+	if (auth_sys) {
+		c->flavor = AUTH_SYS;
+		c->credential_len = (uint32_t)message_make_auth_sys(c->credential);
+	}
+	pthread_mutex_init(&c->send_lock, NULL);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	/* A forged or late reply must not meet a call by counting from the same start. */
+	if (getrandom(&c->next_xid, sizeof(c->next_xid), 0) != sizeof(c->next_xid))
+		c->next_xid = (uint32_t)clock_now();
+	record_reader_init(&c->reader, REPLY_MAX);
+	*ret = c;
+	return 0;
+}
+
+struct channel *channel_ref(struct channel *c)
+{
+	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+struct channel *channel_unref(struct channel *c)
+{
+	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+		return NULL;
+	assert(!c->calls);
+	close(c->fd);
+	record_reader_clear(&c->reader);
+	free(c->scratch);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->send_lock);
+	free(c);
+	return NULL;
+}
+
+static void die(struct channel *c, int error)
+{
+	pthread_mutex_lock(&c->lock);
+	if (!c->dead)
+		c->dead = error;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void channel_abort(struct channel *c)
+{
+	die(c, ECANCELED);
+	shutdown(c->fd, SHUT_RDWR);
+}
+
+bool channel_is_alive(struct channel *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN | POLLRDHUP };
+	bool alive, idle;
+	char byte;
+
+	pthread_mutex_lock(&c->lock);
+	alive = !c->dead;
+	idle = !c->reading && !c->calls;
+	pthread_mutex_unlock(&c->lock);
+	if (!alive || !idle)
+		return alive;
+	if (poll(&p, 1, 0) <= 0)
+		return true;
+	if (p.revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
+		return false;
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* --- The table of calls; all under lock ------------------------------------------------------- */
+
+static struct channel_call *find(struct channel *c, uint32_t xid)
+{
+	struct channel_call *call = c->calls;
+
+	while (call && call->xid != xid)
+		call = call->next;
+	return call;
+}
+
+static void unlink_call(struct channel *c, struct channel_call *call)
+{
+	struct channel_call **at = &c->calls;
+
+	while (*at && *at != call)
+		at = &(*at)->next;
+	if (*at)
+		*at = call->next;
+}
+
+void channel_forget(struct channel *c, struct channel_call *call)
+{
+	pthread_mutex_lock(&c->lock);
+	unlink_call(c, call);
+	pthread_mutex_unlock(&c->lock);
+	call->reply = bytes_unref(call->reply);
+}
+
+/* --- Receiving; by whoever set `reading` ------------------------------------------------------ */
+
+static void take_reply(void *context, const unsigned char *data, size_t size, struct bytes *owner)
+{
+	struct channel *c = context;
+	struct channel_call *call;
+	struct bytes *reply;
+	uint32_t xid;
+
+	if (size < sizeof(xid))
+		return;
+	memcpy(&xid, data, sizeof(xid));
+	if (owner) {
+		reply = bytes_ref(owner);
+	} else {
+		reply = bytes_new(size);
+		if (!reply)
+			return; /* the caller times out */
+		memcpy(reply->data, data, size);
+		reply->size = (uint32_t)size;
+	}
+	pthread_mutex_lock(&c->lock);
+	call = find(c, ntohl(xid));
+	if (call && !call->done) {
+		call->reply = reply;
+		reply = NULL;
+		call->done = true;
+	}
+	pthread_mutex_unlock(&c->lock);
+	bytes_unref(reply);
+}
+
+/* Takes in what is there; -errno when the stream is at its end or beyond repair. */
+static int receive(struct channel *c)
+{
+	struct iovec iov[2];
+	unsigned char *room;
+	size_t direct;
+	int n_iov = 0;
+	ssize_t n;
+
+	if (!c->scratch)
+		c->scratch = malloc(SCRATCH_SIZE);
+	if (!c->scratch)
+		return -ENOMEM;
+	direct = record_reader_room(&c->reader, &room);
+	if (direct)
+		iov[n_iov++] = (struct iovec){ room, direct };
+	iov[n_iov++] = (struct iovec){ c->scratch, SCRATCH_SIZE };
+	n = readv(c->fd, iov, n_iov);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	if ((size_t)n <= direct) {
+		record_reader_filled(&c->reader, (size_t)n, take_reply, c);
+		return 0;
+	}
+	if (direct)
+		record_reader_filled(&c->reader, direct, take_reply, c);
+	return record_reader_feed(&c->reader, c->scratch, (size_t)n - direct, take_reply, c);
+}
+
+static bool take_role(struct channel *c)
+{
+	bool mine;
+
+	pthread_mutex_lock(&c->lock);
+	mine = !c->reading && !c->dead;
+	if (mine)
+		c->reading = true;
+	pthread_mutex_unlock(&c->lock);
+	return mine;
+}
+
+static void give_role(struct channel *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->reading = false;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* --- Sending ----------------------------------------------------------------------------------- */
+
+/* The socket is full: waits until it is not, taking replies in if nobody else does. */
+static int wait_to_send(struct channel *c, int64_t deadline)
+{
+	bool mine = take_role(c);
+	struct pollfd p = { .fd = c->fd, .events = (short)(POLLOUT | (mine ? POLLIN : 0)) };
+	int r = poll(&p, 1, clock_poll_ms(deadline));
+
+	if (r < 0 && errno != EINTR)
+		r = -errno;
+	else if (r == 0)
+		r = -ETIMEDOUT;
+	else
+		r = 0;
+	if (mine) {
+		if (!r && p.revents & POLLIN)
+			r = receive(c);
+		give_role(c);
+	}
+	return r;
+}
+
+/* Writes a record; a part of one that stays unwritten kills the channel. */
+static int write_record(struct channel *c, struct gather *out, int64_t deadline, bool *ret_sent)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&c->send_lock);
+	while (out->size && !r) {
+		ssize_t n = gather_send(out, c->fd);
+
+		if (n > 0)
+			*ret_sent = true;
+		else if (n == -EAGAIN)
+			r = wait_to_send(c, deadline);
+		else
+			r = (int)n;
+	}
+	if (r && (*ret_sent || r != -ETIMEDOUT))
+		die(c, -r);
+	pthread_mutex_unlock(&c->send_lock);
+	return r;
+}
+
+static bool encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
+    void *args, struct gather *out)
+{
+	const uint32_t words[] = { xid, CALL, MESSAGE_RPC_VERSION, t->program, t->version,
+		t->procedure, c->flavor, c->credential_len };
+	unsigned char *mark = message_begin_record(out);
+	uint32_t padded = (c->credential_len + 3u) & ~3u;
+	size_t size = sizeof(words) + padded + 8;
+	unsigned char *at = mark ? gather_reserve(out, size) : NULL;
+	XDR xdrs;
+
+	if (!at)
+		return false;
+	memset(at, 0, size);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		uint32_t word = htonl(words[i]);
+
+		memcpy(at + 4 * i, &word, 4);
+	}
+	memcpy(at + sizeof(words), c->credential, c->credential_len);
+	xdr_gather_create(&xdrs, out);
+	if (!xdr(&xdrs, args))
+		return false;
+	message_end_record(mark, out->size - 4);
+	return true;
+}
+
+enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
+    const struct channel_target *target, xdrproc_t xdr, void *args, int64_t deadline,
+    struct rpc_err *ret_error)
+{
+	struct gather out;
+	int r;
+
+	memset(call, 0, sizeof(*call));
+	gather_init(&out);
+	pthread_mutex_lock(&c->lock);
+	call->xid = c->next_xid++;
+	r = -c->dead;
+	if (!r) {
+		call->next = c->calls;
+		c->calls = call;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (r) {
+		ret_error->re_errno = -r;
+		return RPC_CANTSEND;
+	}
+	if (!encode(c, call->xid, target, xdr, args, &out)) {
+		gather_clear(&out);
+		channel_forget(c, call);
+		return RPC_CANTENCODEARGS;
+	}
+	r = write_record(c, &out, deadline, &call->sent);
+	gather_clear(&out);
+	if (!r)
+		return RPC_SUCCESS;
+	channel_forget(c, call);
+	ret_error->re_errno = -r;
+	return r == -ETIMEDOUT ? RPC_TIMEDOUT : RPC_CANTSEND;
+}
+
+/* --- Waiting ----------------------------------------------------------------------------------- */
+
+static int wait_for_turn(struct channel *c, int64_t deadline)
+{
+	struct timespec until = { .tv_sec = deadline / NS_PER_S, .tv_nsec = deadline % NS_PER_S };
+
+	if (deadline == CLOCK_NEVER)
+		return pthread_cond_wait(&c->changed, &c->lock);
+	return pthread_cond_timedwait(&c->changed, &c->lock, &until);
+}
+
+/* One look at the socket in the role of the reader; called with lock held, returns with it held. */
+static int read_once(struct channel *c, int64_t deadline)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	int r;
+
+	c->reading = true;
+	pthread_mutex_unlock(&c->lock);
+	r = poll(&p, 1, clock_poll_ms(deadline));
+	if (r > 0)
+		r = receive(c);
+	else if (r == 0)
+		r = -ETIMEDOUT;
+	else
+		r = errno == EINTR ? 0 : -errno;
+	pthread_mutex_lock(&c->lock);
+	c->reading = false;
+	if (r && r != -ETIMEDOUT && !c->dead)
+		c->dead = -r;
+	pthread_cond_broadcast(&c->changed);
+	return r == -ETIMEDOUT ? r : 0;
+}
+
+static int await(struct channel *c, struct channel_call *call, int64_t deadline)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	while (!call->done && !c->dead && !r) {
+		if (!c->reading)
+			r = read_once(c, deadline);
+		else if (wait_for_turn(c, deadline) == ETIMEDOUT)
+			r = -ETIMEDOUT;
+	}
+	if (call->done)
+		r = 0;
+	else if (c->dead)
+		r = -c->dead;
+	unlink_call(c, call);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+static enum clnt_stat decode(struct bytes *reply, xdrproc_t xdr, void *results, struct rpc_err *e)
+{
+	struct rpc_msg msg = { 0 };
+	XDR xdrs;
+
+	/* The results are decoded below, once it is known that there are any. */
+	msg.acpted_rply.ar_results.proc = (xdrproc_t)(void (*)(void))xdr_void;
+	xdr_record_create(&xdrs, reply->data, reply->size, reply);
+	if (!xdr_replymsg(&xdrs, &msg)) {
+		xdr_free((xdrproc_t)xdr_replymsg, &msg);
+		return RPC_CANTDECODERES;
+	}
+	_seterr_reply(&msg, e);
+	if (msg.rm_reply.rp_stat == MSG_ACCEPTED && msg.acpted_rply.ar_verf.oa_base)
+		xdr_free((xdrproc_t)xdr_opaque_auth, &msg.acpted_rply.ar_verf);
+	if (e->re_status == RPC_SUCCESS && !xdr(&xdrs, results))
+		return RPC_CANTDECODERES;
+	return e->re_status;
+}
+
+enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrproc_t xdr,
+    void *results, int64_t deadline, struct rpc_err *ret_error)
+{
+	int r = await(c, call, deadline);
+	enum clnt_stat stat;
+
+	if (r == -ETIMEDOUT)
+		return RPC_TIMEDOUT;
+	if (r) {
+		ret_error->re_errno = -r;
+		return RPC_CANTRECV;
+	}
+	stat = decode(call->reply, xdr, results, ret_error);
+	call->reply = bytes_unref(call->reply);
+	return stat;
+}
+
+/* --- CLIENT ------------------------------------------------------------------------------------ */
+
+struct handle {
+	CLIENT client;
+	struct channel *channel;
+	struct channel_target target;
+	int64_t deadline; /* CLOCK_NEVER when own_deadline is set and there is none */
+	bool own_deadline, sent;
+	struct rpc_err error;
+};
+
+static struct handle *handle_of(const CLIENT *client)
+{
+	return (struct handle *)client->cl_private;
+}
+
+static enum clnt_stat handle_call(CLIENT *client, rpcproc_t procedure, xdrproc_t xdr_args,
+    void *args, xdrproc_t xdr_results, void *results, struct timeval timeout)
+{
+	struct handle *h = handle_of(client);
+	struct channel_target target = h->target;
+	struct channel_call call;
+	int64_t deadline = h->own_deadline
+	    ? h->deadline
+	    : clock_now() + timeout.tv_sec * NS_PER_S + timeout.tv_usec * INT64_C(1000);
+
+	target.procedure = procedure;
+	memset(&h->error, 0, sizeof(h->error));
+	h->error.re_status =
+	    channel_send(h->channel, &call, &target, xdr_args, args, deadline, &h->error);
+	h->sent = call.sent;
+	if (h->error.re_status == RPC_SUCCESS)
+		h->error.re_status =
+		    channel_wait(h->channel, &call, xdr_results, results, deadline, &h->error);
+	return h->error.re_status;
+}
+
+static void handle_abort(CLIENT *client)
+{
+	(void)client;
+}
+
+static void handle_geterr(CLIENT *client, struct rpc_err *ret)
+{
+	*ret = handle_of(client)->error;
+}
+
+static bool_t handle_freeres(CLIENT *client, xdrproc_t xdr, void *results)
+{
+	(void)client;
+	xdr_free(xdr, results);
+	return TRUE;
+}
+
+static void handle_destroy(CLIENT *client)
+{
+	struct handle *h = handle_of(client);
+
+	channel_unref(h->channel);
+	free(h);
+}
+
+static bool_t handle_control(CLIENT *client, u_int request, void *info)
+{
+	struct handle *h = handle_of(client);
+
+	switch (request) {
+	case CLGET_VERS:
+		*(rpcvers_t *)info = h->target.version;
+		return TRUE;
+	case CLSET_VERS:
+		h->target.version = *(const rpcvers_t *)info;
+		return TRUE;
+	case CLGET_PROG:
+		*(rpcprog_t *)info = h->target.program;
+		return TRUE;
+	case CLSET_PROG:
+		h->target.program = *(const rpcprog_t *)info;
+		return TRUE;
+	case CLGET_FD:
+		*(int *)info = h->channel->fd;
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
+CLIENT *channel_client(struct channel *c, uint32_t program, uint32_t version)
+{
+	/* libtirpc declares the table's type inside CLIENT and does not change it. */
+	static struct clnt_ops ops = {
+		.cl_call = handle_call,
+		.cl_abort = handle_abort,
+		.cl_geterr = handle_geterr,
+		.cl_freeres = handle_freeres,
+		.cl_destroy = handle_destroy,
+		.cl_control = handle_control,
+	};
+	struct handle *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->channel = channel_ref(c);
+	h->target.program = program;
+	h->target.version = version;
+	h->client.cl_ops = &ops;
+	h->client.cl_private = h;
+	return &h->client;
+}
+
+void channel_client_deadline(CLIENT *client, int64_t deadline)
+{
+	struct handle *h = handle_of(client);
+
+	h->deadline = deadline;
+	h->own_deadline = true;
+}
+
+bool channel_client_sent(const CLIENT *client)
+{
+	return handle_of(client)->sent;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* connect.c - see connect.h. */
+#include "transport/connect.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <rpc/rpc.h>
+#include <rpc/rpcb_prot.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "transport/socket.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+#define RPCBIND_PORT 111
+#define ADDRESSES_MAX 8
+
+/* --- Looking up -------------------------------------------------------------------------------- */
+
+/* Shared by the asker and the thread; whoever leaves last frees it. */
+struct lookup {
+	pthread_mutex_t lock;
+	pthread_cond_t finished;
+	int refs;
+	bool done;
+	int error;
+	struct addrinfo *found;
+	char host[256];
+};
+
+static void lookup_unref(struct lookup *l)
+{
+	int left;
+
+	pthread_mutex_lock(&l->lock);
+	left = --l->refs;
+	pthread_mutex_unlock(&l->lock);
+	if (left)
+		return;
+	if (l->found)
+		freeaddrinfo(l->found);
+	pthread_cond_destroy(&l->finished);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+static void *lookup_run(void *context)
+{
+	struct lookup *l = context;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *found;
+	int error = getaddrinfo(l->host, NULL, &hints, &found);
+
+	pthread_mutex_lock(&l->lock);
+	l->error = error;
+	if (!error)
+		l->found = found;
+	l->done = true;
+	pthread_cond_signal(&l->finished);
+	pthread_mutex_unlock(&l->lock);
+	lookup_unref(l);
+	return NULL;
+}
+
+static struct lookup *lookup_new(const char *host)
+{
+	struct lookup *l = calloc(1, sizeof(*l));
+	pthread_condattr_t monotonic;
+
+	if (!l)
+		return NULL;
+	text_format(l->host, sizeof(l->host), "%s", host);
+	l->refs = 1;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->finished, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return l;
+}
+
+static int lookup_start(struct lookup *l)
+{
+	pthread_t thread;
+	pthread_attr_t attributes;
+	int r;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	l->refs++;
+	r = pthread_create(&thread, &attributes, lookup_run, l);
+	pthread_attr_destroy(&attributes);
+	if (r)
+		l->refs--;
+	return -r;
+}
+
+static size_t copy_addresses(const struct addrinfo *found, struct address *to, size_t max)
+{
+	size_t n = 0;
+
+	for (; found && n < max; found = found->ai_next) {
+		memset(&to[n], 0, sizeof(to[n]));
+		memcpy(&to[n].storage, found->ai_addr, found->ai_addrlen);
+		to[n++].len = found->ai_addrlen;
+	}
+	return n;
+}
+
+int connect_resolve(const char *host, int64_t deadline, struct address *ret, size_t max,
+    size_t *ret_n, char *ret_text, size_t text_size)
+{
+	struct lookup *l;
+	int r;
+
+	if (!address_parse(host, 0, &ret[0])) {
+		*ret_n = 1;
+		return 0;
+	}
+	l = lookup_new(host);
+	if (!l)
+		return -ENOMEM;
+	r = lookup_start(l);
+	pthread_mutex_lock(&l->lock);
+	while (!r && !l->done) {
+		struct timespec until = { deadline / NS_PER_S, deadline % NS_PER_S };
+
+		r = deadline == CLOCK_NEVER
+		    ? pthread_cond_wait(&l->finished, &l->lock)
+		    : -pthread_cond_timedwait(&l->finished, &l->lock, &until);
+	}
+	if (!r && l->error) {
+		text_format(ret_text, text_size, "%s", gai_strerror(l->error));
+		r = -ENOENT;
+	} else if (!r) {
+		*ret_n = copy_addresses(l->found, ret, max);
+	}
+	pthread_mutex_unlock(&l->lock);
+	lookup_unref(l);
+	return r;
+}
+
+/* --- Connecting -------------------------------------------------------------------------------- */
+
+static int finish_connect(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int error = 0, r;
+	socklen_t len = sizeof(error);
+
+	do
+		r = poll(&p, 1, clock_poll_ms(deadline));
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	if (r == 0)
+		return -ETIMEDOUT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return -errno;
+	return -error;
+}
+
+int connect_address(const struct address *a, int64_t deadline, int *ret_fd)
+{
+	int fd = socket(a->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&a->storage, a->len)) {
+		r = -errno;
+		if (r == -EINPROGRESS)
+			r = finish_connect(fd, deadline);
+	}
+	if (r) {
+		close(fd);
+		return r;
+	}
+	if (a->storage.ss_family != AF_UNIX)
+		socket_tune(fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+int connect_ask_rpcbind(const struct address *address, uint32_t program, uint32_t version,
+    int64_t deadline, uint16_t *ret_port)
+{
+	struct address at = *address;
+	struct rpcb wanted = { .r_prog = program, .r_vers = version };
+	char nothing[] = "", netid[] = "tcp", netid6[] = "tcp6";
+	struct channel_target target = { RPCBPROG, RPCBVERS, RPCBPROC_GETADDR };
+	struct channel *channel;
+	struct channel_call call;
+	struct rpc_err error = { 0 };
+	enum clnt_stat stat;
+	char *universal = NULL;
+	int fd, r;
+
+	address_set_port(&at, RPCBIND_PORT);
+	wanted.r_netid = at.storage.ss_family == AF_INET6 ? netid6 : netid;
+	wanted.r_addr = nothing;
+	wanted.r_owner = nothing;
+	r = connect_address(&at, deadline, &fd);
+	if (r)
+		return r;
+	r = channel_new(fd, false, &channel);
+	if (r) {
+		close(fd);
+		return r;
+	}
+	stat =
+	    channel_send(channel, &call, &target, (xdrproc_t)xdr_rpcb, &wanted, deadline, &error);
+	if (stat == RPC_SUCCESS)
+		stat = channel_wait(
+		    channel, &call, (xdrproc_t)xdr_wrapstring, &universal, deadline, &error);
+	channel_unref(channel);
+	if (stat != RPC_SUCCESS)
+		return stat == RPC_TIMEDOUT ? -ETIMEDOUT : -EPROTO;
+	*ret_port = address_universal_port(universal);
+	xdr_free((xdrproc_t)xdr_wrapstring, &universal);
+	return *ret_port ? 0 : -ENOENT;
+}
+
+/* --- Hosts ------------------------------------------------------------------------------------- */
+
+static int fail(struct connect_failure *f, enum connect_step step, int error)
+{
+	f->step = step;
+	f->error = error;
+	if (error == -ETIMEDOUT)
+		text_format(f->text, sizeof(f->text), "no answer in time");
+	else
+		text_format(f->text, sizeof(f->text), "%s", strerror(-error));
+	return error;
+}
+
+/* One address: the port said, and then, if that is wanted, rpcbind's. */
+static int try_address(struct address *a, const struct connect_target *t, int64_t deadline,
+    int *ret_fd, struct connect_failure *f)
+{
+	uint16_t port;
+	int r, asked;
+
+	address_set_port(a, t->port);
+	r = connect_address(a, deadline, ret_fd);
+	if (r)
+		fail(f, CONNECT_HOST, r);
+	if (r != -ECONNREFUSED || !t->ask_rpcbind)
+		return r;
+	asked = connect_ask_rpcbind(a, t->program, t->version, deadline, &port);
+	f->rpcbind_answers = asked == 0 || asked == -ENOENT;
+	if (asked)
+		return r;
+	address_set_port(a, port);
+	r = connect_address(a, deadline, ret_fd);
+	return r ? fail(f, CONNECT_HOST, r) : 0;
+}
+
+int connect_host(const struct connect_target *target, int64_t deadline,
+    struct channel **ret_channel, struct connect_failure *f)
+{
+	struct address addresses[ADDRESSES_MAX];
+	size_t n = 0;
+	int fd = -1, r;
+
+	memset(f, 0, sizeof(*f));
+	r = connect_resolve(
+	    target->host, deadline, addresses, ADDRESSES_MAX, &n, f->text, sizeof(f->text));
+	if (r == -ENOENT) {
+		f->step = CONNECT_RESOLVE;
+		return r;
+	}
+	if (r)
+		return fail(f, CONNECT_RESOLVE, r);
+	r = -EHOSTUNREACH;
+	for (size_t i = 0; i < n; i++) {
+		int64_t until = deadline;
+
+		/* One dead address of several must not eat the time of the others. */
+		if (deadline != CLOCK_NEVER && i + 1 < n)
+			until = clock_now() + (deadline - clock_now()) / (int64_t)(n - i);
+		r = try_address(&addresses[i], target, until, &fd, f);
+		if (!r)
+			break;
+	}
+	if (r)
+		return r;
+	r = channel_new(fd, true, ret_channel);
+	if (r) {
+		close(fd);
+		return fail(f, CONNECT_HOST, r);
+	}
+	return 0;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * connection.c - one accepted stream: records in, replies out.
+ *
+ * 1. A connection is freed only from its deferred flush or by server_free, never while its own records are
+ *    being handed out; until then it is doomed, and doomed connections read and send nothing.
+ * 2. We read unless a bound is reached (may_read); what one receive brought is always handed out whole,
+ *    so that a bound may be passed by as many calls as fit one receive.
+ * 3. record_timer is set exactly while we read and a record is incomplete; it counts from the record's first
+ *    byte, or from when we began to read again, never from its last byte.
+ */
+#include "transport/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "transport/socket.h"
+#include "util/clock.h"
+#include "xdr/stream.h"
+
+#define SLOWEST_BYTES_PER_S 32768 /* a record at this speed is in time */
+
+static void doom(struct connection *c)
+{
+	c->doomed = true;
+	connection_stir(c);
+}
+
+static bool may_read(const struct connection *c)
+{
+	const struct server_limits *l = &c->server->limits;
+
+	return c->n_calls < l->calls && c->held < l->held_bytes && c->out.size < l->unread_bytes;
+}
+
+static void set_record_timer(struct connection *c, bool reading, bool began)
+{
+	int64_t allowed;
+
+	if (!reading || !record_reader_is_inside(&c->reader)) {
+		loop_timer_clear(&c->record_timer);
+		return;
+	}
+	if (began || !c->record_timer.slot)
+		c->record_began = clock_now();
+	allowed = (int64_t)c->server->limits.record_ms * NS_PER_MS +
+	    (int64_t)record_reader_announced(&c->reader) * NS_PER_S / SLOWEST_BYTES_PER_S;
+	loop_timer_set(c->server->loop, &c->record_timer, c->record_began + allowed);
+}
+
+static void update_interest(struct connection *c)
+{
+	bool reading = may_read(c);
+
+	loop_change(&c->io, (reading ? EPOLLIN : 0u) | EPOLLRDHUP | (c->out.size ? EPOLLOUT : 0u));
+	set_record_timer(c, reading, false);
+}
+
+/* --- In ---------------------------------------------------------------------------------------- */
+
+static void refuse_version(struct connection *c, uint32_t xid)
+{
+	struct call *call = call_new(c->server, c, NULL, &c->peer, xid);
+
+	if (call)
+		call_refuse(call, MESSAGE_RPC_MISMATCH, 0, 0);
+}
+
+static void take_record(void *context, const unsigned char *data, size_t size, struct bytes *owner)
+{
+	struct connection *c = context;
+	struct server *s = c->server;
+	struct message_call header;
+	struct call *call;
+	XDR args;
+
+	if (c->doomed)
+		return;
+	switch (message_parse_call(data, size, &header)) {
+	case 0:
+		break;
+	case -EPROTO: /* a reply: we asked nothing, and answer nothing */
+		s->stats.dropped++;
+		return;
+	case -EPROTONOSUPPORT:
+		refuse_version(c, header.xid);
+		return;
+	default:
+		s->stats.closed_garbage++;
+		doom(c);
+		return;
+	}
+	call = call_new(s, c, NULL, &c->peer, header.xid);
+	if (!call) {
+		doom(c);
+		return;
+	}
+	xdr_record_create(&args, data + header.header_size, size - header.header_size, owner);
+	s->ops->call(s->context, call, &header, &args);
+}
+
+/* One receive: into the record at hand as far as it goes, the rest into the scratch. */
+static void receive(struct connection *c)
+{
+	struct iovec iov[2];
+	unsigned char *room;
+	size_t direct = record_reader_room(&c->reader, &room);
+	int n_iov = 0, r = 0;
+	bool was_inside = record_reader_is_inside(&c->reader);
+	uint64_t calls = c->server->stats.calls;
+	ssize_t n;
+
+	if (direct)
+		iov[n_iov++] = (struct iovec){ room, direct };
+	iov[n_iov++] = (struct iovec){ c->server->scratch, sizeof(c->server->scratch) };
+	n = readv(c->io.fd, iov, n_iov);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		doom(c);
+		return;
+	}
+	if ((size_t)n <= direct) {
+		record_reader_filled(&c->reader, (size_t)n, take_record, c);
+	} else {
+		if (direct)
+			record_reader_filled(&c->reader, direct, take_record, c);
+		r = record_reader_feed(
+		    &c->reader, c->server->scratch, (size_t)n - direct, take_record, c);
+	}
+	if (r) {
+		c->server->stats.closed_oversize += r == -EMSGSIZE;
+		doom(c);
+		return;
+	}
+	set_record_timer(c, true, !was_inside || c->server->stats.calls != calls);
+}
+
+static void on_stream(struct loop_io *io, uint32_t events)
+{
+	struct connection *c = LIST_ENTRY(io, struct connection, io);
+
+	if (c->doomed)
+		return;
+	if (io->events & EPOLLIN) {
+		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			receive(c);
+	} else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		/* We do not read now, and shall not learn more. */
+		doom(c);
+	}
+	connection_stir(c);
+}
+
+static void on_slow_record(struct loop_timer *timer)
+{
+	struct connection *c = LIST_ENTRY(timer, struct connection, record_timer);
+
+	c->server->stats.closed_slow_record++;
+	doom(c);
+}
+
+/* --- Out --------------------------------------------------------------------------------------- */
+
+static void on_unread(struct loop_timer *timer)
+{
+	struct connection *c = LIST_ENTRY(timer, struct connection, unread_timer);
+
+	c->server->stats.closed_unread++;
+	doom(c);
+}
+
+static void on_flush(struct loop_deferred *deferred)
+{
+	struct connection *c = LIST_ENTRY(deferred, struct connection, flush);
+	ssize_t n;
+
+	if (c->doomed) {
+		connection_free(c);
+		return;
+	}
+	n = c->out.size ? gather_send(&c->out, c->io.fd) : 0;
+	if (n < 0 && n != -EAGAIN) {
+		connection_free(c);
+		return;
+	}
+	if (!c->out.size)
+		loop_timer_clear(&c->unread_timer);
+	else if (n > 0 || !c->unread_timer.slot)
+		loop_timer_set(c->server->loop, &c->unread_timer,
+		    clock_deadline_ms(c->server->limits.unread_ms));
+	update_interest(c);
+}
+
+void connection_stir(struct connection *c)
+{
+	loop_defer(c->server->loop, &c->flush);
+}
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+int connection_new(struct server *s, int fd, const struct peer *peer)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->server = s;
+	c->peer = *peer;
+	c->io.fn = on_stream;
+	c->record_timer.fn = on_slow_record;
+	c->unread_timer.fn = on_unread;
+	c->flush.fn = on_flush;
+	list_init(&c->flush.link);
+	list_init(&c->calls);
+	list_init(&c->watches);
+	gather_init(&c->out);
+	record_reader_init(&c->reader, s->limits.record_bytes);
+	r = loop_add(s->loop, &c->io, fd, EPOLLIN | EPOLLRDHUP);
+	if (r) {
+		free(c);
+		return r;
+	}
+	if (!peer->local)
+		socket_tune(fd);
+	list_append(&s->connections, &c->link);
+	s->stats.connections++;
+	s->stats.accepted++;
+	return 0;
+}
+
+void connection_free(struct connection *c)
+{
+	struct server *s = c->server;
+
+	c->doomed = true;
+	while (!list_is_empty(&c->calls)) {
+		struct call *call = LIST_ENTRY(c->calls.next, struct call, link);
+
+		call_unpark(call);
+		call->ended(call, CALL_GONE);
+		call_drop(call);
+	}
+	while (!list_is_empty(&c->watches)) {
+		struct connection_watch *w =
+		    LIST_ENTRY(c->watches.next, struct connection_watch, link);
+
+		list_remove(&w->link);
+		w->closed(w);
+	}
+	loop_timer_clear(&c->record_timer);
+	loop_timer_clear(&c->unread_timer);
+	loop_undefer(&c->flush);
+	loop_remove(&c->io);
+	close(c->io.fd);
+	gather_clear(&c->out);
+	record_reader_clear(&c->reader);
+	list_remove(&c->link);
+	s->stats.connections--;
+	free(c);
+	server_made_room(s);
+}
+
+void connection_watch(struct connection *c, struct connection_watch *w)
+{
+	list_append(&c->watches, &w->link);
+}

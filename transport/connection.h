@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * connection.h - what server.c, connection.c and call.c share; the rest of the tree uses server.h.
+ */
+#ifndef TRANSPORT_CONNECTION_H
+#define TRANSPORT_CONNECTION_H
+
+#include "transport/record.h"
+#include "transport/server.h"
+#include "util/gather.h"
+
+#define CONNECTION_SCRATCH 65536
+
+struct server {
+	struct loop *loop;
+	const struct server_ops *ops;
+	void *context;
+	struct server_limits limits;
+	struct server_stats stats;
+	struct list listeners, sockets, connections;
+	unsigned char
+	    scratch[CONNECTION_SCRATCH]; /* what one receive brought; nothing stays in it */
+};
+
+struct connection {
+	struct server *server;
+	struct list link; /* in the server's connections */
+	struct peer peer;
+	struct loop_io io;
+	struct record_reader reader;
+	struct gather out; /* replies that have not left */
+	struct list calls; /* under way */
+	struct list watches;
+	struct loop_deferred flush;
+	struct loop_timer record_timer; /* set while a record is incomplete and we are reading */
+	struct loop_timer unread_timer; /* set while out waits for the peer to read */
+	int64_t record_began;
+	size_t held; /* payload held by calls under way */
+	unsigned n_calls;
+	bool doomed; /* to be freed when the events at hand are done */
+};
+
+/* Takes fd over on success. */
+int connection_new(struct server *server, int fd, const struct peer *peer);
+void connection_free(struct connection *connection);
+
+/* Something was appended to out, or a bound may have been left: sends and looks again, a little later. */
+void connection_stir(struct connection *connection);
+
+struct call *call_new(struct server *server, struct connection *connection,
+    struct datagram_socket *socket, const struct peer *peer, uint32_t xid);
+
+/* Connections or descriptors were freed: listeners that paused go on. */
+void server_made_room(struct server *server);
+
+/* Sends a reply the way its call came, and empties out. */
+void server_answer_datagram(struct call *call, struct gather *out);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * server.h - the serving half of the engine: listeners, connections, datagrams, and one object per call.
+ *
+ * A server lives on one loop, and everything here is for that loop's thread.  A call arrives once, through
+ * server_ops, and is ended once: by call_reply, call_refuse or call_drop, at once or after it was parked.
+ * Replies leave in the order in which calls are ended, which need not be the order in which they came.
+ *
+ * What a peer can cost is bounded: the length of a record (before it is read), the time a record may take, the
+ * calls it has under way, the payload that those hold, the replies it does not read.  At a bound
+ * we stop reading that peer, never another; only a record over its length or time, and replies that nobody
+ * reads for long, end the connection.
+ */
+#ifndef TRANSPORT_SERVER_H
+#define TRANSPORT_SERVER_H
+
+#include <rpc/rpc.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "transport/address.h"
+#include "transport/loop.h"
+#include "transport/message.h"
+#include "util/list.h"
+
+struct server;
+struct connection;
+struct datagram_socket;
+struct call;
+
+/* What the kernel knows of the other side. */
+struct peer {
+	bool local; /* over a local socket: uid, gid and pid are true */
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	unsigned n_groups;
+	gid_t groups[MESSAGE_GROUPS_MAX]; /* the first of them */
+	struct address address;
+};
+
+enum call_end {
+	CALL_EXPIRED, /* its wait is over: reply now */
+	CALL_GONE,    /* the connection is gone: let go of the call, it is freed on return */
+};
+
+/* How a parked call's wait ends, unless its owner unparks it first. */
+typedef void call_ended_fn(struct call *call, enum call_end end);
+
+/* One call.  Servers embed it at the beginning of a struct of their own (server_ops.call_size). */
+struct call {
+	struct list link;	       /* in the connection's calls */
+	struct connection *connection; /* NULL: came as a datagram */
+	struct datagram_socket *socket;
+	const struct peer *peer; /* of a datagram: good until the handler returns only */
+	uint32_t xid;
+
+	struct list parked; /* in its owner's queue while it waits */
+	struct loop_timer timer;
+	call_ended_fn *ended;
+	size_t held; /* payload bytes that count against the connection until the call ends */
+};
+
+struct server_ops {
+	size_t call_size;
+	/*
+	 * A call has come.  header and args are good until return only.  A call that came as a datagram
+	 * must be ended before return.
+	 */
+	void (*call)(
+	    void *context, struct call *call, const struct message_call *header, XDR *args);
+};
+
+/* Zero means the default. */
+struct server_limits {
+	size_t record_bytes;  /* longest record; default 1 MiB and 8 KiB */
+	unsigned record_ms;   /* a record's time, beside what it takes at 32 KiB/s; default 10 s */
+	unsigned unread_ms;   /* replies that nobody takes; default 30 s */
+	unsigned calls;	      /* under way, per connection; default 64 */
+	size_t held_bytes;    /* payload held by calls under way, per connection; default 4 MiB */
+	size_t unread_bytes;  /* replies waiting to be read, per connection; default 4 MiB */
+	unsigned connections; /* over networks; default: descriptors less a reserve */
+	unsigned local_connections; /* beyond those, for local clients; default 64 */
+};
+
+struct server_stats {
+	uint64_t connections, accepted;
+	uint64_t calls, refused, dropped;
+	uint64_t datagrams;
+	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
+};
+
+int server_new(struct loop *loop, const struct server_ops *ops, void *context,
+    const struct server_limits *limits, struct server **ret_server);
+
+/* Closes listeners and connections; parked calls end with CALL_GONE. */
+struct server *server_free(struct server *server);
+
+/* Takes over a listening stream socket (TCP or local). 0 or -errno; then fd is still the caller's. */
+int server_listen(struct server *server, int fd);
+
+/* Takes over a datagram socket; without `answers` nothing is ever sent from it. */
+int server_receive(struct server *server, int fd, bool answers);
+
+const struct server_stats *server_stats(const struct server *server);
+
+/* --- Calls ------------------------------------------------------------------------------------- */
+
+/*
+ * Ends a call with its results.  What xdr encodes by reference without an owner is copied.  Results that
+ * cannot be encoded become SYSTEM_ERR.
+ */
+void call_reply(struct call *call, xdrproc_t xdr, void *results);
+void call_refuse(struct call *call, enum message_refusal why, uint32_t low, uint32_t high);
+/* Ends a call without an answer. */
+void call_drop(struct call *call);
+
+/*
+ * Leaves a call waiting at the end of a queue.  ended runs after wait_ms, or when the connection goes;
+ * held_bytes count against the connection meanwhile.  0 or -ENOMEM (the call is not parked).
+ */
+int call_park(struct call *call, struct list *queue, unsigned wait_ms, size_t held_bytes,
+    call_ended_fn *ended);
+/* Takes it out again, to be ended by the caller. */
+void call_unpark(struct call *call);
+
+/* --- Connections ------------------------------------------------------------------------------- */
+
+/* Lies inside something that must go when its connection goes. */
+struct connection_watch {
+	struct list link; /* list_init before first use; list_remove ends the watch */
+	void (*closed)(struct connection_watch *watch);
+};
+
+void connection_watch(struct connection *connection, struct connection_watch *watch);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* socket.c - see socket.h. */
+#include "transport/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+#define KEEPALIVE_IDLE_S 10
+#define KEEPALIVE_EVERY_S 5
+#define KEEPALIVE_COUNT 3
+
+void socket_tune(int fd)
+{
+	static const struct {
+		int level, option, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
+	};
+
+	/* None of these fails on a TCP socket, and we can do without each of them. */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		setsockopt(fd, options[i].level, options[i].option, &options[i].value,
+		    sizeof(options[i].value));
+}
+
+static int make(const struct address *a, int type, bool reuse, int *ret_fd)
+{
+	int fd = socket(a->storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1, r;
+
+	if (fd < 0)
+		return -errno;
+	if (reuse)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (a->storage.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&a->storage, a->len)) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int socket_listen(const struct address *a, int *ret_fd)
+{
+	int fd, r = make(a, SOCK_STREAM, a->storage.ss_family != AF_UNIX, &fd);
+
+	if (r)
+		return r;
+	if (listen(fd, BACKLOG)) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int socket_receive(const struct address *a, bool shared, int *ret_fd)
+{
+	return make(a, SOCK_DGRAM, shared, ret_fd);
+}
