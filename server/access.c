@@ -186,6 +186,8 @@ void access_tell(const struct caller *c, char buffer[ADDRESS_TEXT_SIZE], struct 
 
 	if (c->local)
 		text_format(buffer, ADDRESS_TEXT_SIZE, "local");
+	else if (!c->address.len)
+		buffer[0] = '\0';
 	else
 		address_host_text(&c->address, buffer);
 	ret->how = c->how;

@@ -54,6 +54,8 @@ struct procedure {
 	const struct object *(*object)(struct request *request, const void *args);
 };
 
+#define XDR_PROC(name) ((xdrproc_t)(void (*)(void))xdr_##name)
+
 /* What every service's table begins with. */
 #define PROCEDURE_NULL                                                                             \
 	{                                                                                          \
@@ -61,7 +63,10 @@ struct procedure {
 		.results = (xdrproc_t)(void (*)(void))xdr_void, .handle = dispatch_null            \
 	}
 
-#define XDR_PROC(name) ((xdrproc_t)(void (*)(void))xdr_##name)
+/* The number and the types of a row; the rest stands beside it by name. */
+#define PROCEDURE(NUMBER, ARGS, RESULTS)                                                           \
+	.number = (NUMBER), .args = XDR_PROC(ARGS), .args_size = sizeof(ARGS),                     \
+	.results = XDR_PROC(RESULTS)
 
 void dispatch_null(struct request *request, void *args);
 

@@ -292,23 +292,18 @@ static int write_record(struct channel *c, struct gather *out, int64_t deadline,
 static bool encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
     void *args, struct gather *out)
 {
-	const uint32_t words[] = { xid, CALL, MESSAGE_RPC_VERSION, t->program, t->version,
-		t->procedure, c->flavor, c->credential_len };
+	const struct message_call header = {
+		.xid = xid,
+		.program = t->program,
+		.version = t->version,
+		.procedure = t->procedure,
+		.credential = { c->flavor, c->credential_len, c->credential },
+	};
 	unsigned char *mark = message_begin_record(out);
-	uint32_t padded = (c->credential_len + 3u) & ~3u;
-	size_t size = sizeof(words) + padded + 8;
-	unsigned char *at = mark ? gather_reserve(out, size) : NULL;
 	XDR xdrs;
 
-	if (!at)
+	if (!mark || message_put_call(out, &header))
 		return false;
-	memset(at, 0, size);
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		uint32_t word = htonl(words[i]);
-
-		memcpy(at + 4 * i, &word, 4);
-	}
-	memcpy(at + sizeof(words), c->credential, c->credential_len);
 	xdr_gather_create(&xdrs, out);
 	if (!xdr(&xdrs, args))
 		return false;

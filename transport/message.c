@@ -115,6 +115,25 @@ size_t message_make_auth_sys(unsigned char body[MESSAGE_AUTH_MAX])
 	return (size_t)(at - body);
 }
 
+int message_put_call(struct gather *out, const struct message_call *c)
+{
+	const uint32_t words[] = { c->xid, CALL, MESSAGE_RPC_VERSION, c->program, c->version,
+		c->procedure, c->credential.flavor, c->credential.len };
+	size_t padded = (c->credential.len + 3u) & ~(size_t)3u;
+	unsigned char *at = gather_reserve(out, sizeof(words) + padded + 2 * WORD);
+
+	if (!at)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		at = put_word(at, words[i]);
+	memset(at, 0, padded);
+	if (c->credential.len)
+		memcpy(at, c->credential.body, c->credential.len);
+	at = put_word(at + padded, AUTH_NONE);
+	put_word(at, 0);
+	return 0;
+}
+
 /* --- Replies ----------------------------------------------------------------------------------- */
 
 static int put_words(struct gather *out, const uint32_t *words, size_t n)

@@ -26,7 +26,7 @@ struct message_auth {
 struct message_call {
 	uint32_t xid, rpc_version, program, version, procedure;
 	struct message_auth credential, verifier;
-	size_t header_size; /* the arguments begin here */
+	size_t header_size; /* of a parsed call: the arguments begin here */
 };
 
 /*
@@ -49,6 +49,9 @@ int message_parse_auth_sys(const struct message_auth *credential, struct message
  * its length.
  */
 size_t message_make_auth_sys(unsigned char body[MESSAGE_AUTH_MAX]);
+
+/* Appends the header of a call, to be followed by the arguments; its verifier is AUTH_NONE.  0 or -ENOMEM. */
+int message_put_call(struct gather *out, const struct message_call *call);
 
 /* What ends a call other than its results: accept_stat, or a denial. */
 enum message_refusal {

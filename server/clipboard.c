@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * clipboard.c - boards, over clipboard.x.
+ *
+ * 1. A board's item is replaced as a whole, by PUBLISH or CLEAR, and never changed otherwise; what a ticket
+ *    gathers is seen by nobody before that.
+ * 2. seq is one counter for all boards, so that a version names one item of one board for the daemon's life.
+ * 3. `bytes` counts what boards and tickets hold together, and never passes TOTAL_MAX.
+ */
+#include "rpcgen-out/clipboard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include "server/content.h"
+#include "server/daemon.h"
+#include "server/named.h"
+#include "util/clock.h"
+#include "util/name.h"
+#include "util/text.h"
+
+#define TOTAL_MAX (UINT64_C(1) << 30)
+#define BOARDS_MAX 1024
+#define TICKETS_MAX 256
+
+struct format {
+	char *type;
+	struct content content;
+};
+
+struct item {
+	struct format *formats;
+	unsigned n;
+	unsigned current; /* of a ticket: the format last started */
+	uint64_t size_bytes;
+};
+
+struct board {
+	struct named named; /* called "~UID" where it is a user's own */
+	struct item item;
+	uint64_t seq, changed_us;
+	struct caller author;
+};
+
+/* A copy under way. */
+struct ticket {
+	UT_hash_handle hh;
+	uint64_t id;
+	struct clipboard *clipboard;
+	struct connection *connection;
+	struct connection_watch watch;
+	char *name; /* of the board, as the caller spelled it */
+	struct item item;
+};
+
+struct clipboard {
+	struct named_map boards;
+	struct ticket *tickets;
+	uint64_t epoch, seq, next_id, bytes;
+};
+
+/* Shared boards are open to whoever the daemon's rules let in. */
+static struct access_rule anyone = {
+	.allow = true,
+	.rights = RIGHT_READ | RIGHT_WRITE,
+	.who = WHO_ANYONE,
+};
+static const struct access_list shared_list = { &anyone, 1 };
+
+/* --- Items ------------------------------------------------------------------------------------- */
+
+static void item_clear(struct clipboard *c, struct item *item)
+{
+	for (unsigned i = 0; i < item->n; i++) {
+		free(item->formats[i].type);
+		content_clear(&item->formats[i].content);
+	}
+	free(item->formats);
+	c->bytes -= item->size_bytes;
+	memset(item, 0, sizeof(*item));
+}
+
+static struct format *item_find(const struct item *item, const char *type)
+{
+	for (unsigned i = 0; i < item->n; i++)
+		if (strcasecmp(item->formats[i].type, type) == 0)
+			return &item->formats[i];
+	return NULL;
+}
+
+/* Starts a format: at the end, or in the place of an earlier one of its type, which is emptied. */
+static int item_start(struct clipboard *c, struct item *item, const char *type)
+{
+	struct format *f = item_find(item, type), *more;
+
+	if (f) {
+		item->current = (unsigned)(f - item->formats);
+		item->size_bytes -= f->content.size_bytes;
+		c->bytes -= f->content.size_bytes;
+		content_clear(&f->content);
+		return 0;
+	}
+	more = realloc(item->formats, (item->n + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	item->formats = more;
+	memset(&more[item->n], 0, sizeof(*more));
+	more[item->n].type = strdup(type);
+	if (!more[item->n].type)
+		return -ENOMEM;
+	item->current = item->n++;
+	return 0;
+}
+
+/* --- Boards ------------------------------------------------------------------------------------ */
+
+static bool is_own(const char *name)
+{
+	return strcmp(name, "~") == 0;
+}
+
+/* The name that a board is kept under; false for a caller without a board of their own. */
+static bool board_key(const struct request *r, const char *name, char key[IPC9_NAME_MAX + 1])
+{
+	if (!is_own(name))
+		text_format(key, IPC9_NAME_MAX + 1, "%s", name);
+	else if (r->caller.how != IPC9_BY_NONE)
+		text_format(key, IPC9_NAME_MAX + 1, "~%u", r->caller.uid);
+	else
+		return false;
+	return true;
+}
+
+static struct board *board_find(const struct request *r, const char *name)
+{
+	const struct clipboard *c = r->state;
+	char key[IPC9_NAME_MAX + 1];
+
+	if (!board_key(r, name, key))
+		return NULL;
+	return (struct board *)(void *)named_find(&c->boards, key);
+}
+
+static void board_free(struct clipboard *c, struct board *b)
+{
+	named_remove(&c->boards, &b->named);
+	item_clear(c, &b->item);
+	free(b);
+}
+
+/* Empty boards are only kept while there is room for them. */
+static bool make_room_for_board(struct clipboard *c)
+{
+	if (named_count(&c->boards) < BOARDS_MAX)
+		return true;
+	for (struct named *n = c->boards.head; n; n = n->hh.next) {
+		struct board *b = (struct board *)(void *)n;
+
+		if (b->item.n == 0) {
+			board_free(c, b);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int board_new(const struct request *r, const char *name, struct board **ret)
+{
+	struct clipboard *c = r->state;
+	char key[IPC9_NAME_MAX + 1];
+	struct board *b;
+	int e;
+
+	if (!board_key(r, name, key))
+		return -EACCES;
+	if (!make_room_for_board(c))
+		return -EDQUOT;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	e = named_add(&c->boards, &b->named, key, &r->caller, is_own(name) ? NULL : &shared_list);
+	if (e) {
+		free(b);
+		return e;
+	}
+	*ret = b;
+	return 0;
+}
+
+/* Whether the name is one; ends the request if not. */
+static bool check_name(struct request *r, const char *name)
+{
+	const char *why = is_own(name) ? NULL : name_check_object(name, false);
+
+	if (why) {
+		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
+		return false;
+	}
+	if (is_own(name) && r->caller.how == IPC9_BY_NONE) {
+		request_fail(r, IPC9_STATUS_ACCESS, 0,
+		    "callers whom that host cannot identify have no board of their own there; name a shared "
+		    "one, as in //HOST/clipboard/NAME");
+		return false;
+	}
+	return true;
+}
+
+static const struct object *object_of_name(struct request *r, const void *args)
+{
+	const ipc9_name_args *a = args;
+	struct board *b = board_find(r, a->name);
+
+	return b ? &b->named.object : NULL;
+}
+
+static const struct object *object_of_get(struct request *r, const void *args)
+{
+	const ipc9_clipboard_get_args *a = args;
+	struct board *b = board_find(r, a->board);
+
+	return b ? &b->named.object : NULL;
+}
+
+static ipc9_board_version version_of(const struct clipboard *c, const struct board *b)
+{
+	return (ipc9_board_version){ c->epoch, b ? b->seq : 0 };
+}
+
+static void reply_version(struct request *r, const struct board *b)
+{
+	ipc9_clipboard_version_res res = { .status = IPC9_STATUS_OK };
+
+	res.ipc9_clipboard_version_res_u.current = version_of(r->state, b);
+	request_reply(r, &res);
+}
+
+static void replace_item(
+    struct clipboard *c, struct board *b, struct item *item, const struct caller *author)
+{
+	item_clear(c, &b->item);
+	if (item) {
+		b->item = *item;
+		memset(item, 0, sizeof(*item));
+	}
+	b->seq = ++c->seq;
+	b->changed_us = clock_wall_us();
+	b->author = *author;
+}
+
+/* --- Tickets ----------------------------------------------------------------------------------- */
+
+static void ticket_free(struct ticket *t)
+{
+	struct clipboard *c = t->clipboard;
+
+	list_remove(&t->watch.link);
+	HASH_DEL(c->tickets, t);
+	item_clear(c, &t->item);
+	free(t->name);
+	free(t);
+}
+
+static void on_connection_closed(struct connection_watch *watch)
+{
+	ticket_free(LIST_ENTRY(watch, struct ticket, watch));
+}
+
+/* The caller's own ticket; ends the request when it is not. */
+static struct ticket *ticket_find(struct request *r, uint64_t id)
+{
+	struct clipboard *c = r->state;
+	struct ticket *t;
+
+	HASH_FIND(hh, c->tickets, &id, sizeof(id), t);
+	if (t && t->connection == r->call.connection)
+		return t;
+	request_fail(r, IPC9_STATUS_NOENT, 0, "no such ticket on this connection");
+	return NULL;
+}
+
+static int ticket_new(struct request *r, const char *name, struct ticket **ret)
+{
+	struct clipboard *c = r->state;
+	struct ticket *t = calloc(1, sizeof(*t));
+	bool added = false;
+
+	if (!t)
+		return -ENOMEM;
+	t->clipboard = c;
+	t->connection = r->call.connection;
+	t->id = c->next_id++;
+	t->name = strdup(name);
+	list_init(&t->watch.link);
+	t->watch.closed = on_connection_closed;
+	if (t->name)
+		MAP_ADD_KEY(hh, c->tickets, &t->id, sizeof(t->id), t, added);
+	if (!added) {
+		free(t->name);
+		free(t);
+		return -ENOMEM;
+	}
+	connection_watch(t->connection, &t->watch);
+	*ret = t;
+	return 0;
+}
+
+static void handle_begin(struct request *r, void *args)
+{
+	const ipc9_name_args *a = args;
+	struct clipboard *c = r->state;
+	ipc9_clipboard_begin_res res = { .status = IPC9_STATUS_OK };
+	struct ticket *t;
+	int e;
+
+	if (!check_name(r, a->name))
+		return;
+	if (HASH_COUNT(c->tickets) >= TICKETS_MAX) {
+		request_fail(
+		    r, IPC9_STATUS_QUOTA, TICKETS_MAX, "%d copies are under way", TICKETS_MAX);
+		return;
+	}
+	e = ticket_new(r, a->name, &t);
+	if (e) {
+		request_trouble(r, e);
+		return;
+	}
+	res.ipc9_clipboard_begin_res_u.ok.ticket = t->id;
+	request_reply(r, &res);
+}
+
+/* Printable ASCII with a '/' inside and no blank at either end. */
+static bool is_type(const char *type)
+{
+	size_t len = strlen(type);
+
+	for (size_t i = 0; i < len; i++)
+		if (type[i] < ' ' || type[i] > '~')
+			return false;
+	return len > 2 && type[0] != ' ' && type[len - 1] != ' ' && type[0] != '/' &&
+	    strchr(type, '/');
+}
+
+static void handle_add(struct request *r, void *args)
+{
+	const ipc9_clipboard_add_args *a = args;
+	struct ticket *t = ticket_find(r, a->ticket);
+	int e;
+
+	if (!t)
+		return;
+	if (!is_type(a->type)) {
+		request_fail(
+		    r, IPC9_STATUS_INVALID, 0, "a type looks like text/plain or image/png");
+		return;
+	}
+	if (t->item.n == IPC9_FORMAT_LIST_MAX) {
+		request_fail(r, IPC9_STATUS_INVALID, IPC9_FORMAT_LIST_MAX, "at most %d formats",
+		    IPC9_FORMAT_LIST_MAX);
+		return;
+	}
+	e = item_start(r->state, &t->item, a->type);
+	if (e)
+		request_trouble(r, e);
+	else
+		request_done(r);
+}
+
+static void handle_put(struct request *r, void *args)
+{
+	const ipc9_clipboard_put_args *a = args;
+	struct clipboard *c = r->state;
+	struct ticket *t = ticket_find(r, a->ticket);
+	int e;
+
+	if (!t)
+		return;
+	if (t->item.n == 0) {
+		request_fail(r, IPC9_STATUS_BADSTATE, 0, "no format was started");
+		return;
+	}
+	if (t->item.size_bytes + a->data.len > IPC9_CLIPBOARD_ITEM_MAX) {
+		request_fail(r, IPC9_STATUS_TOOBIG, IPC9_CLIPBOARD_ITEM_MAX,
+		    "all formats together may have %d bytes", IPC9_CLIPBOARD_ITEM_MAX);
+		return;
+	}
+	if (c->bytes + a->data.len > TOTAL_MAX) {
+		request_fail(r, IPC9_STATUS_QUOTA, TOTAL_MAX,
+		    "the boards of this host hold all they may; clear one");
+		return;
+	}
+	e = content_append(&t->item.formats[t->item.current].content, &a->data);
+	if (e) {
+		request_trouble(r, e);
+		return;
+	}
+	t->item.size_bytes += a->data.len;
+	c->bytes += a->data.len;
+	request_done(r);
+}
+
+/* Finds or makes the ticket's board; ends the request when the caller may not. */
+static struct board *board_to_write(struct request *r, const char *name)
+{
+	struct board *b = board_find(r, name);
+	int e;
+
+	if (b && access_allows(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object))
+		return b;
+	if (b || !access_allows(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL)) {
+		request_fail(r, IPC9_STATUS_ACCESS, 0,
+		    b ? "it admits you no longer" : "you may not make new boards here");
+		return NULL;
+	}
+	e = board_new(r, name, &b);
+	if (e == -EACCES)
+		request_fail(r, IPC9_STATUS_ACCESS, 0, "you have no board of your own here");
+	else if (e == -EDQUOT)
+		request_fail(r, IPC9_STATUS_QUOTA, BOARDS_MAX, "there are %d boards", BOARDS_MAX);
+	else if (e)
+		request_trouble(r, e);
+	return e ? NULL : b;
+}
+
+static void handle_publish(struct request *r, void *args)
+{
+	const ipc9_handle_args *a = args;
+	struct ticket *t = ticket_find(r, a->handle);
+	struct board *b;
+
+	if (!t)
+		return;
+	if (t->item.n == 0) {
+		request_fail(r, IPC9_STATUS_BADSTATE, 0, "no format was started");
+		return;
+	}
+	b = board_to_write(r, t->name);
+	if (!b)
+		return;
+	replace_item(r->state, b, &t->item, &r->caller);
+	ticket_free(t);
+	reply_version(r, b);
+}
+
+static void handle_discard(struct request *r, void *args)
+{
+	const ipc9_handle_args *a = args;
+	struct ticket *t = ticket_find(r, a->handle);
+
+	if (!t)
+		return;
+	ticket_free(t);
+	request_done(r);
+}
+
+/* --- Paste ------------------------------------------------------------------------------------- */
+
+static void handle_get(struct request *r, void *args)
+{
+	const ipc9_clipboard_get_args *a = args;
+	const struct clipboard *c = r->state;
+	ipc9_clipboard_get_res res = { .status = IPC9_STATUS_OK };
+	ipc9_clipboard_get_ok *ok = &res.ipc9_clipboard_get_res_u.ok;
+	const struct board *b;
+	const struct format *f;
+
+	if (!check_name(r, a->board))
+		return;
+	b = board_find(r, a->board);
+	ok->current = version_of(c, b);
+	if (a->wanted.seq && (a->wanted.seq != ok->current.seq || a->wanted.epoch != c->epoch)) {
+		request_fail(r, IPC9_STATUS_CHANGED, 0, "somebody copied to it meanwhile");
+		return;
+	}
+	if (!b || b->item.n == 0) {
+		request_fail(r, !b && !is_own(a->board) ? IPC9_STATUS_NOENT : IPC9_STATUS_EMPTY, 0,
+		    "%s", "");
+		return;
+	}
+	f = item_find(&b->item, a->type);
+	if (!f) {
+		request_fail(r, IPC9_STATUS_NOFORMAT, 0, "it has no %.200s", a->type);
+		return;
+	}
+	if (a->offset > f->content.size_bytes) {
+		request_fail(
+		    r, IPC9_STATUS_INVALID, f->content.size_bytes, "offset beyond the end");
+		return;
+	}
+	ok->size_bytes = f->content.size_bytes;
+	ok->data = content_view(
+	    &f->content, a->offset, a->max_bytes < IPC9_BLOB_MAX ? a->max_bytes : IPC9_BLOB_MAX);
+	request_reply(r, &res);
+}
+
+static void handle_list(struct request *r, void *args)
+{
+	const ipc9_name_args *a = args;
+	ipc9_clipboard_list_res res = { .status = IPC9_STATUS_OK };
+	ipc9_clipboard_list_ok *ok = &res.ipc9_clipboard_list_res_u.ok;
+	ipc9_board_format formats[IPC9_FORMAT_LIST_MAX];
+	static const struct caller nobody;
+	char from[ADDRESS_TEXT_SIZE];
+	const struct board *b;
+
+	if (!check_name(r, a->name))
+		return;
+	b = board_find(r, a->name);
+	if (!b && !is_own(a->name)) {
+		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		return;
+	}
+	ok->current = version_of(r->state, b);
+	ok->changed_us = b ? b->changed_us : 0;
+	access_tell(b ? &b->author : &nobody, from, &ok->author);
+	for (unsigned i = 0; b && i < b->item.n; i++)
+		formats[i] = (ipc9_board_format){ b->item.formats[i].type,
+			b->item.formats[i].content.size_bytes };
+	ok->formats.formats_len = b ? b->item.n : 0;
+	ok->formats.formats_val = formats;
+	request_reply(r, &res);
+}
+
+static void handle_clear(struct request *r, void *args)
+{
+	const ipc9_name_args *a = args;
+	struct board *b;
+
+	if (!check_name(r, a->name))
+		return;
+	b = board_find(r, a->name);
+	if (!b && !is_own(a->name)) {
+		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		return;
+	}
+	if (!b)
+		b = board_to_write(r, a->name);
+	if (!b)
+		return;
+	replace_item(r->state, b, NULL, &r->caller);
+	reply_version(r, b);
+}
+
+/* --- Service ----------------------------------------------------------------------------------- */
+
+static int start(struct daemon *d, void **ret_state)
+{
+	struct clipboard *c = calloc(1, sizeof(*c));
+
+	(void)d;
+	if (!c)
+		return -ENOMEM;
+	c->next_id = 1;
+	if (getrandom(&c->epoch, sizeof(c->epoch), 0) != sizeof(c->epoch))
+		c->epoch = clock_wall_us();
+	*ret_state = c;
+	return 0;
+}
+
+static void stop(void *state)
+{
+	struct clipboard *c = state;
+
+	while (c->boards.head)
+		board_free(c, (struct board *)(void *)c->boards.head);
+	free(c);
+}
+
+static void count(const void *state, struct tally *t)
+{
+	const struct clipboard *c = state;
+
+	tally_add(t, "clipboard.boards", named_count(&c->boards));
+	tally_add(t, "clipboard.bytes", c->bytes);
+	tally_add(t, "clipboard.copies", HASH_COUNT(c->tickets));
+}
+
+static const struct procedure procedures[] = {
+	PROCEDURE_NULL,
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_BEGIN, ipc9_name_args, ipc9_clipboard_begin_res),
+	    .right = RIGHT_WRITE,
+	    .handle = handle_begin,
+	    .object = object_of_name,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_ADD, ipc9_clipboard_add_args, ipc9_void_res),
+	    .right = RIGHT_WRITE,
+	    .handle = handle_add,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_PUT, ipc9_clipboard_put_args, ipc9_void_res),
+	    .right = RIGHT_WRITE,
+	    .handle = handle_put,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_PUBLISH, ipc9_handle_args, ipc9_clipboard_version_res),
+	    .right = RIGHT_WRITE,
+	    .handle = handle_publish,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_DISCARD, ipc9_handle_args, ipc9_void_res),
+	    .right = RIGHT_WRITE,
+	    .handle = handle_discard,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_GET, ipc9_clipboard_get_args, ipc9_clipboard_get_res),
+	    .right = RIGHT_READ,
+	    .handle = handle_get,
+	    .object = object_of_get,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_LIST, ipc9_name_args, ipc9_clipboard_list_res),
+	    .right = RIGHT_READ,
+	    .handle = handle_list,
+	    .object = object_of_name,
+	},
+	{
+	    PROCEDURE(IPC9_CLIPBOARDPROC_CLEAR, ipc9_name_args, ipc9_clipboard_version_res),
+	    .right = RIGHT_WRITE,
+	    .handle = handle_clear,
+	    .object = object_of_name,
+	},
+};
+
+extern const struct service service_clipboard;
+const struct service service_clipboard = {
+	.name = "clipboard",
+	.program = IPC9_PROG_CLIPBOARD,
+	.version = IPC9_CLIPBOARD_V1,
+	.procedures = procedures,
+	.n_procedures = sizeof(procedures) / sizeof(procedures[0]),
+	.start = start,
+	.stop = stop,
+	.count = count,
+};

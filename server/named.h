@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * named.h - what all named objects have in common: a name that is compared without ASCII case and reported as
+ * first spelled, an owner and an access list, a place in a map, and listing in pages.
+ */
+#ifndef SERVER_NAMED_H
+#define SERVER_NAMED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server/access.h"
+#include "server/dispatch.h"
+#include "util/map.h"
+
+/* The first member of each mechanism's own struct. */
+struct named {
+	UT_hash_handle hh;
+	char *key;  /* folded */
+	char *name; /* as first spelled */
+	struct object object;
+};
+
+/* One map of names; all zero is empty. */
+struct named_map {
+	struct named *head;
+};
+
+size_t named_count(const struct named_map *map);
+
+struct named *named_find(const struct named_map *map, const char *name);
+
+/*
+ * Enters an object under a name that is not in the map; its creator owns it and list (borrowed, may be NULL)
+ * says who else may do what.  -ENOMEM: it is not entered.
+ */
+int named_add(struct named_map *map, struct named *named, const char *name,
+    const struct caller *creator, const struct access_list *list);
+
+/* Takes it out and frees the strings; the struct is the caller's. */
+void named_remove(struct named_map *map, struct named *named);
+
+/*
+ * The objects on which the request's caller has a right, with names behind `after`, sorted: an array to be
+ * freed, of *ret_n.  NULL without memory.
+ */
+struct named **named_select(const struct named_map *map, const struct request *request,
+    enum right right, const char *after, size_t *ret_n);
+
+#endif

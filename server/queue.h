@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * queue.h - what one end of a pipe has been sent and has not read, as bytes or as messages.
+ *
+ * Large payloads are kept as they came (blob_keep); small writes of bytes are gathered in blocks.  A message
+ * costs MESSAGE_CHARGE beside its bytes, so that empty ones are not free.
+ *
+ * What always holds: pushed - taken is the charge of what is in the queue.
+ */
+#ifndef SERVER_QUEUE_H
+#define SERVER_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/list.h"
+#include "xdr/blob.h"
+
+#define QUEUE_MESSAGE_CHARGE 64
+
+struct queue {
+	struct list chunks;
+	uint64_t bytes;		/* payload in the queue */
+	uint64_t pushed, taken; /* charges since the beginning */
+};
+
+void queue_init(struct queue *queue);
+void queue_clear(struct queue *queue);
+
+static inline bool queue_is_empty(const struct queue *queue)
+{
+	return list_is_empty(&queue->chunks);
+}
+
+/* Charge of what is in the queue. */
+static inline uint64_t queue_charge(const struct queue *queue)
+{
+	return queue->pushed - queue->taken;
+}
+
+/* Adds bytes, or one message; no bytes are nothing, an empty message is one.  0 or -ENOMEM. */
+int queue_push(struct queue *queue, const ipc9_blob *payload, bool message);
+
+/*
+ * Takes at most max bytes from a queue that is not empty: of the first message alone (then *ret_more tells
+ * whether it goes on), or across boundaries.  ret_payload gets an owner, for the caller to drop.  0 or -ENOMEM.
+ */
+int queue_take(
+    struct queue *queue, uint32_t max, bool one_message, ipc9_blob *ret_payload, bool *ret_more);
+
+#endif
