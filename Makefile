@@ -65,8 +65,11 @@ help:
 	@echo 'make clean      remove $(BUILD)/ and what rpcgen made'
 	@echo 'SAN=address,undefined builds with sanitizers, into build-san/'
 
+# One line for each command; `make V=1` shows them whole.
+quiet = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$@';)
+
 # --- Interfaces ----------------------------------------------------------------------------------
-RPCGEN = cd idl && rm -f ../$@ && rpcgen -C -M -i 0 -DIPC9_ZERO_COPY
+RPCGEN = $(call quiet,RPCGEN)cd idl && rm -f ../$@ && rpcgen -C -M -i 0 -DIPC9_ZERO_COPY
 
 rpcgen-out/%.h: idl/%.x
 	$(RPCGEN) -h -o ../$@ $*.x
@@ -78,32 +81,32 @@ rpcgen-out/%_clnt.c: idl/%.x
 # --- Objects, libraries, programs ----------------------------------------------------------------
 $(BUILD)/obj/rpcgen-out/%.o: rpcgen-out/%.c | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -w -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -w -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libipc9.so.$(VERSION): $(call obj,$(LIB_SRC)) client/libipc9.map
-	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libipc9.map $(ALL_LDFLAGS) \
+	$(call quiet,LD)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libipc9.map $(ALL_LDFLAGS) \
 		-o $@ $(filter %.o,$^) $(TIRPC)
-	ln -sf $(@F) $(BUILD)/$(SONAME)
-	ln -sf $(SONAME) $(BUILD)/libipc9.so
+	@ln -sf $(@F) $(BUILD)/$(SONAME)
+	@ln -sf $(SONAME) $(BUILD)/libipc9.so
 
 $(BUILD)/libipc9.a: $(call obj,$(LIB_SRC))
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/ipc9d: $(call obj,$(DAEMON_SRC))
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC) -linih
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC) -linih
 
 # The command uses the shared library beside it, or the installed one.
 $(BUILD)/ipc9: $(call obj,$(CLI_SRC)) $(BUILD)/libipc9.so.$(VERSION) $(call obj,util/text.c util/name.c)
-	$(CC) $(ALL_LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $(filter %.o,$^) \
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $(filter %.o,$^) \
 		-L$(BUILD) -lipc9 -ljansson
 
 $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
-	scdoc <$< >$@.new && mv $@.new $@
+	$(call quiet,SCDOC)scdoc <$< >$@.new && mv $@.new $@
 
 include tests/tests.mk
 

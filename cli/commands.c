@@ -139,6 +139,7 @@ static const char *parser_where(const struct parser *parser, char text[PARSER_WH
 static int parser_unknown_noun(const char *word)
 {
 	struct suggest suggest = { .typed = word };
+	char phrase[SUGGEST_PHRASE_BYTES];
 
 	for (size_t i = 0; commands_nouns[i]; i++)
 		suggest_offer(&suggest, commands_nouns[i]->name);
@@ -146,12 +147,8 @@ static int parser_unknown_noun(const char *word)
 		if (commands_nouns[i]->alias)
 			suggest_offer(&suggest, commands_nouns[i]->alias);
 	suggest_offer(&suggest, "help");
-	if (suggest.best)
-		output_error(
-		    "there is no command \"%s\"; did you mean \"%s\"? (ipc9 -h lists them)", word,
-		    suggest.best);
-	else
-		output_error("there is no command \"%s\" (ipc9 -h lists them)", word);
+	suggest_phrase(&suggest, phrase);
+	output_error("there is no command \"%s\"; %s (ipc9 -h says more)", word, phrase);
 	return EXIT_USAGE;
 }
 
@@ -159,36 +156,30 @@ static int parser_unknown_verb(const struct parser *parser, const char *word)
 {
 	const struct noun *noun = parser->invocation->noun;
 	struct suggest suggest = { .typed = word };
+	char phrase[SUGGEST_PHRASE_BYTES];
 
 	for (const struct verb *verb = noun->verbs; verb->run; verb++)
 		suggest_offer(&suggest, verb->name);
-	if (suggest.best)
-		output_error("%s has no verb \"%s\"; did you mean \"%s\"? (ipc9 %s -h lists them)",
-		    noun->name, word, suggest.best, noun->name);
-	else
-		output_error(
-		    "%s has no verb \"%s\" (ipc9 %s -h lists them)", noun->name, word, noun->name);
+	suggest_phrase(&suggest, phrase);
+	output_error("%s has no verb \"%s\"; %s (ipc9 %s -h says more)", noun->name, word, phrase,
+	    noun->name);
 	return EXIT_USAGE;
 }
 
 static int parser_unknown_option(const struct parser *parser, const char *word)
 {
-	char where[PARSER_WHERE_BYTES], name[64];
-	struct suggest suggest = { .typed = name };
-	size_t size = strcspn(word, "=");
+	char where[PARSER_WHERE_BYTES], phrase[SUGGEST_PHRASE_BYTES];
+	char typed[64], names[PARSER_ROWS_MAX][32];
+	struct suggest suggest = { .typed = typed };
 
-	if (size >= sizeof(name))
-		size = sizeof(name) - 1;
-	memcpy(name, word, size);
-	name[size] = '\0';
-	for (size_t i = 0; i < parser->n_rows; i++)
-		suggest_offer(&suggest, parser->rows[i]->name);
-	(void)parser_where(parser, where);
-	if (suggest.best)
-		output_error("unknown option --%s; did you mean --%s? (ipc9 %s-h lists them)", name,
-		    suggest.best, where);
-	else
-		output_error("unknown option --%s (ipc9 %s-h lists them)", name, where);
+	(void)snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(word, "="), word);
+	for (size_t i = 0; i < parser->n_rows; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "--%s", parser->rows[i]->name);
+		suggest_offer(&suggest, names[i]);
+	}
+	suggest_phrase(&suggest, phrase);
+	output_error("there is no option \"%s\"; %s (ipc9 %s-h says more)", typed, phrase,
+	    parser_where(parser, where));
 	return EXIT_USAGE;
 }
 
@@ -202,11 +193,12 @@ static int parser_unknown_letter(const struct parser *parser, int letter, char *
 		for (size_t j = 0; j < parser->n_rows; j++)
 			if (words[i][0] == '-' &&
 			    strcmp(words[i] + 1, parser->rows[j]->name) == 0) {
-				output_error(
-				    "unknown option %s; did you mean -%s?", words[i], words[i]);
+				output_error("there is no option \"%s\"; did you mean \"-%s\"?",
+				    words[i], words[i]);
 				return EXIT_USAGE;
 			}
-	output_error("unknown option -%c (ipc9 %s-h lists them; what follows -- is no option)",
+	output_error(
+	    "there is no option \"-%c\" (ipc9 %s-h says more; what follows -- is no option)",
 	    letter, parser_where(parser, where));
 	return EXIT_USAGE;
 }
@@ -220,7 +212,7 @@ static int parser_refused(const struct parser *parser, char **words)
 	}
 	if (optopt > 0)
 		return parser_unknown_letter(parser, optopt, words);
-	return parser_unknown_option(parser, words[-1] + 2);
+	return parser_unknown_option(parser, words[-1]);
 }
 
 static int parser_value_missing(const struct parser *parser)
@@ -262,7 +254,7 @@ static int parser_option(struct parser *parser, int c, char **argv)
 	if (optarg && optarg == word)
 		word = argv[optind - 2];
 	if (c >= PARSER_LONG_FIRST && word[2 + size] != '\0' && word[2 + size] != '=')
-		return parser_unknown_option(parser, word + 2); /* abbreviated */
+		return parser_unknown_option(parser, word); /* abbreviated */
 	if (row->kind == OPTION_NUMBER && parser_check_number(row, optarg) != 0)
 		return EXIT_USAGE;
 	if (strcmp(row->name, "help") == 0)

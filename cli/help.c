@@ -14,7 +14,7 @@ static const char help_exit_status[] =
     "  0  done\n"
     "  1  failed\n"
     "  2  the command line is wrong\n"
-    "  3  nothing there: no such format, empty, timed out\n"
+    "  3  nothing there: no object of that name, no such format, empty, timed out\n"
     "  4  the host or its daemon was not reached\n"
     "  5  access refused\n"
     "  6  the other side speaks another version of the protocol\n"
@@ -45,19 +45,40 @@ static void help_line(FILE *file, const char *left, const char *right)
 		(void)fprintf(file, "%-*s%s\n", HELP_COLUMN, left, right);
 }
 
+static void help_option(FILE *file, const struct option_row *row)
+{
+	char left[80], letter[8] = "    ";
+
+	if (row->letter != 0)
+		(void)snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+	(void)snprintf(left, sizeof(left), "  %s--%s%s%s", letter, row->name, row->value ? " " : "",
+	    row->value ? row->value : "");
+	help_line(file, left, row->help);
+}
+
 static void help_options(FILE *file, const char *title, const struct option_row *rows)
 {
 	if (!rows || !rows->name)
 		return;
 	(void)fprintf(file, "\n%s:\n", title);
-	for (; rows->name; rows++) {
-		char left[80], letter[8] = "    ";
+	for (; rows->name; rows++)
+		help_option(file, rows);
+}
 
-		if (rows->letter != 0)
-			(void)snprintf(letter, sizeof(letter), "-%c, ", rows->letter);
-		(void)snprintf(left, sizeof(left), "  %s--%s%s%s", letter, rows->name,
-		    rows->value ? " " : "", rows->value ? rows->value : "");
-		help_line(file, left, rows->help);
+/* The common options that a verb has; NULL: all. */
+static void help_common_options(FILE *file, const struct verb *verb)
+{
+	(void)fprintf(file, "\nCommon options:\n");
+	for (const struct option_row *row = commands_options; row->name; row++) {
+		const struct option_row *own = verb ? verb->options : NULL;
+
+		while (own && own->name && strcmp(own->name, row->name) != 0)
+			own++;
+		if (own && own->name)
+			continue;
+		if (verb && !verb->json && strcmp(row->name, "json") == 0)
+			continue;
+		help_option(file, row);
 	}
 }
 
@@ -65,7 +86,7 @@ static void help_list_examples(FILE *file, const struct example *examples)
 {
 	(void)fprintf(file, "\nExamples:\n");
 	for (; examples->command; examples++)
-		(void)fprintf(file, "  %-52s  # %s\n", examples->command, examples->what);
+		(void)fprintf(file, "  %-56s  # %s\n", examples->command, examples->what);
 }
 
 static void help_usage(FILE *file, const struct noun *noun, const struct verb *verb)
@@ -104,7 +125,7 @@ static void help_print_verb(
 		    verb->name ? " " : "", verb->name ? verb->name : "");
 		return;
 	}
-	help_options(file, "Common options", commands_options);
+	help_common_options(file, verb);
 	(void)fprintf(file, "\n%s", help_exit_status);
 	help_list_examples(file, noun->examples);
 }
@@ -134,7 +155,7 @@ static void help_print_noun(FILE *file, const struct noun *noun, enum invocation
 		(void)snprintf(title, sizeof(title), "Options of %s", verb->name);
 		help_options(file, title, verb->options);
 	}
-	help_options(file, "Common options", commands_options);
+	help_common_options(file, NULL);
 	(void)fprintf(file, "\n%s\n%s", help_names, help_exit_status);
 	help_list_examples(file, noun->examples);
 }
@@ -160,7 +181,7 @@ static void help_print_all(FILE *file, enum invocation_help form)
 		(void)fprintf(file, "\nMore, with examples: ipc9 --help\n");
 		return;
 	}
-	help_options(file, "Common options", commands_options);
+	help_common_options(file, NULL);
 	(void)fprintf(file, "\n%s\n%s", help_names, help_exit_status);
 	help_list_examples(file, help_examples);
 }

@@ -83,7 +83,7 @@ static int pipe_join(const struct invocation *invocation, struct ipc9_pipe *pipe
 		(void)pipe_report(invocation, &session.sent);
 		_exit(EXIT_FAILED);
 	}
-	session_stop(&session, false);
+	session_stop(&session);
 	status = pipe_report(invocation, &session.received);
 	return status ? status : pipe_report(invocation, &session.sent);
 }
@@ -114,7 +114,11 @@ static int pipe_serve_one(struct ipc9 *ipc9, const struct invocation *invocation
 		return output_fail(invocation, &error);
 	output_note(invocation, "%s is there", invocation_operand(invocation, 0));
 	r = ipc9_pipe_accept(pipe, IPC9_FOREVER, NULL, &error);
-	if (r && r != IPC9_E_PEERCLOSED) /* who came and went may have left something to read */
+	if (r == IPC9_E_PEERCLOSED) {
+		output_note(invocation, "a client came and went without a word");
+		return 0;
+	}
+	if (r)
 		return output_fail(invocation, &error);
 	output_identity(ipc9_pipe_peer(pipe), client);
 	output_note(invocation, "client: %s", client);
@@ -254,7 +258,7 @@ static const struct verb pipe_verbs[] = {
 		"With CMD: every client gets a CMD of its own with its standard input and output on the\n"
 		"pipe, at most N at once, until interrupted.  CMD finds who the client is in\n"
 		"IPC9_PEER_UID, IPC9_PEER_HOST and IPC9_PEER_HOW (none, kernel, claimed, kerberos,\n"
-		"certificate).  If the client is lost, CMD gets SIGHUP before its input ends.\n"
+		"certificate).  A client that is lost while it sends: CMD gets SIGHUP.\n"
 		"\n"
 		"With --message a line without its newline is one message, and a message received is\n"
 		"written with a newline after it.\n" },
@@ -280,7 +284,7 @@ static const struct verb pipe_verbs[] = {
 static const struct example pipe_examples[] = {
 	{ .command = "ipc9 pipe serve unpack -- tar x", .what = "on alpha: unpack what comes" },
 	{ .command = "tar c . | ipc9 pipe open //alpha/pipe/unpack", .what = "send it a tree" },
-	{ .command = "ipc9 pipe serve sum --instances 4 -- awk '{s+=$1} END {print s}'",
+	{ .command = "ipc9 pipe serve sum --instances 4 -- awk '{s+=$1} END{print s}'",
 	    .what = "at most four at once" },
 	{ .command = "seq 1000000 | ipc9 pipe open //alpha/pipe/sum", .what = "prints the sum" },
 	{ .command = "ipc9 pipe serve talk", .what = "talk to one client from here" },

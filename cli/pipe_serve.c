@@ -29,7 +29,7 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 
-#define SERVE_AHEAD_MAX 4
+#define SERVE_AHEAD_MAX 8
 
 struct serve_client;
 
@@ -157,7 +157,7 @@ static void serve_client_run(struct serve_client *client)
 		if (r == 0) {
 			(void)session_send(&client->session);
 			wait_status = serve_client_wait(client);
-			session_stop(&client->session, true);
+			session_stop(&client->session);
 			serve_client_report(client, wait_status);
 			return;
 		}
@@ -237,61 +237,83 @@ static size_t serve_room(struct serve *serve)
 	return ahead < left ? ahead : left;
 }
 
-/* Waits until fewer clients are served than now; false if there is none. */
-static bool serve_wait_gone(struct serve *serve)
+static size_t serve_n_clients(struct serve *serve)
 {
-	size_t n_before;
+	size_t n;
 
 	(void)pthread_mutex_lock(&serve->lock);
-	n_before = serve->n_clients;
-	while (n_before > 0 && serve->n_clients == n_before)
+	n = serve->n_clients;
+	(void)pthread_mutex_unlock(&serve->lock);
+	return n;
+}
+
+/* Waits until fewer clients are served than n_before. */
+static void serve_wait_gone(struct serve *serve, size_t n_before)
+{
+	(void)pthread_mutex_lock(&serve->lock);
+	while (serve->n_clients >= n_before)
 		(void)pthread_cond_wait(&serve->gone, &serve->lock);
 	(void)pthread_mutex_unlock(&serve->lock);
-	return n_before > 0;
 }
 
 /* Sees to it that an instance listens, and others behind it.  0, or the code for *ret_error. */
 static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
 {
 	struct ipc9_pipe_options options = pipe_serve_options(serve->invocation);
-	int r = 0;
 
 	for (;;) {
+		size_t n_clients = serve_n_clients(serve);
+		int r = 0;
+
 		while (r == 0 && serve_room(serve) > 0) {
 			r = ipc9_pipe_create(serve->ipc9, invocation_operand(serve->invocation, 0),
 			    &options, &serve->listening[serve->n_listening], ret_error);
 			serve->n_listening += r == 0;
 		}
-		if (serve->n_listening > 0)
-			return 0; /* if one ahead failed, that is no matter yet */
-		if (!serve_wait_gone(serve) && r)
+		if (r && r != IPC9_E_BUSY && r != IPC9_E_QUOTA)
 			return r;
-		r = 0;
+		if (serve->n_listening > 0)
+			return 0; /* one behind it failed: no matter yet */
+		if (n_clients == 0 && r)
+			return r;
+		if (n_clients > 0)
+			serve_wait_gone(serve, n_clients);
 	}
+}
+
+/* The oldest instance listens no more; returns it. */
+static struct ipc9_pipe *serve_take(struct serve *serve)
+{
+	struct ipc9_pipe *pipe = serve->listening[0];
+
+	serve->n_listening--;
+	memmove(serve->listening, serve->listening + 1,
+	    serve->n_listening * sizeof(serve->listening[0]));
+	return pipe;
 }
 
 /* Accepts clients until something is wrong.  The exit status. */
 static int serve_accept(struct serve *serve)
 {
+	const struct invocation *invocation = serve->invocation;
 	struct ipc9_error error;
 
 	for (;;) {
-		struct ipc9_pipe *pipe;
 		int r = serve_listen(serve, &error);
 
 		if (r == 0)
 			r = ipc9_pipe_accept(serve->listening[0], IPC9_FOREVER, NULL, &error);
-		/* Who came and went may have left something to read. */
-		if (r && r != IPC9_E_PEERCLOSED && r != IPC9_E_LOST)
-			return output_fail(serve->invocation, &error);
-		pipe = serve->listening[0];
-		serve->n_listening--;
-		memmove(serve->listening, serve->listening + 1,
-		    serve->n_listening * sizeof(serve->listening[0]));
-		r = serve_client_new(serve, pipe);
+		if (r == IPC9_E_PEERCLOSED || r == IPC9_E_LOST) {
+			/* A client that came and went; or the daemon, as the next instance tells. */
+			output_note(invocation, "%s", error.text);
+			ipc9_pipe_close(serve_take(serve));
+			continue;
+		}
 		if (r)
-			output_warning(
-			    serve->invocation, "cannot serve a client: %s", strerror(-r));
+			return output_fail(invocation, &error);
+		r = serve_client_new(serve, serve_take(serve));
+		if (r)
+			output_warning(invocation, "cannot serve a client: %s", strerror(-r));
 	}
 }
 

@@ -4,15 +4,18 @@
  *
  * Two directions, each with an end of its own:
  *
- *	receiving  pipe -> out_fd   ends at EOF, then waits until the other end is closed; ends early when
- *				    the pipe or out_fd fails, or by session_abort
+ *	receiving  pipe -> out_fd   ends at EOF, or when the pipe or out_fd fails; with a command also when
+ *				    session_stop says so, otherwise it waits for the other end's closing
  *	sending    in_fd -> pipe    ends at the end of in_fd, which it passes on (ipc9_pipe_end), or when the
  *				    pipe fails, or when the receiver says that the other end is gone
  *
  * What always holds:
  *  1. Only the receiver's thread reads the pipe; only the caller's thread writes and ends it.
  *  2. The sender never blocks in read(2): it polls in_fd together with event_fd.
- *  3. A message pipe's messages are lines here: a line without its newline is a message, a message
+ *  3. Where the receiver may have to end before the other end does it waits in short turns: after
+ *     ipc9_pipe_abort the other end would read LOST, and not the end.  That is on the serving side only, where
+ *     the daemon is on the same host, and a turn costs next to nothing.
+ *  4. A message pipe's messages are lines here: a line without its newline is a message, a message
  *     received gets a newline.
  */
 #include "cli/session.h"
@@ -25,11 +28,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/io.h"
 
 #define SESSION_CHUNK_BYTES (1024 * 1024)
+#define SESSION_PAUSE_MIN_MS 10
+#define SESSION_PAUSE_MAX_MS 250
+#define SESSION_GRACE_S 1
 
 _Static_assert(SESSION_CHUNK_BYTES >= IPC9_MESSAGE_BYTES, "a message must fit a chunk");
 
@@ -58,21 +65,36 @@ static int session_write_out(struct session *session, const void *data, size_t s
 	return 0;
 }
 
+/* How long the receiver may wait at a time. */
+static int session_wait_ms(const struct session *session, bool stoppable)
+{
+	return stoppable ? (int)session->pause_ms : IPC9_FOREVER;
+}
+
+/* A turn of waiting is over without result. */
+static void session_wait_longer(struct session *session)
+{
+	session->pause_ms *= 2;
+	if (session->pause_ms > SESSION_PAUSE_MAX_MS)
+		session->pause_ms = SESSION_PAUSE_MAX_MS;
+}
+
 /* Receives one piece.  0, or as ipc9_pipe_read; -errno also for out_fd. */
 static int session_receive_piece(struct session *session, uint8_t *buffer)
 {
 	bool message = ipc9_pipe_type(session->pipe) == IPC9_PIPE_TYPE_MESSAGE, more = false;
+	int wait_ms = session_wait_ms(session, session->child), r;
 	size_t size;
-	int r;
 
 	if (message)
-		r = ipc9_pipe_read_message(session->pipe, buffer, SESSION_CHUNK_BYTES, IPC9_FOREVER,
+		r = ipc9_pipe_read_message(session->pipe, buffer, SESSION_CHUNK_BYTES, wait_ms,
 		    &size, &more, &session->received.error);
 	else
-		r = ipc9_pipe_read(session->pipe, buffer, SESSION_CHUNK_BYTES, IPC9_FOREVER, &size,
+		r = ipc9_pipe_read(session->pipe, buffer, SESSION_CHUNK_BYTES, wait_ms, &size,
 		    &session->received.error);
 	if (r)
 		return r;
+	session->pause_ms = SESSION_PAUSE_MIN_MS;
 	if (message && !more)
 		buffer[size++] = '\n';
 	return session_write_out(session, buffer, size);
@@ -89,18 +111,34 @@ static int session_receive_end(struct session *session)
 	return 0;
 }
 
-/* Waits for the other end's closing, unless it does not matter any more. */
+/* Waits for the other end's closing; or, if that is all there is to do, until everything was sent. */
 static int session_receive_closing(struct session *session)
 {
-	bool done;
+	for (;;) {
+		bool done;
+		int r;
+
+		(void)pthread_mutex_lock(&session->lock);
+		done = session->sent_end && !session->until_closed;
+		(void)pthread_mutex_unlock(&session->lock);
+		if (done)
+			return 0;
+		r = ipc9_pipe_wait_closed(session->pipe,
+		    session_wait_ms(session, !session->until_closed), &session->received.error);
+		if (r != IPC9_E_TIMEDOUT)
+			return r;
+		session_wait_longer(session);
+	}
+}
+
+static bool session_is_stopped(struct session *session)
+{
+	bool stop;
 
 	(void)pthread_mutex_lock(&session->lock);
-	session->received_end = session->out_fd < 0;
-	done = session->received_end && session->sent_end && !session->until_closed;
+	stop = session->stop;
 	(void)pthread_mutex_unlock(&session->lock);
-	if (done)
-		return 0;
-	return ipc9_pipe_wait_closed(session->pipe, IPC9_FOREVER, &session->received.error);
+	return stop;
 }
 
 static int session_receive_all(struct session *session)
@@ -109,15 +147,39 @@ static int session_receive_all(struct session *session)
 	_cleanup_(io_freep) uint8_t *buffer = malloc(SESSION_CHUNK_BYTES + 1);
 	int r = buffer ? 0 : session_fail_local(&session->received, -ENOMEM, "out of memory");
 
-	while (r == 0)
+	while (r == 0) {
 		r = session_receive_piece(session, buffer);
-	if (r == IPC9_E_EOF)
+		if (r == IPC9_E_TIMEDOUT) {
+			session_wait_longer(session);
+			r = 0;
+		}
+		if (session->child && session_is_stopped(session))
+			return 0;
+	}
+	if (r == IPC9_E_EOF || r == IPC9_E_ACCESS) /* or the pipe does not have this direction */
 		r = session_receive_end(session);
 	else if (r == -EPIPE && session->child && session->received.local == r)
 		r = session->received.local = 0; /* a command need not read everything */
-	if (r == 0)
-		r = session_receive_closing(session);
-	return r;
+	return r || session->child ? r : session_receive_closing(session);
+}
+
+/*
+ * Nobody takes what arrives.  The sender notices by itself, unless it waits in ipc9_pipe_write for the other
+ * end to read: it gets a moment, so that the pipe can be closed well.
+ */
+static void session_end_sending(struct session *session)
+{
+	struct timespec until;
+	int r = 0;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += SESSION_GRACE_S;
+	(void)pthread_mutex_lock(&session->lock);
+	while (!session->sent_over && r == 0)
+		r = pthread_cond_timedwait(&session->changed, &session->lock, &until);
+	if (!session->sent_over)
+		ipc9_pipe_abort(session->pipe);
+	(void)pthread_mutex_unlock(&session->lock);
 }
 
 static void *session_receive(void *argument)
@@ -125,20 +187,18 @@ static void *session_receive(void *argument)
 	struct session *session = argument;
 	int r = session_receive_all(session);
 
-	(void)pthread_mutex_lock(&session->lock);
-	session->over = true;
-	if (session->aborted)
-		r = 0;
-	session->failed = r != 0;
-	(void)pthread_mutex_unlock(&session->lock);
 	session->received.error.code = r;
 	if (r && session->lost)
 		session->lost(session->context);
 	(void)io_close(&session->out_fd);
-	if (session->received.local && !session->child)
-		ipc9_pipe_abort(session->pipe); /* the sender may wait for a reader for ever */
-	if (!session->child)
-		(void)eventfd_write(session->event_fd, 1);
+	if (session->child)
+		return NULL; /* the command ends the sending side */
+	(void)pthread_mutex_lock(&session->lock);
+	session->failed = r != 0;
+	(void)pthread_mutex_unlock(&session->lock);
+	(void)eventfd_write(session->event_fd, 1);
+	if (session->received.local)
+		session_end_sending(session);
 	return NULL;
 }
 
@@ -165,7 +225,7 @@ static enum session_input session_wait_input(struct session *session)
 		if (errno != EINTR && errno != EAGAIN)
 			return SESSION_INPUT_STOP;
 	(void)pthread_mutex_lock(&session->lock);
-	failed = session->failed && !session->child;
+	failed = session->failed;
 	(void)pthread_mutex_unlock(&session->lock);
 	return fds[0].revents && !failed ? SESSION_INPUT_READY : SESSION_INPUT_STOP;
 }
@@ -254,23 +314,21 @@ static int session_send_all(struct session *session)
 	if (r)
 		return r;
 	r = ipc9_pipe_end(session->pipe, &session->sent.error);
-	return r == IPC9_E_PEERCLOSED ? 0 : r; /* it has all it wanted */
+	/* The other end has all it wanted; or the pipe does not have this direction. */
+	return r == IPC9_E_PEERCLOSED || r == IPC9_E_ACCESS ? 0 : r;
 }
 
 int session_send(struct session *session)
 {
 	int r = session_send_all(session);
-	bool done;
 
 	session->sent.error.code = r;
 	(void)io_close(&session->in_fd);
 	(void)pthread_mutex_lock(&session->lock);
 	session->sent_end = r == 0;
-	done = r == 0 && session->received_end && !session->until_closed && !session->over;
-	session->aborted |= done && !session->child;
+	session->sent_over = true;
+	(void)pthread_cond_signal(&session->changed);
 	(void)pthread_mutex_unlock(&session->lock);
-	if (done && !session->child)
-		ipc9_pipe_abort(session->pipe); /* the receiver waits only for the closing */
 	return session->sent.local;
 }
 
@@ -281,11 +339,12 @@ int session_start(struct session *session)
 	int r = 0;
 
 	session->received = session->sent = (struct session_result){ .local = 0 };
-	session->sent_end = session->received_end = session->aborted = false;
-	session->over = session->failed = false;
+	session->sent_end = session->sent_over = session->stop = session->failed = false;
+	session->pause_ms = SESSION_PAUSE_MIN_MS;
 	io_widen(session->in_fd);
 	io_widen(session->out_fd);
 	(void)pthread_mutex_init(&session->lock, NULL);
+	(void)pthread_cond_init(&session->changed, NULL);
 	session->event_fd = eventfd(0, EFD_CLOEXEC);
 	if (session->event_fd < 0)
 		r = -errno;
@@ -295,23 +354,20 @@ int session_start(struct session *session)
 		(void)io_close(&session->event_fd);
 		(void)io_close(&session->in_fd);
 		(void)io_close(&session->out_fd);
+		(void)pthread_cond_destroy(&session->changed);
 		(void)pthread_mutex_destroy(&session->lock);
 	}
 	return r;
 }
 
-void session_stop(struct session *session, bool now)
+void session_stop(struct session *session)
 {
-	bool abort_it;
-
 	(void)pthread_mutex_lock(&session->lock);
-	abort_it = now && !session->over;
-	session->aborted |= abort_it;
+	session->stop = true;
 	(void)pthread_mutex_unlock(&session->lock);
-	if (abort_it)
-		ipc9_pipe_abort(session->pipe);
 	(void)pthread_join(session->thread, NULL);
 	(void)io_close(&session->event_fd);
 	(void)io_close(&session->in_fd);
+	(void)pthread_cond_destroy(&session->changed);
 	(void)pthread_mutex_destroy(&session->lock);
 }

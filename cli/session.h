@@ -36,12 +36,14 @@ struct session {
 
 	/* The session's own. */
 	pthread_t thread;
-	int event_fd;		     /* readable: the receiving side is over */
-	pthread_mutex_t lock;	     /* for the following */
-	bool sent_end, received_end; /* all of a direction went over */
-	bool aborted;		     /* the receiver was made to return by ourselves */
-	bool over;		     /* the receiver has returned */
-	bool failed;		     /* ... and sending makes no sense any more */
+	int event_fd;	       /* readable: the receiving side is over */
+	unsigned int pause_ms; /* how long the receiver waits next before it looks at `stop` */
+	pthread_mutex_t lock;  /* for the following */
+	pthread_cond_t changed;
+	bool sent_end;	/* everything was sent */
+	bool sent_over; /* session_send has ended, in whatever way */
+	bool stop;	/* the receiver is to return */
+	bool failed;	/* the receiver has returned, and sending makes no sense any more */
 };
 
 /* Begins to receive.  0 or -errno, and then the descriptors are closed. */
@@ -53,7 +55,10 @@ int session_start(struct session *session);
  */
 int session_send(struct session *session);
 
-/* Waits until receiving is over, or makes it end now; then nothing of the session is left. */
-void session_stop(struct session *session, bool now);
+/*
+ * Waits until receiving is over; with a command (child) it is made to end soon.  Then nothing of the session is
+ * left, and the pipe may be closed.
+ */
+void session_stop(struct session *session);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * suggest.c - the word that somebody probably meant: the one at the smallest edit distance, counting a
+ * suggest.c - the word that somebody probably meant: one that they began, else the one at the smallest edit distance, counting a
  * letter too many, one too few, one wrong, and two exchanged neighbours as one each.  ASCII case does not
  * count.
  */
 #include "cli/suggest.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define SUGGEST_WORD_MAX 64
 
@@ -48,16 +50,29 @@ static size_t suggest_distance(const char *a, const char *b)
 
 void suggest_offer(struct suggest *suggest, const char *word)
 {
-	size_t typed_size = strlen(suggest->typed), word_size = strlen(word);
-	size_t distance, longer = typed_size > word_size ? typed_size : word_size;
+	size_t typed_size = strlen(suggest->typed), all_size = strlen(suggest->all);
+	size_t distance;
 
-	if (typed_size > SUGGEST_WORD_MAX || word_size > SUGGEST_WORD_MAX)
+	(void)snprintf(suggest->all + all_size, sizeof(suggest->all) - all_size, "%s%s",
+	    all_size > 0 ? ", " : "", word);
+	if (typed_size == 0 || typed_size > SUGGEST_WORD_MAX || strlen(word) > SUGGEST_WORD_MAX)
 		return;
 	distance = suggest_distance(suggest->typed, word);
-	if (distance == longer && distance > 0)
-		return; /* not one letter in common where it should be */
+	if (distance > 0 && strncasecmp(word, suggest->typed, typed_size) == 0)
+		distance = 1;
 	if (!suggest->best || distance < suggest->best_distance) {
 		suggest->best = word;
 		suggest->best_distance = distance;
 	}
+}
+
+void suggest_phrase(const struct suggest *suggest, char phrase[SUGGEST_PHRASE_BYTES])
+{
+	size_t typed_size = strlen(suggest->typed);
+
+	/* Beyond half of the letters a guess would be a random word. */
+	if (suggest->best && suggest->best_distance <= (typed_size + 1) / 2)
+		(void)snprintf(phrase, SUGGEST_PHRASE_BYTES, "did you mean \"%s\"?", suggest->best);
+	else
+		(void)snprintf(phrase, SUGGEST_PHRASE_BYTES, "there are %s", suggest->all);
 }

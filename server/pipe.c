@@ -12,8 +12,8 @@
  * 2. When the server's end is closed or lost the instance leaves its name; it is freed when neither end is OPEN
  *    any more.  A name is removed with its last instance.
  * 3. A parked READ waits in the end that reads; a parked WRITE in the end that has not read yet what was
- *    written; a parked ACCEPT or POLL in the end that asks.  Whatever changes an end or its queue calls wake()
- *    for it.
+ *    written; a parked ACCEPT or POLL in the end that asks.  Whatever changes an end or its queue calls
+ *    wake() for it.
  */
 #include "rpcgen-out/pipe.h"
 
@@ -383,7 +383,7 @@ static void wake_pollers(struct end *e)
 	}
 }
 
-/* Answers whoever waits in an end and need not any more. */
+/* Answers whoever waits for something of this end and need not any more. */
 static void wake(struct end *e)
 {
 	while (!list_is_empty(&e->readers) && read_state(e) != -EAGAIN)
@@ -392,6 +392,7 @@ static void wake(struct end *e)
 	while (!list_is_empty(&e->acceptors) && accept_state(e) != -EAGAIN)
 		answer_accept(unpark_first(&e->acceptors), e, true);
 	wake_pollers(e);
+	wake_pollers(other_of(e));
 }
 
 static void park(
@@ -622,11 +623,8 @@ static void handle_read(struct request *r, void *args)
 	r->amount = max | (a->messages ? READ_MESSAGE : 0);
 	/* Earlier READs of this end come first. */
 	if (list_is_empty(&e->readers) && read_state(e) != -EAGAIN) {
-		bool taken = read_state(e) == 0;
-
 		answer_read(r, e);
-		if (taken)
-			wake_writers(e), wake_pollers(other_of(e));
+		wake(e);
 	} else {
 		park(r, &e->readers, a->wait_ms, 0, on_wait_ended);
 	}
@@ -656,8 +654,6 @@ static void handle_write(struct request *r, void *args)
 		answer_write(r, false);
 	else
 		park(r, &to->writers, a->wait_ms, a->data.len, on_write_ended);
-	/* What the reader that was woken took may have made room for others. */
-	wake_writers(to);
 }
 
 static void handle_poll(struct request *r, void *args)

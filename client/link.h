@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link.h - the way to one daemon: a connection, made when it is needed, and calls over it whose every
+ * ending is a code and a sentence.
+ *
+ * A shared link uses a connection that the context keeps; what a call opens there must not depend on being
+ * alone.  A dedicated link has one of its own, and what was opened over it ends with it.
+ *
+ * A call ends in one of three ways, all of which link_explain turns into a code: with results; with a
+ * refusal, in results of which each type begins like ipc9_void_res; or without either, when RPC or the
+ * transport failed.
+ */
+#ifndef CLIENT_LINK_H
+#define CLIENT_LINK_H
+
+#include "client/context.h"
+#include "client/target.h"
+#include "transport/channel.h"
+
+#define LINK_WINDOW 4 /* calls of bulk that are under way at once */
+
+/* What to make of a call whose connection ended before the answer came. */
+enum link_loss {
+	LINK_LOSS_REPEAT, /* doing it twice does no harm: it is tried once more; then IPC9_E_NODAEMON */
+	LINK_LOSS_UNDONE,  /* what it did ended with the connection; IPC9_E_NODAEMON */
+	LINK_LOSS_LOST,	   /* so did what it was about; IPC9_E_LOST */
+	LINK_LOSS_UNKNOWN, /* so did that, but the call may have been done before; IPC9_E_UNKNOWN */
+};
+
+struct link_procedure {
+	uint32_t number;
+	enum link_loss loss;
+	const char *lost; /* ends the sentence then: "nothing was published"; may be NULL */
+	xdrproc_t args, results;
+	size_t results_size;
+};
+
+/* For the last three members of a procedure; the results begin like ipc9_void_res. */
+#define LINK_TYPES(args_type, results_type)                                                        \
+	.args = (xdrproc_t)xdr_##args_type, .results = (xdrproc_t)xdr_##results_type,              \
+	.results_size = sizeof(results_type)
+
+#define LINK_ASSERT_RESULTS(type)                                                                  \
+	_Static_assert(offsetof(type, status) == offsetof(ipc9_void_res, status) &&                \
+		offsetof(type, type##_u.error) == offsetof(ipc9_void_res, ipc9_void_res_u.error),  \
+	    "results begin like ipc9_void_res")
+
+struct link {
+	struct ipc9 *ipc9;
+	uint32_t program;
+	bool dedicated;
+	struct target target;
+	struct channel *channel; /* NULL: not connected */
+	_Atomic bool aborted;	 /* link_abort was called; possibly by another thread */
+};
+
+/* How one try of a call went; zero before it. */
+struct link_try {
+	enum clnt_stat stat;
+	struct rpc_err error;
+	bool sent; /* something left: the other side may have acted */
+};
+
+/* Connects nothing yet. */
+void link_init(struct link *link, struct ipc9 *ipc9, uint32_t program, const struct target *target,
+    bool dedicated);
+
+/* Connects, unless it is; at most 5 s of the deadline go into that.  0, or a code with a sentence. */
+int link_open(struct link *link, int64_t deadline, struct ipc9_error *ret_error);
+
+/* Lets the connection go; a shared one stays with the context. */
+void link_close(struct link *link);
+
+/* Ends a dedicated link under whoever has calls on it: IPC9_E_LOST, now and later. */
+void link_abort(struct link *link);
+
+/* As link_close, for one that turned out bad: nobody gets it again. */
+void link_drop(struct link *link);
+
+/*
+ * One exchange, with connecting before and a second try where the procedure allows it.  results are zeroed
+ * here.  0: results are the caller's, for xdr_free with procedure->results.  Otherwise a code with a
+ * sentence, and nothing is to be freed; of a refusal the status and the value stay in results.
+ *
+ * A call about a handle (LINK_LOSS_LOST) never connects again, so several threads may make some on one link.
+ */
+int link_call(struct link *link, const struct link_procedure *procedure, void *args, void *results,
+    int64_t deadline, struct ipc9_error *ret_error);
+
+/* One try over the connection there is; link_explain tells what came of it. */
+void link_try(struct link *link, const struct link_procedure *procedure, void *args, void *results,
+    int64_t deadline, struct link_try *ret_try);
+
+/* Whether the try failed because the connection did. */
+bool link_was_lost(const struct link_try *try);
+
+/* The code of a try; frees results unless it is 0. */
+int link_explain(struct link *link, const struct link_procedure *procedure,
+    const struct link_try *try, void *results, struct ipc9_error *ret_error);
+
+/* --- Waiting over there ------------------------------------------------------------------------ */
+
+/* 0, or IPC9_E_INVALID for a negative number other than IPC9_FOREVER. */
+int link_check_wait(const struct link *link, int wait_ms, struct ipc9_error *ret_error);
+
+/* How long one call may be kept waiting on the way to `until`. */
+uint32_t link_wait_ms(int64_t until);
+
+/* When a call that waits so long must have been answered. */
+int64_t link_wait_deadline(const struct link *link, uint32_t wait_ms);
+
+/* --- Several calls under way ------------------------------------------------------------------- */
+
+/* Calls in the order sent.  Must not move while n > 0.  All zero is empty. */
+struct link_window {
+	struct channel_call calls[LINK_WINDOW];
+	unsigned first, n;
+};
+
+/* Sends one more (there is room); what args refer to may go on return.  False: *ret_try says why. */
+bool link_window_send(struct link *link, struct link_window *window,
+    const struct link_procedure *procedure, void *args, int64_t deadline, struct link_try *ret_try);
+
+/* Waits for the oldest; results are zeroed here. */
+void link_window_wait(struct link *link, struct link_window *window,
+    const struct link_procedure *procedure, void *results, int64_t deadline,
+    struct link_try *ret_try);
+
+/* Waits for none of them. */
+void link_window_forget(struct link *link, struct link_window *window);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * daemon.h - a real ipc9d for one test: own socket, state directory and free port, no rpcbind.
+ *
+ * The program is $IPC9D, or ipc9d beside the test program's folder.
+ */
+#ifndef TESTS_DAEMON_H
+#define TESTS_DAEMON_H
+
+#include <rpc/rpc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "transport/channel.h"
+
+struct daemon_fixture {
+	pid_t pid;
+	uint16_t port;
+	char folder[64], socket[96], config[96];
+};
+
+/* configuration: lines of a file, may be "". Ends the program when the daemon does not come up. */
+void daemon_start(struct daemon_fixture *daemon, const char *configuration);
+
+/* Ends it by SIGTERM; checks that it ends well (a sanitizer's complaint shows here), and cleans up. */
+void daemon_end(struct daemon_fixture *daemon);
+void daemon_kill(struct daemon_fixture *daemon);
+
+/* A connection of its own for a program: over the local socket, or over TCP on loopback. */
+CLIENT *daemon_client(const struct daemon_fixture *daemon, bool local, uint32_t program);
+
+/* The same as a bare channel, with one reference, for calls that overlap. */
+struct channel *daemon_channel(const struct daemon_fixture *daemon, bool local);
+
+/* Milliseconds for each call of a handle from now on (for one that waits: longer). */
+void daemon_patience(CLIENT *client, unsigned ms);
+
+#endif

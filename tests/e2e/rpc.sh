@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# rpc.sh - what stock ONC RPC tools see: programs that answer, over every netid, and their registration.
+# shellcheck disable=SC2016 # what sh -c runs
+. "${0%/*}/lib.sh"
+lab h1 h2
+
+programs=($((0x20490001)) $((0x20490003)) $((0x20490004)) $((0x2049000a))) # clipboard mailslot pipe control
+
+# Asks the rpcbind of h2, from h1, and then calls procedure 0.
+answers() { # NETID PROGRAM
+	on h1 rpcinfo -T "$1" h2 "$2" 1
+}
+
+registered() { # PROGRAM... : the netids on h2, of the first, if all have the same
+	local program netids='' n
+	for program; do
+		n=$(on h2 rpcinfo | awk -v "p=$program" '$1 == p { print $3 }' | sort | paste -sd ' ')
+		[ -z "$netids" ] || [ "$n" = "$netids" ] || return
+		netids=$n
+	done
+	echo "$netids"
+}
+
+all_registered() { [ "$(registered "${programs[@]}")" = "local tcp tcp6 udp udp6" ]; }
+
+test_every_program_answers_rpcinfo_over_every_netid() {
+	local program netid
+	wait_until all_registered
+	for program in "${programs[@]}"; do
+		for netid in tcp udp tcp6 udp6; do
+			expect_exit 0 answers $netid "$program"
+			contains "rpcinfo -T $netid h2 $program 1" "program $program version 1 ready and waiting" "$(<"$T/out")"
+		done
+	done
+}
+
+test_a_version_that_is_not_there_is_a_mismatch() {
+	wait_until all_registered
+	for netid in tcp udp; do
+		expect_exit 1 on h1 rpcinfo -T $netid h2 "${programs[0]}" 7
+		contains "version 7 over $netid" 'low version = 1, high version = 1' "$(cat "$T/out" "$T/err")"
+	done
+}
+
+test_a_program_that_is_not_there_is_not_registered() {
+	wait_until all_registered
+	same "programs of ours" "$(printf '%s\n' "${programs[@]}")" \
+		"$(on h2 rpcinfo | awk '$1 >= 541655040 && $1 < 541655296 { print $1 }' | sort -u)"
+	expect_exit 1 on h1 rpcinfo -T tcp h2 $((0x20490002)) 1
+}
+
+test_the_registration_is_back_within_10_s_after_rpcbind_was_killed() {
+	local start
+	wait_until all_registered
+	"$LAB" rpcbind h2 kill
+	expect_exit 0 on h1 ipc9 status //h2 # by the fixed port
+	"$LAB" rpcbind h2 start
+	start=$(now_ms)
+	same "registered with the new rpcbind" "" "$(registered "${programs[0]}")"
+	wait_until all_registered
+	wait_until answers tcp "${programs[0]}"
+	at_most "ms until it was back" $((10000 * slow)) $(($(now_ms) - start))
+}
+
+test_a_daemon_starts_without_rpcbind_and_registers_later() {
+	"$LAB" rpcbind h2 stop
+	daemon h2
+	expect_exit 0 on h1 ipc9 status //h2
+	expect_exit 0 on h2 ipc9 status --json
+	contains "status about rpcbind" "not" "$(json 'd["rpcbind"]')"
+	"$LAB" rpcbind h2 start
+	wait_until all_registered
+}
+
+test_sigterm_ends_the_daemon_and_leaves_nothing() {
+	wait_until all_registered
+	on h2 test -S /run/ipc9/ipc9d.sock
+	end_daemon h2
+	same "exit" 0 "$status"
+	same "entries in rpcbind" "" "$(registered "${programs[0]}")"
+	on h2 test ! -e /run/ipc9/ipc9d.sock
+	same "processes" "" "$(on h2 pgrep -x ipc9d || true)"
+	expect_exit 4 on h1 ipc9 status //h2
+}
+
+test_sigint_ends_the_daemon_too() {
+	wait_until all_registered
+	end_daemon h2 INT
+	same "exit" 0 "$status"
+	same "entries in rpcbind" "" "$(registered "${programs[0]}")"
+}
+
+test_a_daemon_that_was_killed_is_followed_by_a_new_one() {
+	wait_until all_registered
+	end_daemon h2 KILL
+	same "exit" 137 "$status"
+	daemon h2 # over the socket and the entries that the other left
+	wait_until all_registered
+	expect_exit 0 answers tcp "${programs[3]}"
+}
+
+test_another_port_is_found_by_rpcbind() {
+	daemon h2 "${ordinary[@]}" 'port = 20777'
+	wait_until all_registered
+	expect_exit 0 answers tcp "${programs[0]}"
+	printf found | on h2 ipc9 clipboard copy
+	same "with the port said" found "$(on h1 ipc9 clipboard paste //h2:20777)"
+	same "asking rpcbind" found "$(on h1 ipc9 clipboard paste //h2)"
+}
+
+run_tests

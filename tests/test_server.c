@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* test_server.c - the daemon's parts without a socket: access, configuration, memory of ids, queues, content. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/access.h"
+#include "server/config.h"
+#include "server/content.h"
+#include "server/dedup.h"
+#include "server/queue.h"
+#include "tests/harness.h"
+
+/* --- access ------------------------------------------------------------------------------------ */
+
+static struct caller local_uid(uint32_t uid, uint32_t gid)
+{
+	return (struct caller){ .how = IPC9_BY_KERNEL, .uid = uid, .gid = gid, .local = true };
+}
+
+static struct caller from_host(const char *host)
+{
+	struct caller c = { .how = IPC9_BY_NONE };
+
+	EQUAL(address_parse(host, 999, &c.address), 0);
+	return c;
+}
+
+static void add(struct access_list *list, const char *text, bool allow)
+{
+	struct access_rule rule;
+
+	if (SAME_TEXT(access_rule_parse(text, allow, &rule), NULL))
+		EQUAL(access_list_add(list, &rule), 0);
+}
+
+static void test_without_rules_local_users_come_in_and_strangers_do_not(void)
+{
+	const struct access a = { .daemon_uid = 900 };
+	struct caller user = local_uid(1000, 1000), stranger = from_host("10.0.0.1");
+
+	HOLDS(access_allows(&a, &user, RIGHT_READ, NULL));
+	HOLDS(access_allows(&a, &user, RIGHT_CREATE, NULL));
+	HOLDS(!access_allows(&a, &user, RIGHT_ADMIN, NULL));
+	for (unsigned right = 1; right <= RIGHT_ADMIN; right <<= 1)
+		HOLDS(!access_allows(&a, &stranger, right, NULL));
+}
+
+static void test_the_first_rule_that_has_caller_and_right_decides(void)
+{
+	struct access a = { .daemon_uid = 900 };
+	struct caller inside = from_host("10.1.2.3"), outside = from_host("10.2.0.1");
+	struct caller user = local_uid(1000, 7);
+
+	add(&a.rules, "host:10.1.2.3 write", false);
+	add(&a.rules, "host:10.1.0.0/16 read,write", true);
+	add(&a.rules, "gid:7 all", false);
+	HOLDS(access_allows(&a, &inside, RIGHT_READ, NULL));
+	HOLDS(!access_allows(&a, &inside, RIGHT_WRITE, NULL));
+	HOLDS(!access_allows(&a, &inside, RIGHT_CREATE, NULL));
+	HOLDS(!access_allows(&a, &outside, RIGHT_READ, NULL));
+	HOLDS(!access_allows(&a, &user, RIGHT_READ, NULL));
+	user.gid = 8;
+	HOLDS(access_allows(&a, &user, RIGHT_READ, NULL));
+	access_list_clear(&a.rules);
+}
+
+static void test_an_object_serves_owner_list_and_administrators(void)
+{
+	struct access a = { .daemon_uid = 900 };
+	struct access_list list = { NULL, 0 };
+	struct object o = { .owned = true, .owner = 1000, .list = &list };
+	struct caller owner = local_uid(1000, 1), other = local_uid(1001, 1),
+		      root = local_uid(0, 0), daemon = local_uid(900, 900),
+		      stranger = from_host("10.0.0.1");
+
+	add(&list, "uid:1001 read", true);
+	add(&a.rules, "host:10.0.0.1 all", true);
+	HOLDS(access_allows(&a, &owner, RIGHT_DELETE, &o));
+	HOLDS(access_allows(&a, &other, RIGHT_READ, &o));
+	HOLDS(!access_allows(&a, &other, RIGHT_WRITE, &o));
+	HOLDS(access_allows(&a, &root, RIGHT_WRITE, &o));
+	HOLDS(access_allows(&a, &daemon, RIGHT_WRITE, &o));
+	HOLDS(access_allows(&a, &stranger, RIGHT_WRITE, &o)); /* "all" has admin */
+	o.list = NULL;
+	HOLDS(!access_allows(&a, &other, RIGHT_READ, &o));
+	access_list_clear(&a.rules);
+	access_list_clear(&list);
+}
+
+static void test_an_anonymous_caller_owns_nothing(void)
+{
+	const struct access a = { .daemon_uid = 900 };
+	struct caller nobody = from_host("10.0.0.1");
+	struct object o;
+
+	access_own(&o, &nobody);
+	HOLDS(!access_is_owner(&nobody, &o));
+	HOLDS(!access_allows(&a, &nobody, RIGHT_READ, &o));
+}
+
+static size_t claim(unsigned char body[64], uint32_t uid, uint32_t gid)
+{
+	const uint32_t words[] = { htonl(1), 0, htonl(uid), htonl(gid), htonl(2), htonl(0),
+		htonl(5) };
+
+	memcpy(body, words, sizeof(words));
+	return sizeof(words);
+}
+
+static void test_claims_count_from_trusted_addresses_only_and_root_with_trust_root(void)
+{
+	struct address_range trusted;
+	struct access a = { .trusted = &trusted, .n_trusted = 1 };
+	unsigned char body[64];
+	struct message_auth cred = { AUTH_SYS, (uint32_t)claim(body, 1000, 0), body };
+	struct peer peer = { .local = false };
+	struct caller c;
+
+	address_range_parse("10.77.0.0/16", &trusted);
+	address_parse("10.78.0.1", 5, &peer.address);
+	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
+	EQUAL(c.how, IPC9_BY_NONE);
+	address_parse("10.77.0.1", 5, &peer.address);
+	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
+	EQUAL(c.how, IPC9_BY_CLAIM);
+	EQUAL(c.uid, 1000);
+	EQUAL(c.gid, 65534); /* group 0 is root's */
+	EQUAL(c.n_groups, 1);
+	EQUAL(c.groups[0], 5);
+	cred.len = (uint32_t)claim(body, 0, 0);
+	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
+	EQUAL(c.how, IPC9_BY_NONE);
+	a.trust_root = true;
+	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
+	EQUAL(c.how, IPC9_BY_CLAIM);
+	EQUAL(c.uid, 0);
+	HOLDS(!c.local);
+	cred.len--;
+	EQUAL(access_identify(&a, &peer, &cred, &c), -EBADMSG);
+	cred.flavor = 6;
+	EQUAL(access_identify(&a, &peer, &cred, &c), -ENOTSUP);
+}
+
+static void test_over_the_local_socket_the_kernel_decides_and_not_the_claim(void)
+{
+	const struct access a = { .trust_root = true };
+	unsigned char body[64];
+	struct message_auth cred = { AUTH_SYS, (uint32_t)claim(body, 0, 0), body };
+	struct peer peer = { .local = true, .uid = 1234, .gid = 55, .pid = 99 };
+	struct caller c;
+
+	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
+	EQUAL(c.how, IPC9_BY_KERNEL);
+	EQUAL(c.uid, 1234);
+	EQUAL(c.pid, 99);
+}
+
+static void test_a_claimed_root_is_no_local_root(void)
+{
+	struct access a = { .daemon_uid = 900, .trust_root = true };
+	struct caller c = from_host("10.0.0.1");
+
+	c.how = IPC9_BY_CLAIM;
+	c.uid = 0;
+	HOLDS(!access_allows(&a, &c, RIGHT_READ, NULL));
+	add(&a.rules, "uid:0 read", true);
+	HOLDS(access_allows(&a, &c, RIGHT_READ, NULL));
+	HOLDS(!access_allows(&a, &c, RIGHT_ADMIN, NULL));
+	access_list_clear(&a.rules);
+}
+
+static void test_rules_that_are_none_are_refused_with_a_reason(void)
+{
+	static const char *const bad[] = { "", "anyone", "anyone fly", "nobody read", "uid:x read",
+		"uid:-1 read", "uid: read", "host:10.0.0.1/8 read", "host: read", "user: read",
+		"uid:4294967295 read", "anyone read,,fly" };
+	struct access_rule rule;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (!HOLDS(access_rule_parse(bad[i], true, &rule) != NULL))
+			printf("  %s\n", bad[i]);
+}
+
+SUITE(access, TEST(test_without_rules_local_users_come_in_and_strangers_do_not),
+    TEST(test_the_first_rule_that_has_caller_and_right_decides),
+    TEST(test_an_object_serves_owner_list_and_administrators),
+    TEST(test_an_anonymous_caller_owns_nothing),
+    TEST(test_claims_count_from_trusted_addresses_only_and_root_with_trust_root),
+    TEST(test_over_the_local_socket_the_kernel_decides_and_not_the_claim),
+    TEST(test_a_claimed_root_is_no_local_root),
+    TEST(test_rules_that_are_none_are_refused_with_a_reason));
+
+/* --- config ------------------------------------------------------------------------------------ */
+
+static int read_text(struct config *c, const char *text, struct config_error *e)
+{
+	char path[] = "/tmp/ipc9-config-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	EQUAL(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	r = config_read_file(c, path, e);
+	unlink(path);
+	return r;
+}
+
+static void test_a_configuration_file_is_read(void)
+{
+	struct config_error e = { "" };
+	struct config c;
+
+	config_init(&c);
+	EQUAL(c.port, 20490);
+	EQUAL(read_text(&c,
+		  "# a comment\nlisten = 10.0.0.1, fd77::1\nport = 99\n\ndomain = lab\n"
+		  "trust_sys = 10.0.0.0/8, fd00::/8\ntrust_root = yes\nallow = anyone read\n"
+		  "deny = uid:5 all\n",
+		  &e),
+	    0);
+	EQUAL(c.listen, LISTEN_ADDRESSES);
+	EQUAL(c.n_addresses, 2);
+	EQUAL(c.port, 99);
+	SAME_TEXT(c.domain, "lab");
+	EQUAL(c.n_trusted, 2);
+	EQUAL(c.trust_root, true);
+	EQUAL(c.rules.n, 2);
+	EQUAL(c.rules.rules[0].allow, true);
+	EQUAL(c.rules.rules[1].allow, false);
+	config_clear(&c);
+}
+
+static void test_errors_name_file_line_and_word(void)
+{
+	static const struct {
+		const char *text, *says;
+		int line;
+	} cases[] = {
+		{ "port = 1\nprot = 2\n", "unknown key \"prot\"", 2 },
+		{ "port = 0\n", "\"0\" is not a number from 1 to 65535", 1 },
+		{ "\n\nlisten = nowhere\n", "\"nowhere\"", 3 },
+		{ "trust_root = maybe\n", "\"maybe\"", 1 },
+		{ "allow = anyone\n", "RIGHTS", 1 },
+		{ "trust_sys = 10.0.0.1/8\n", "\"10.0.0.1/8\"", 1 },
+		{ "domain = a/b\n", "\"a/b\"", 1 },
+		{ "[section]\nport = 5\n", "sections", 2 },
+		{ "nonsense\n", "key = value", 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config_error e = { "" };
+		struct config c;
+		char line[16];
+
+		config_init(&c);
+		EQUAL(read_text(&c, cases[i].text, &e), -EINVAL);
+		snprintf(line, sizeof(line), ":%d: ", cases[i].line);
+		if (!HOLDS(strstr(e.text, line)) || !HOLDS(strstr(e.text, cases[i].says)))
+			printf("  %s\n", e.text);
+		config_clear(&c);
+	}
+}
+
+SUITE(config, TEST(test_a_configuration_file_is_read), TEST(test_errors_name_file_line_and_word));
+
+/* --- dedup ------------------------------------------------------------------------------------- */
+
+static enum dedup_answer look(struct dedup *d, unsigned n, unsigned age_ms)
+{
+	unsigned char key[DEDUP_KEY_SIZE] = { 0 };
+
+	memcpy(key, &n, sizeof(n));
+	return dedup_look(d, key, age_ms);
+}
+
+static void test_a_key_is_new_once(void)
+{
+	unsigned char key[DEDUP_KEY_SIZE] = { 5 };
+	struct dedup *d;
+
+	EQUAL(dedup_new(100, 60000, &d), 0);
+	EQUAL(look(d, 5, 0), DEDUP_NEW);
+	EQUAL(look(d, 5, 0), DEDUP_SEEN);
+	EQUAL(look(d, 6, 3), DEDUP_NEW); /* a second try of something that never came */
+	dedup_forget(d, key);
+	EQUAL(look(d, 5, 0), DEDUP_NEW);
+	dedup_free(d);
+}
+
+static void test_what_may_have_been_forgotten_is_unknown_and_never_new(void)
+{
+	struct dedup *d;
+
+	EQUAL(dedup_new(10, 60000, &d), 0);
+	for (unsigned i = 0; i < 15; i++)
+		EQUAL(look(d, i, 0), DEDUP_NEW);
+	EQUAL(look(d, 0, 5000), DEDUP_UNKNOWN); /* was pushed out: may have been seen */
+	EQUAL(look(d, 14, 5000), DEDUP_SEEN);
+	EQUAL(look(d, 99, 60001), DEDUP_UNKNOWN); /* older than the window */
+	EQUAL(look(d, 0, 0), DEDUP_NEW);	  /* says it is the first time */
+	dedup_free(d);
+}
+
+SUITE(dedup, TEST(test_a_key_is_new_once),
+    TEST(test_what_may_have_been_forgotten_is_unknown_and_never_new));
+
+/* --- queue ------------------------------------------------------------------------------------- */
+
+static int push(struct queue *q, const char *text, bool message)
+{
+	const ipc9_blob b = { (const unsigned char *)text, (uint32_t)strlen(text), NULL };
+
+	return queue_push(q, &b, message);
+}
+
+static void expect_take(
+    struct queue *q, uint32_t max, bool message, const char *want, bool want_more)
+{
+	ipc9_blob got;
+	bool more;
+
+	EQUAL(queue_take(q, max, message, &got, &more), 0);
+	SAME_BYTES(got.data, got.len, want, strlen(want));
+	EQUAL(more, want_more);
+	bytes_unref(got.owner);
+}
+
+static void test_bytes_are_joined_and_messages_are_not(void)
+{
+	struct queue q;
+
+	queue_init(&q);
+	push(&q, "ab", false);
+	push(&q, "cd", false);
+	expect_take(&q, 3, false, "abc", false);
+	push(&q, "ef", false);
+	expect_take(&q, 100, false, "def", false);
+	HOLDS(queue_is_empty(&q));
+	push(&q, "ab", true);
+	push(&q, "", true);
+	push(&q, "cd", true);
+	EQUAL(queue_charge(&q), 4 + 3 * QUEUE_MESSAGE_CHARGE);
+	expect_take(&q, 1, true, "a", true);
+	expect_take(&q, 100, true, "b", false);
+	expect_take(&q, 100, true, "", false);
+	expect_take(&q, 100, true, "cd", false);
+	HOLDS(queue_is_empty(&q));
+	EQUAL(queue_charge(&q), 0);
+	EQUAL(q.bytes, 0);
+	queue_clear(&q);
+}
+
+static void test_a_large_payload_passes_without_a_copy(void)
+{
+	struct bytes *block = bytes_new(500000);
+	const ipc9_blob in = { block->data, 500000, block };
+	struct queue q;
+	ipc9_blob out;
+	bool more;
+
+	queue_init(&q);
+	memset(block->data, 'q', 500000);
+	EQUAL(queue_push(&q, &in, false), 0);
+	EQUAL(queue_take(&q, 200000, false, &out, &more), 0);
+	HOLDS(out.data == block->data);
+	EQUAL(out.len, 200000);
+	bytes_unref(out.owner);
+	EQUAL(queue_take(&q, 1000000, false, &out, &more), 0);
+	HOLDS(out.data == block->data + 200000);
+	bytes_unref(out.owner);
+	EQUAL(block->refs, 1);
+	bytes_unref(block);
+	queue_clear(&q);
+}
+
+SUITE(queue, TEST(test_bytes_are_joined_and_messages_are_not),
+    TEST(test_a_large_payload_passes_without_a_copy));
+
+/* --- content ----------------------------------------------------------------------------------- */
+
+static void test_content_reads_back_from_any_offset(void)
+{
+	static unsigned char want[300000];
+	struct content c = { 0 };
+	size_t n = 0, step = 1;
+
+	for (size_t i = 0; i < sizeof(want); i++)
+		want[i] = (unsigned char)(i * 7 + i / 256);
+	for (; n < sizeof(want); n += step, step = step * 2 % 70001 + 1) {
+		ipc9_blob part = { want + n,
+			(uint32_t)(step < sizeof(want) - n ? step : sizeof(want) - n), NULL };
+
+		step = part.len;
+		EQUAL(content_append(&c, &part), 0);
+	}
+	EQUAL(c.size_bytes, sizeof(want));
+	for (size_t offset = 0; offset < sizeof(want); offset += 9973) {
+		size_t at = offset;
+
+		while (at < sizeof(want)) {
+			ipc9_blob view = content_view(&c, at, 100000);
+
+			if (!HOLDS(view.len > 0) || memcmp(view.data, want + at, view.len) != 0)
+				break;
+			at += view.len;
+		}
+		EQUAL(at, sizeof(want));
+	}
+	EQUAL(content_view(&c, sizeof(want), 10).len, 0);
+	content_clear(&c);
+}
+
+SUITE(content, TEST(test_content_reads_back_from_any_offset));
