@@ -124,7 +124,7 @@ static void test_malformed_names_are_refused_with_a_reason(void)
 	longer[256] = '\0';
 	HOLDS(name_parse(longer, "pipe", &name) != NULL);
 	memcpy(longer, "//", 2);
-	longer[255] = 'x';
+	longer[255] = longer[256] = 'x';
 	longer[300] = '\0';
 	HOLDS(name_parse(longer, "pipe", &name) != NULL);
 }
