@@ -263,8 +263,8 @@ void access_own(struct object *o, const struct caller *c)
 	o->owner = c->uid;
 }
 
-bool access_allows(
-    const struct access *a, const struct caller *c, enum right right, const struct object *o)
+bool access_allows(const struct access *a, const struct caller *c, enum right right,
+    const struct object *o)
 {
 	if (!let_in(a, c, right))
 		return false;

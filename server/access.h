@@ -106,7 +106,7 @@ bool access_is_owner(const struct caller *caller, const struct object *object);
 void access_own(struct object *object, const struct caller *caller);
 
 /* For the wire: the strings point into buffer, which must live as long. */
-void access_tell(
-    const struct caller *caller, char buffer[ADDRESS_TEXT_SIZE], struct ipc9_caller *ret_wire);
+void access_tell(const struct caller *caller, char buffer[ADDRESS_TEXT_SIZE],
+    struct ipc9_caller *ret_wire);
 
 #endif

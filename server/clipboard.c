@@ -237,8 +237,8 @@ static void reply_version(struct request *r, const struct board *b)
 	request_reply(r, &res);
 }
 
-static void replace_item(
-    struct clipboard *c, struct board *b, struct item *item, const struct caller *author)
+static void replace_item(struct clipboard *c, struct board *b, struct item *item,
+    const struct caller *author)
 {
 	item_clear(c, &b->item);
 	if (item) {
@@ -318,8 +318,8 @@ static void handle_begin(struct request *r, void *args)
 	if (!check_name(r, a->name))
 		return;
 	if (HASH_COUNT(c->tickets) >= TICKETS_MAX) {
-		request_fail(
-		    r, IPC9_STATUS_QUOTA, TICKETS_MAX, "%d copies are under way", TICKETS_MAX);
+		request_fail(r, IPC9_STATUS_QUOTA, TICKETS_MAX, "%d copies are under way",
+		    TICKETS_MAX);
 		return;
 	}
 	e = ticket_new(r, a->name, &t);
@@ -352,8 +352,8 @@ static void handle_add(struct request *r, void *args)
 	if (!t)
 		return;
 	if (!is_type(a->type)) {
-		request_fail(
-		    r, IPC9_STATUS_INVALID, 0, "a type looks like text/plain or image/png");
+		request_fail(r, IPC9_STATUS_INVALID, 0,
+		    "a type looks like text/plain or image/png");
 		return;
 	}
 	if (t->item.n == IPC9_FORMAT_LIST_MAX) {
@@ -485,13 +485,13 @@ static void handle_get(struct request *r, void *args)
 		return;
 	}
 	if (a->offset > f->content.size_bytes) {
-		request_fail(
-		    r, IPC9_STATUS_INVALID, f->content.size_bytes, "offset beyond the end");
+		request_fail(r, IPC9_STATUS_INVALID, f->content.size_bytes,
+		    "offset beyond the end");
 		return;
 	}
 	ok->size_bytes = f->content.size_bytes;
-	ok->data = content_view(
-	    &f->content, a->offset, a->max_bytes < IPC9_BLOB_MAX ? a->max_bytes : IPC9_BLOB_MAX);
+	ok->data = content_view(&f->content, a->offset,
+	    a->max_bytes < IPC9_BLOB_MAX ? a->max_bytes : IPC9_BLOB_MAX);
 	request_reply(r, &res);
 }
 

@@ -69,8 +69,8 @@ static int add_address(struct config *c, const char *text, struct config_error *
 		return -ENOMEM;
 	c->addresses = more;
 	if (address_parse(text, 0, &c->addresses[c->n_addresses]))
-		return complain(
-		    e, "listen: \"%s\" is neither loopback, any, nor an IP address", text);
+		return complain(e, "listen: \"%s\" is neither loopback, any, nor an IP address",
+		    text);
 	c->n_addresses++;
 	return 0;
 }
@@ -109,8 +109,8 @@ static int set_domain(struct config *c, const char *value, struct config_error *
 
 	if (len == 0 || len > IPC9_HOST_MAX || strpbrk(value, "/\\ \t@") ||
 	    text_has_control(value, len))
-		return complain(
-		    e, "domain: \"%s\" is not a name without blanks, '/' and '@'", value);
+		return complain(e, "domain: \"%s\" is not a name without blanks, '/' and '@'",
+		    value);
 	text_format(c->domain, sizeof(c->domain), "%s", value);
 	return 0;
 }
@@ -288,8 +288,8 @@ int config_finish(struct config *c, struct config_error *e)
 	if (!c->socket && getenv("IPC9_SOCKET"))
 		c->socket = strdup(getenv("IPC9_SOCKET"));
 	if (!c->socket && !host && !runtime)
-		return complain(
-		    e, "XDG_RUNTIME_DIR is not set: say where the socket goes with --socket");
+		return complain(e,
+		    "XDG_RUNTIME_DIR is not set: say where the socket goes with --socket");
 	if (!c->state_dir && !host && !state && !home)
 		return complain(e, "neither XDG_STATE_HOME nor HOME is set: say --state-dir");
 	r = set_path(&c->socket, host ? "/run" : runtime, "/ipc9/ipc9d.sock");
@@ -297,6 +297,6 @@ int config_finish(struct config *c, struct config_error *e)
 		return r;
 	if (host)
 		return set_path(&c->state_dir, "/var/lib", "/ipc9");
-	return set_path(
-	    &c->state_dir, state ? state : home, state ? "/ipc9" : "/.local/state/ipc9");
+	return set_path(&c->state_dir, state ? state : home,
+	    state ? "/ipc9" : "/.local/state/ipc9");
 }

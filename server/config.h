@@ -49,8 +49,8 @@ void config_init(struct config *config);
 void config_clear(struct config *config);
 
 /* Sets one key as a file would.  0 or -EINVAL with error->text ("port: ..."), or -ENOMEM. */
-int config_set(
-    struct config *config, const char *key, const char *value, struct config_error *ret_error);
+int config_set(struct config *config, const char *key, const char *value,
+    struct config_error *ret_error);
 
 /* Reads one file; errors say FILE:LINE. */
 int config_read_file(struct config *config, const char *path, struct config_error *ret_error);

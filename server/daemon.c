@@ -54,8 +54,8 @@ static int take_signals(struct daemon *d)
 
 /* --- Registration ------------------------------------------------------------------------------ */
 
-static size_t add_entries(
-    struct registration_entry *to, uint32_t program, uint32_t version, const struct address *a)
+static size_t add_entries(struct registration_entry *to, uint32_t program, uint32_t version,
+    const struct address *a)
 {
 	static const char *const netids[2][2] = { { "tcp", "udp" }, { "tcp6", "udp6" } };
 	const char *const *pair = netids[a->storage.ss_family == AF_INET6];
@@ -82,13 +82,13 @@ static int start_registration(struct daemon *d)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_services; i++) {
 		for (unsigned b = 0; b < d->n_bound; b++)
-			n += add_entries(
-			    &entries[n], services[i]->program, services[i]->version, &d->bound[b]);
+			n += add_entries(&entries[n], services[i]->program, services[i]->version,
+			    &d->bound[b]);
 		entries[n].program = services[i]->program;
 		entries[n].version = services[i]->version;
 		text_format(entries[n].netid, sizeof(entries[n].netid), "local");
-		text_format(
-		    entries[n].universal, sizeof(entries[n].universal), "%s", d->config.socket);
+		text_format(entries[n].universal, sizeof(entries[n].universal), "%s",
+		    d->config.socket);
 		n++;
 	}
 	r = registration_start(entries, n, &d->registration);

@@ -60,8 +60,8 @@ static void make_room(struct dedup *d, int64_t now)
 	}
 }
 
-enum dedup_answer dedup_look(
-    struct dedup *d, const unsigned char key[DEDUP_KEY_SIZE], unsigned age_ms)
+enum dedup_answer dedup_look(struct dedup *d, const unsigned char key[DEDUP_KEY_SIZE],
+    unsigned age_ms)
 {
 	int64_t now = clock_now(), first = now - age_ms * NS_PER_MS;
 	struct entry *e;

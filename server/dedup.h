@@ -27,8 +27,8 @@ int dedup_new(size_t max, unsigned window_ms, struct dedup **ret_dedup);
 struct dedup *dedup_free(struct dedup *dedup);
 
 /* age_ms: since the key was used first, as its sender says; 0: this is the first time. */
-enum dedup_answer dedup_look(
-    struct dedup *dedup, const unsigned char key[DEDUP_KEY_SIZE], unsigned age_ms);
+enum dedup_answer dedup_look(struct dedup *dedup, const unsigned char key[DEDUP_KEY_SIZE],
+    unsigned age_ms);
 
 /* Takes a key out again that dedup_look added, because nothing came of it. */
 void dedup_forget(struct dedup *dedup, const unsigned char key[DEDUP_KEY_SIZE]);

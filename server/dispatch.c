@@ -63,8 +63,8 @@ static void refuse(struct request *r, enum message_refusal why)
 
 static bool identify(struct request *r, const struct message_call *header)
 {
-	switch (
-	    access_identify(&r->daemon->access, r->call.peer, &header->credential, &r->caller)) {
+	switch (access_identify(&r->daemon->access, r->call.peer, &header->credential,
+	    &r->caller)) {
 	case 0:
 		return true;
 	case -EBADMSG:

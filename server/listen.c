@@ -144,8 +144,8 @@ static int clear_path(const char *path, const struct address *a)
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode)) {
-		log_error(
-		    "%s is there and is no socket: remove it, or choose another --socket", path);
+		log_error("%s is there and is no socket: remove it, or choose another --socket",
+		    path);
 		return -EEXIST;
 	}
 	r = connect_address(a, clock_deadline_ms(1000), &fd);
@@ -168,8 +168,8 @@ int listen_local(struct daemon *d)
 	text_format(folder, sizeof(folder), "%s", path);
 	slash = strrchr(folder, '/');
 	if (!slash || slash == folder || address_local(path, &a)) {
-		log_error(
-		    "%s: not a path for a socket (absolute, in a folder, at most 107 bytes)", path);
+		log_error("%s: not a path for a socket (absolute, in a folder, at most 107 bytes)",
+		    path);
 		return -EINVAL;
 	}
 	*slash = '\0';
@@ -232,8 +232,8 @@ int listen_network(struct daemon *d)
 		if (c->listen == LISTEN_ADDRESSES) {
 			a = c->addresses[i];
 			address_set_port(&a, c->port);
-		} else if (address_parse(
-			       (c->listen == LISTEN_ANY ? any : loopback)[i], c->port, &a)) {
+		} else if (address_parse((c->listen == LISTEN_ANY ? any : loopback)[i], c->port,
+			       &a)) {
 			continue;
 		}
 		r = listen_at(d, &a);

@@ -178,8 +178,8 @@ static void begin_key(unsigned char key[DEDUP_KEY_SIZE], const ipc9_id *id, uint
 	memcpy(key + IPC9_SENDER_SIZE + 8, &rest, 8);
 }
 
-static void directed_key(
-    unsigned char key[DEDUP_KEY_SIZE], const ipc9_id *id, const struct caller *c)
+static void directed_key(unsigned char key[DEDUP_KEY_SIZE], const ipc9_id *id,
+    const struct caller *c)
 {
 	struct {
 		int how;
@@ -436,8 +436,8 @@ static bool is_our_domain(const struct daemon *d, const char *domain)
 }
 
 /* Queues a broadcast here unless it is here already.  Nobody is told when it does not go in. */
-static bool take_broadcast(
-    struct mailslots *all, const ipc9_mailslot_broadcast_args *a, const struct caller *sender)
+static bool take_broadcast(struct mailslots *all, const ipc9_mailslot_broadcast_args *a,
+    const struct caller *sender)
 {
 	const ipc9_blob data = { .data = (const unsigned char *)a->data.data_val,
 		.len = a->data.data_len };
@@ -475,8 +475,8 @@ static const struct object *object_of_broadcast(struct request *r, const void *a
 }
 
 /* One datagram: an ordinary call that nobody answers.  Its size, or 0 when it does not fit. */
-static size_t make_datagram(
-    struct mailslots *all, ipc9_mailslot_broadcast_args *args, unsigned char datagram[DATAGRAM_MAX])
+static size_t make_datagram(struct mailslots *all, ipc9_mailslot_broadcast_args *args,
+    unsigned char datagram[DATAGRAM_MAX])
 {
 	const struct message_call header = {
 		.xid = all->next_xid++,
@@ -642,8 +642,8 @@ static void count(const void *state, struct tally *t)
 static const struct procedure procedures[] = {
 	PROCEDURE_NULL,
 	{
-	    PROCEDURE(
-		IPC9_MAILSLOTPROC_CREATE, ipc9_mailslot_create_args, ipc9_mailslot_create_res),
+	    PROCEDURE(IPC9_MAILSLOTPROC_CREATE, ipc9_mailslot_create_args,
+		ipc9_mailslot_create_res),
 	    .flags = PROCEDURE_LOCAL,
 	    .right = RIGHT_CREATE,
 	    .handle = handle_create,
@@ -670,8 +670,8 @@ static const struct procedure procedures[] = {
 	    .object = object_of_send,
 	},
 	{
-	    PROCEDURE(
-		IPC9_MAILSLOTPROC_SENDALL, ipc9_mailslot_sendall_args, ipc9_mailslot_sendall_res),
+	    PROCEDURE(IPC9_MAILSLOTPROC_SENDALL, ipc9_mailslot_sendall_args,
+		ipc9_mailslot_sendall_res),
 	    .flags = PROCEDURE_LOCAL,
 	    .right = RIGHT_WRITE,
 	    .handle = handle_sendall,

@@ -79,8 +79,8 @@ static int replace(char **path, const char *value)
 }
 
 /* -1: go on; otherwise the exit status. */
-static int parse(
-    int argc, char **argv, struct config *c, struct arguments *a, struct setting settings[2])
+static int parse(int argc, char **argv, struct config *c, struct arguments *a,
+    struct setting settings[2])
 {
 	struct option longs[N_OPTIONS + 1];
 	int o, r = 0;

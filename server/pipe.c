@@ -294,8 +294,8 @@ static void answer_read(struct request *r, struct end *e)
 		fail_with(r, status);
 		return;
 	}
-	if (queue_take(
-		&e->queue, (uint32_t)r->amount, r->amount & READ_MESSAGE, &ok->data, &more)) {
+	if (queue_take(&e->queue, (uint32_t)r->amount, r->amount & READ_MESSAGE, &ok->data,
+		&more)) {
 		request_trouble(r, -ENOMEM);
 		return;
 	}
@@ -359,8 +359,8 @@ static void wake_writers(struct end *e)
 		if (e->state == END_OPEN)
 			answer_write(r, false);
 		else
-			fail_with(
-			    r, e->state == END_LOST ? IPC9_STATUS_LOST : IPC9_STATUS_PEERCLOSED);
+			fail_with(r,
+			    e->state == END_LOST ? IPC9_STATUS_LOST : IPC9_STATUS_PEERCLOSED);
 	}
 }
 
@@ -395,8 +395,8 @@ static void wake(struct end *e)
 	wake_pollers(other_of(e));
 }
 
-static void park(
-    struct request *r, struct list *queue, uint32_t wait_ms, size_t held, call_ended_fn *ended)
+static void park(struct request *r, struct list *queue, uint32_t wait_ms, size_t held,
+    call_ended_fn *ended)
 {
 	if (wait_ms == 0)
 		ended(&r->call, CALL_EXPIRED);
@@ -562,8 +562,8 @@ static const struct object *object_of_open(struct request *r, const void *args)
 static bool check_open(struct request *r, const struct pipe_name *n, unsigned flags)
 {
 	if (flags & IPC9_PIPE_OPEN_STREAM)
-		request_fail(
-		    r, IPC9_STATUS_UNSUPPORTED, 0, "this daemon serves ordinary calls only");
+		request_fail(r, IPC9_STATUS_UNSUPPORTED, 0,
+		    "this daemon serves ordinary calls only");
 	else if (!n)
 		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
 	else if ((flags & IPC9_PIPE_OPEN_READ && !(n->direction & IPC9_PIPE_OUTBOUND)) ||

@@ -45,7 +45,7 @@ int queue_push(struct queue *queue, const ipc9_blob *payload, bool message);
  * Takes at most max bytes from a queue that is not empty: of the first message alone (then *ret_more tells
  * whether it goes on), or across boundaries.  ret_payload gets an owner, for the caller to drop.  0 or -ENOMEM.
  */
-int queue_take(
-    struct queue *queue, uint32_t max, bool one_message, ipc9_blob *ret_payload, bool *ret_more);
+int queue_take(struct queue *queue, uint32_t max, bool one_message, ipc9_blob *ret_payload,
+    bool *ret_more);
 
 #endif

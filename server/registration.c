@@ -191,8 +191,8 @@ static void *run(void *context)
 	return NULL;
 }
 
-int registration_start(
-    const struct registration_entry *entries, size_t n, struct registration **ret_registration)
+int registration_start(const struct registration_entry *entries, size_t n,
+    struct registration **ret_registration)
 {
 	struct registration *r = calloc(1, sizeof(*r));
 	pthread_condattr_t monotonic;

@@ -24,8 +24,8 @@ struct registration_entry {
 };
 
 /* Copies the entries.  0 or -errno. */
-int registration_start(
-    const struct registration_entry *entries, size_t n, struct registration **ret_registration);
+int registration_start(const struct registration_entry *entries, size_t n,
+    struct registration **ret_registration);
 
 /* Removes the entries, waiting for rpcbind at most 2 s; NULL is fine. */
 struct registration *registration_stop(struct registration *registration);

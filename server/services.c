@@ -15,8 +15,8 @@ const struct service *const services[] = {
 	NULL,
 };
 
-_Static_assert(
-    sizeof(services) / sizeof(services[0]) <= SERVICES_MAX, "daemon.h has room for these");
+_Static_assert(sizeof(services) / sizeof(services[0]) <= SERVICES_MAX,
+    "daemon.h has room for these");
 
 void tally_add(struct tally *t, const char *name, uint64_t value)
 {

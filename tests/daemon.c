@@ -141,7 +141,7 @@ void daemon_kill(struct daemon_fixture *d)
 struct channel *daemon_channel(const struct daemon_fixture *d, bool local)
 {
 	struct address a;
-	struct channel *channel;
+	struct channel *channel = NULL;
 	int fd;
 
 	if (local)

@@ -34,8 +34,8 @@ struct suite {
 
 /* Each returns whether it held, so that a test can give up where going on makes no sense. */
 bool check_int(const char *file, unsigned line, const char *what, long long got, long long want);
-bool check_text(
-    const char *file, unsigned line, const char *what, const char *got, const char *want);
+bool check_text(const char *file, unsigned line, const char *what, const char *got,
+    const char *want);
 bool check_bytes(const char *file, unsigned line, const char *what, const void *got, size_t n_got,
     const void *want, size_t n_want);
 bool check_true(const char *file, unsigned line, const char *what, bool holds);

@@ -64,8 +64,8 @@ bool check_int(const char *file, unsigned line, const char *what, long long got,
 	return check_true(file, line, text, got == want);
 }
 
-bool check_text(
-    const char *file, unsigned line, const char *what, const char *got, const char *want)
+bool check_text(const char *file, unsigned line, const char *what, const char *got,
+    const char *want)
 {
 	char text[1024];
 	bool same = got && want ? strcmp(got, want) == 0 : got == want;

@@ -175,8 +175,8 @@ static void test_a_deadline_holds_and_a_late_reply_is_skipped(void)
 		EQUAL(channel_send(c, &call, &park_target, (xdrproc_t)xdr_uint32_t,
 			  (void *)(uintptr_t)&ms, CLOCK_NEVER, &error),
 		    RPC_SUCCESS);
-		EQUAL(channel_wait(
-			  c, &call, (xdrproc_t)xdr_uint32_t, &got, clock_deadline_ms(5000), &error),
+		EQUAL(channel_wait(c, &call, (xdrproc_t)xdr_uint32_t, &got, clock_deadline_ms(5000),
+			  &error),
 		    RPC_SUCCESS);
 	}
 	EQUAL(got, 150);
@@ -247,8 +247,8 @@ static void test_a_server_that_is_gone_ends_all_calls_at_once(void)
 	c = channel_over(fds[0]);
 	HOLDS(channel_is_alive(c));
 	for (int i = 0; i < 3; i++)
-		EQUAL(channel_send(
-			  c, &calls[i], &null_target, XDR_NOTHING, NULL, CLOCK_NEVER, &error),
+		EQUAL(channel_send(c, &calls[i], &null_target, XDR_NOTHING, NULL, CLOCK_NEVER,
+			  &error),
 		    RPC_SUCCESS);
 	close(fds[1]);
 	for (int i = 0; i < 3; i++)

@@ -94,8 +94,8 @@ static int accept_pipe(struct side *s, uint32_t wait_ms)
 	return status;
 }
 
-static int write_bytes(
-    struct side *s, const void *data, size_t size, uint32_t wait_ms, bool *ret_full)
+static int write_bytes(struct side *s, const void *data, size_t size, uint32_t wait_ms,
+    bool *ret_full)
 {
 	ipc9_pipe_write_args args = { s->pipe, wait_ms, { data, (uint32_t)size, NULL } };
 	ipc9_pipe_write_res res = { 0 };
@@ -159,8 +159,8 @@ static int read_status(struct side *s)
 	return read_pipe(s, &r);
 }
 
-static int simple(
-    struct side *s, enum clnt_stat (*stub)(ipc9_handle_args *, ipc9_void_res *, CLIENT *))
+static int simple(struct side *s,
+    enum clnt_stat (*stub)(ipc9_handle_args *, ipc9_void_res *, CLIENT *))
 {
 	ipc9_handle_args args = { s->pipe };
 	ipc9_void_res res = { 0 };
@@ -283,9 +283,9 @@ static void test_a_read_waits_for_what_is_written_later(void)
 	begin_connected(&w, &bytes_shape);
 	ipc9_pipe_read_args args = { w.server.pipe, 2, 5000, FALSE };
 	for (int i = 0; i < 2; i++)
-		EQUAL(
-		    channel_send(w.server.channel, &call[i], &target,
-			(xdrproc_t)xdr_ipc9_pipe_read_args, &args, clock_deadline_ms(5000), &error),
+		EQUAL(channel_send(w.server.channel, &call[i], &target,
+			  (xdrproc_t)xdr_ipc9_pipe_read_args, &args, clock_deadline_ms(5000),
+			  &error),
 		    RPC_SUCCESS);
 	EQUAL(write_text(&w.client, "abcd"), 0);
 	/* In the order in which they were asked, whichever is waited for first. */

@@ -316,8 +316,8 @@ static int push(struct queue *q, const char *text, bool message)
 	return queue_push(q, &b, message);
 }
 
-static void expect_take(
-    struct queue *q, uint32_t max, bool message, const char *want, bool want_more)
+static void expect_take(struct queue *q, uint32_t max, bool message, const char *want,
+    bool want_more)
 {
 	ipc9_blob got;
 	bool more;

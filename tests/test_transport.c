@@ -180,8 +180,8 @@ static void test_any_division_of_the_stream_gives_the_same_records(void)
 				memcpy(room, stream + at, direct);
 				record_reader_filled(&r, direct, collect, parts);
 			}
-			EQUAL(record_reader_feed(
-				  &r, stream + at + direct, len - direct, collect, parts),
+			EQUAL(record_reader_feed(&r, stream + at + direct, len - direct, collect,
+				  parts),
 			    0);
 			at += len;
 		}

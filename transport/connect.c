@@ -214,8 +214,8 @@ int connect_ask_rpcbind(const struct address *address, uint32_t program, uint32_
 	stat =
 	    channel_send(channel, &call, &target, (xdrproc_t)xdr_rpcb, &wanted, deadline, &error);
 	if (stat == RPC_SUCCESS)
-		stat = channel_wait(
-		    channel, &call, (xdrproc_t)xdr_wrapstring, &universal, deadline, &error);
+		stat = channel_wait(channel, &call, (xdrproc_t)xdr_wrapstring, &universal, deadline,
+		    &error);
 	channel_unref(channel);
 	if (stat != RPC_SUCCESS)
 		return stat == RPC_TIMEDOUT ? -ETIMEDOUT : -EPROTO;
@@ -267,8 +267,8 @@ int connect_host(const struct connect_target *target, int64_t deadline,
 	int fd = -1, r;
 
 	memset(f, 0, sizeof(*f));
-	r = connect_resolve(
-	    target->host, deadline, addresses, ADDRESSES_MAX, &n, f->text, sizeof(f->text));
+	r = connect_resolve(target->host, deadline, addresses, ADDRESSES_MAX, &n, f->text,
+	    sizeof(f->text));
 	if (r == -ENOENT) {
 		f->step = CONNECT_RESOLVE;
 		return r;

@@ -129,8 +129,8 @@ static void receive(struct connection *c)
 	} else {
 		if (direct)
 			record_reader_filled(&c->reader, direct, take_record, c);
-		r = record_reader_feed(
-		    &c->reader, c->server->scratch, (size_t)n - direct, take_record, c);
+		r = record_reader_feed(&c->reader, c->server->scratch, (size_t)n - direct,
+		    take_record, c);
 	}
 	if (r) {
 		c->server->stats.closed_oversize += r == -EMSGSIZE;

@@ -154,8 +154,8 @@ int message_put_success(struct gather *out, uint32_t xid)
 	return put_words(out, words, 6);
 }
 
-int message_put_refusal(
-    struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low, uint32_t high)
+int message_put_refusal(struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low,
+    uint32_t high)
 {
 	if (why == MESSAGE_RPC_MISMATCH) {
 		const uint32_t words[] = { xid, REPLY, MSG_DENIED, RPC_MISMATCH,

@@ -70,8 +70,8 @@ enum message_refusal {
 int message_put_success(struct gather *out, uint32_t xid);
 
 /* Appends a whole reply that refuses; low and high only matter with PROG_MISMATCH. */
-int message_put_refusal(
-    struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low, uint32_t high);
+int message_put_refusal(struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low,
+    uint32_t high);
 
 /* Room for a record mark at the end of out, to be filled in by message_end_record once all is there. */
 unsigned char *message_begin_record(struct gather *out);

@@ -80,8 +80,8 @@ static void end_fragment(struct record_reader *r, record_fn *fn, void *context)
 	bytes_unref(record);
 }
 
-int record_reader_feed(
-    struct record_reader *r, const unsigned char *data, size_t size, record_fn *fn, void *context)
+int record_reader_feed(struct record_reader *r, const unsigned char *data, size_t size,
+    record_fn *fn, void *context)
 {
 	const unsigned char *end = data + size;
 

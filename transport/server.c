@@ -251,8 +251,8 @@ void server_answer_datagram(struct call *call, struct gather *out)
 	    (const struct sockaddr *)&to->address.storage, to->address.len);
 }
 
-static void take_datagram(
-    struct datagram_socket *d, const unsigned char *data, size_t size, const struct peer *peer)
+static void take_datagram(struct datagram_socket *d, const unsigned char *data, size_t size,
+    const struct peer *peer)
 {
 	struct server *s = d->server;
 	struct message_call header;

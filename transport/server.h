@@ -68,8 +68,8 @@ struct server_ops {
 	 * A call has come.  header and args are good until return only.  A call that came as a datagram
 	 * must be ended before return.
 	 */
-	void (*call)(
-	    void *context, struct call *call, const struct message_call *header, XDR *args);
+	void (*call)(void *context, struct call *call, const struct message_call *header,
+	    XDR *args);
 };
 
 /* Zero means the default. */

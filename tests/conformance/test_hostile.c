@@ -73,8 +73,8 @@ static void half_records(struct engine *e, enum engine_transport t)
 
 	for (int i = 0; i < PEERS; i++) {
 		fds[i] = engine_connect(e, t);
-		HOLDS(raw_send(
-		    fds[i], part, i % 2 ? sizeof(part) : 2)); /* half of them: half a mark */
+		HOLDS(raw_send(fds[i], part,
+		    i % 2 ? sizeof(part) : 2)); /* half of them: half a mark */
 	}
 	HOLDS(victim_for(e, t, RECORD_MS / 2) < 1000);
 	for (int i = 0; i < PEERS; i++) {
