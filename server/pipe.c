@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pipe.c - named pipes, over pipe.x, in the ordinary-call mode.
- *
- * An instance has two ends; each end has a queue of what the other sent it.  An end goes through
- *
- *	ABSENT -> OPEN -> CLOSED	by CLOSE
- *		       -> LOST		its connection ended without CLOSE
- *
- * 1. The server's end is OPEN from CREATE on; the client's becomes OPEN by OPEN.  An instance is listening
- *    while its client end is ABSENT, and stands in its name's queue of listening ones exactly then.
- * 2. When the server's end is closed or lost the instance leaves its name; it is freed when neither end is OPEN
- *    any more.  A name is removed with its last instance.
- * 3. A parked READ waits in the end that reads; a parked WRITE in the end that has not read yet what was
- *    written; a parked ACCEPT or POLL in the end that asks.  Whatever changes an end or its queue calls
- *    wake() for it.
+ * pipe.c - named pipes, over pipe.x, in the ordinary-call mode: the procedures.  What they work on, and the
+ * rules it keeps, are in pipe_instance.h.
  */
 #include "rpcgen-out/pipe.h"
 
@@ -23,377 +11,12 @@
 
 #include "server/daemon.h"
 #include "server/named.h"
-#include "server/queue.h"
-#include "util/map.h"
+#include "server/pipe_instance.h"
 #include "util/name.h"
 
 #define INSTANCES_TOTAL_MAX 4096
 
-enum end_state {
-	END_ABSENT,
-	END_OPEN,
-	END_CLOSED,
-	END_LOST,
-};
-
-struct end {
-	UT_hash_handle by_handle;
-	uint64_t id;
-	struct instance *instance;
-	enum end_state state;
-	bool finished; /* sends no more: END or CLOSE came */
-	struct connection *connection;
-	struct connection_watch watch;
-	struct caller who;
-	struct queue queue;    /* to be read by this end */
-	struct list readers;   /* parked READs of this end */
-	struct list writers;   /* parked WRITEs of the other, until `queue` is down to the quota */
-	struct list pollers;   /* parked POLLs of this end */
-	struct list acceptors; /* parked ACCEPTs; of the server's end only */
-};
-
-struct instance {
-	struct list link;	/* in its name's instances */
-	struct list listening;	/* in its name's listening ones */
-	struct pipe_name *name; /* NULL once the server's end is gone */
-	struct pipes *pipes;
-	int type, direction;
-	uint32_t quota;
-	struct end server, client;
-};
-
-struct pipe_name {
-	struct named named;
-	struct caller owner;
-	int type, direction;
-	unsigned max_instances, n_instances, n_listening;
-	struct list instances, listening;
-};
-
-struct pipes {
-	struct named_map names;
-	struct end *ends; /* by handle; those that are OPEN */
-	uint64_t next_id;
-	unsigned n_instances;
-};
-
-static void wake(struct end *end);
-
-/* --- Ends -------------------------------------------------------------------------------------- */
-
-static bool is_server(const struct end *e)
-{
-	return e == &e->instance->server;
-}
-
-static struct end *other_of(const struct end *e)
-{
-	return is_server(e) ? &e->instance->client : &e->instance->server;
-}
-
-static void end_init(struct end *e, struct instance *i)
-{
-	e->instance = i;
-	queue_init(&e->queue);
-	list_init(&e->readers);
-	list_init(&e->writers);
-	list_init(&e->pollers);
-	list_init(&e->acceptors);
-	list_init(&e->watch.link);
-}
-
-static void instance_free(struct instance *i)
-{
-	queue_clear(&i->server.queue);
-	queue_clear(&i->client.queue);
-	i->pipes->n_instances--;
-	free(i);
-}
-
-static void leave_name(struct instance *i)
-{
-	struct pipe_name *n = i->name;
-
-	if (!n)
-		return;
-	i->name = NULL;
-	n->n_instances--;
-	if (!list_is_empty(&i->listening))
-		n->n_listening--;
-	list_remove(&i->link);
-	list_remove(&i->listening);
-	if (n->n_instances == 0) {
-		named_remove(&i->pipes->names, &n->named);
-		free(n);
-	}
-}
-
-/* Ends an end: CLOSED or LOST.  The instance may be gone on return. */
-static void end_leave(struct end *e, enum end_state how)
-{
-	struct instance *i = e->instance;
-	struct end *other = other_of(e);
-
-	e->state = how;
-	if (how == END_CLOSED)
-		e->finished = true;
-	list_remove(&e->watch.link);
-	HASH_DELETE(by_handle, i->pipes->ends, e);
-	e->connection = NULL;
-	if (is_server(e))
-		leave_name(i);
-	/* Nobody will read what is still here; those who wait to see it read learn that. */
-	queue_clear(&e->queue);
-	wake(e);
-	wake(other);
-	if (i->server.state != END_OPEN && i->client.state != END_OPEN)
-		instance_free(i);
-}
-
-static void on_connection_closed(struct connection_watch *watch)
-{
-	end_leave(LIST_ENTRY(watch, struct end, watch), END_LOST);
-}
-
-/* Makes an end OPEN for the request's connection.  0 or -ENOMEM. */
-static int end_enter(struct end *e, struct request *r)
-{
-	struct pipes *all = e->instance->pipes;
-	bool added;
-
-	e->id = all->next_id++;
-	MAP_ADD_KEY(by_handle, all->ends, &e->id, sizeof(e->id), e, added);
-	if (!added)
-		return -ENOMEM;
-	e->state = END_OPEN;
-	e->who = r->caller;
-	e->connection = r->call.connection;
-	e->watch.closed = on_connection_closed;
-	connection_watch(e->connection, &e->watch);
-	return 0;
-}
-
-/* The end of a handle of this connection; ends the request when there is none. */
-static struct end *end_find(struct request *r, uint64_t id)
-{
-	const struct pipes *all = r->state;
-	struct end *e;
-
-	HASH_FIND(by_handle, all->ends, &id, sizeof(id), e);
-	if (e && e->connection == r->call.connection)
-		return e;
-	request_fail(r, IPC9_STATUS_NOENT, 0, "no such pipe on this connection");
-	return NULL;
-}
-
-static bool may_read(const struct end *e)
-{
-	return e->instance->direction & (is_server(e) ? IPC9_PIPE_INBOUND : IPC9_PIPE_OUTBOUND);
-}
-
-static bool may_write(const struct end *e)
-{
-	return e->instance->direction & (is_server(e) ? IPC9_PIPE_OUTBOUND : IPC9_PIPE_INBOUND);
-}
-
-/* --- What a call would say now: 0, or the status that it fails with, or -EAGAIN: it waits ------ */
-
-static int read_state(const struct end *e)
-{
-	const struct end *other = other_of(e);
-
-	if (!may_read(e))
-		return IPC9_STATUS_ACCESS;
-	if (!queue_is_empty(&e->queue))
-		return 0;
-	if (other->state == END_ABSENT)
-		return IPC9_STATUS_LISTENING;
-	if (other->finished)
-		return IPC9_STATUS_EOF;
-	if (other->state == END_LOST)
-		return IPC9_STATUS_LOST;
-	return -EAGAIN;
-}
-
-static int write_state(const struct end *e)
-{
-	const struct end *other = other_of(e);
-
-	if (!may_write(e))
-		return IPC9_STATUS_ACCESS;
-	if (other->state == END_ABSENT)
-		return IPC9_STATUS_LISTENING;
-	if (other->state == END_CLOSED)
-		return IPC9_STATUS_PEERCLOSED;
-	if (other->state == END_LOST)
-		return IPC9_STATUS_LOST;
-	if (e->finished)
-		return IPC9_STATUS_BADSTATE;
-	return queue_charge(&other->queue) < e->instance->quota ? 0 : -EAGAIN;
-}
-
-static int accept_state(const struct end *e)
-{
-	const struct end *client = other_of(e);
-
-	if (client->state == END_ABSENT)
-		return -EAGAIN;
-	if (client->state == END_OPEN || !queue_is_empty(&e->queue))
-		return 0;
-	return client->state == END_LOST ? IPC9_STATUS_LOST : IPC9_STATUS_PEERCLOSED;
-}
-
-static unsigned events_of(const struct end *e)
-{
-	const struct end *other = other_of(e);
-	unsigned events = 0;
-
-	if (read_state(e) != -EAGAIN && other->state != END_ABSENT)
-		events |= IPC9_PIPE_READABLE;
-	if (write_state(e) != -EAGAIN && other->state != END_ABSENT)
-		events |= IPC9_PIPE_WRITABLE;
-	if (other->state == END_CLOSED || other->state == END_LOST)
-		events |= IPC9_PIPE_CLOSED;
-	return events;
-}
-
-static void fail_with(struct request *r, int status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} texts[] = {
-		{ IPC9_STATUS_ACCESS, "the pipe does not have this direction" },
-		{ IPC9_STATUS_LISTENING, "no client is there yet" },
-		{ IPC9_STATUS_EOF, "" },
-		{ IPC9_STATUS_LOST, "it vanished without closing; data may be missing" },
-		{ IPC9_STATUS_PEERCLOSED, "" },
-		{ IPC9_STATUS_BADSTATE, "this end said that it writes no more" },
-	};
-	const char *text = "";
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (texts[i].status == status)
-			text = texts[i].text;
-	request_fail(r, status, 0, "%s", text);
-}
-
-/* --- Answers ----------------------------------------------------------------------------------- */
-
-/* amount of a READ: max_bytes, and above them whether one message is asked for. */
-#define READ_MESSAGE (UINT64_C(1) << 32)
-
-static void answer_read(struct request *r, struct end *e)
-{
-	ipc9_pipe_read_res res = { .status = IPC9_STATUS_OK };
-	ipc9_pipe_read_ok *ok = &res.ipc9_pipe_read_res_u.ok;
-	int status = read_state(e);
-	bool more;
-
-	if (status) {
-		fail_with(r, status);
-		return;
-	}
-	if (queue_take(&e->queue, (uint32_t)r->amount, r->amount & READ_MESSAGE, &ok->data,
-		&more)) {
-		request_trouble(r, -ENOMEM);
-		return;
-	}
-	ok->more = more;
-	request_reply(r, &res);
-	bytes_unref(ok->data.owner);
-}
-
-static void answer_write(struct request *r, bool full)
-{
-	ipc9_pipe_write_res res = { .status = IPC9_STATUS_OK };
-
-	res.ipc9_pipe_write_res_u.ok.full = full;
-	request_reply(r, &res);
-}
-
-static void answer_poll(struct request *r, unsigned events)
-{
-	ipc9_pipe_poll_res res = { .status = IPC9_STATUS_OK };
-
-	res.ipc9_pipe_poll_res_u.ok.events = events;
-	request_reply(r, &res);
-}
-
-static void answer_accept(struct request *r, struct end *e, bool waited)
-{
-	ipc9_pipe_accept_res res = { .status = IPC9_STATUS_OK };
-	ipc9_pipe_accept_ok *ok = &res.ipc9_pipe_accept_res_u.ok;
-	char from[ADDRESS_TEXT_SIZE];
-	int status = accept_state(e);
-
-	if (status) {
-		fail_with(r, status);
-		return;
-	}
-	ok->waited = waited;
-	access_tell(&e->instance->client.who, from, &ok->client);
-	request_reply(r, &res);
-}
-
-/* --- Waking ------------------------------------------------------------------------------------ */
-
-static struct request *unpark_first(struct list *queue)
-{
-	struct call *call = LIST_ENTRY(queue->next, struct call, parked);
-
-	call_unpark(call);
-	return request_of(call);
-}
-
-/* WRITEs of the other end whose data has been read down to the quota, or never will be. */
-static void wake_writers(struct end *e)
-{
-	while (!list_is_empty(&e->writers)) {
-		struct call *call = LIST_ENTRY(e->writers.next, struct call, parked);
-		struct request *r = request_of(call);
-
-		if (e->state == END_OPEN && r->amount > e->queue.taken + e->instance->quota)
-			return;
-		call_unpark(call);
-		if (e->state == END_OPEN)
-			answer_write(r, false);
-		else
-			fail_with(r,
-			    e->state == END_LOST ? IPC9_STATUS_LOST : IPC9_STATUS_PEERCLOSED);
-	}
-}
-
-static void wake_pollers(struct end *e)
-{
-	unsigned events = events_of(e);
-	bool lost = other_of(e)->state == END_LOST;
-
-	LIST_FOR_EACH (link, &e->pollers) {
-		struct call *call = LIST_ENTRY(link, struct call, parked);
-		struct request *r = request_of(call);
-
-		if (!(events & r->amount))
-			continue;
-		call_unpark(call);
-		if (lost && r->amount & IPC9_PIPE_CLOSED)
-			fail_with(r, IPC9_STATUS_LOST);
-		else
-			answer_poll(r, events);
-	}
-}
-
-/* Answers whoever waits for something of this end and need not any more. */
-static void wake(struct end *e)
-{
-	while (!list_is_empty(&e->readers) && read_state(e) != -EAGAIN)
-		answer_read(unpark_first(&e->readers), e);
-	wake_writers(e);
-	while (!list_is_empty(&e->acceptors) && accept_state(e) != -EAGAIN)
-		answer_accept(unpark_first(&e->acceptors), e, true);
-	wake_pollers(e);
-	wake_pollers(other_of(e));
-}
+/* --- Waiting ----------------------------------------------------------------------------------- */
 
 static void park(struct request *r, struct list *queue, uint32_t wait_ms, size_t held,
     call_ended_fn *ended)
@@ -414,7 +37,7 @@ static void on_wait_ended(struct call *call, enum call_end end)
 static void on_write_ended(struct call *call, enum call_end end)
 {
 	if (end == CALL_EXPIRED)
-		answer_write(request_of(call), true);
+		end_answer_write(request_of(call), true);
 }
 
 /* --- Making and opening ------------------------------------------------------------------------ */
@@ -445,17 +68,12 @@ static struct pipe_name *name_new(struct request *r, const ipc9_pipe_create_args
 static struct instance *instance_new(struct request *r, struct pipe_name *n, uint32_t quota)
 {
 	struct pipes *all = r->state;
-	struct instance *i = calloc(1, sizeof(*i));
+	struct instance *i = malloc(sizeof(*i));
 
 	if (!i)
 		return NULL;
-	i->pipes = all;
-	i->name = n;
-	i->type = n->type;
-	i->direction = n->direction;
+	instance_init(i, all, n);
 	i->quota = quota ? quota : IPC9_PIPE_QUOTA_DEFAULT;
-	end_init(&i->server, i);
-	end_init(&i->client, i);
 	if (end_enter(&i->server, r)) {
 		free(i);
 		return NULL;
@@ -542,10 +160,10 @@ static void handle_accept(struct request *r, void *args)
 
 	if (!e)
 		return;
-	if (!is_server(e))
+	if (!end_is_server(e))
 		request_fail(r, IPC9_STATUS_INVALID, 0, "this is a client's end");
-	else if (accept_state(e) != -EAGAIN)
-		answer_accept(r, e, false);
+	else if (end_accept_state(e) != -EAGAIN)
+		end_answer_accept(r, e, false);
 	else
 		park(r, &e->acceptors, a->wait_ms, 0, on_wait_ended);
 }
@@ -603,7 +221,7 @@ static void handle_open(struct request *r, void *args)
 	ok->type = i->type;
 	access_tell(&i->server.who, from, &ok->server);
 	request_reply(r, &res);
-	wake(&i->server);
+	end_wake(&i->server);
 }
 
 /* --- Data -------------------------------------------------------------------------------------- */
@@ -622,9 +240,9 @@ static void handle_read(struct request *r, void *args)
 	}
 	r->amount = max | (a->messages ? READ_MESSAGE : 0);
 	/* Earlier READs of this end come first. */
-	if (list_is_empty(&e->readers) && read_state(e) != -EAGAIN) {
-		answer_read(r, e);
-		wake(e);
+	if (list_is_empty(&e->readers) && end_read_state(e) != -EAGAIN) {
+		end_answer_read(r, e);
+		end_wake(e);
 	} else {
 		park(r, &e->readers, a->wait_ms, 0, on_wait_ended);
 	}
@@ -638,20 +256,20 @@ static void handle_write(struct request *r, void *args)
 
 	if (!e)
 		return;
-	status = write_state(e);
+	status = end_write_state(e);
 	if (status > 0) {
-		fail_with(r, status);
+		end_fail(r, status);
 		return;
 	}
-	to = other_of(e);
+	to = end_other(e);
 	if (queue_push(&to->queue, &a->data, e->instance->type == IPC9_PIPE_MESSAGE)) {
 		request_trouble(r, -ENOMEM);
 		return;
 	}
 	r->amount = to->queue.pushed;
-	wake(to);
+	end_wake(to);
 	if (r->amount <= to->queue.taken + e->instance->quota)
-		answer_write(r, false);
+		end_answer_write(r, false);
 	else
 		park(r, &to->writers, a->wait_ms, a->data.len, on_write_ended);
 }
@@ -664,10 +282,10 @@ static void handle_poll(struct request *r, void *args)
 	if (!e)
 		return;
 	r->amount = a->events;
-	if (a->events & IPC9_PIPE_CLOSED && other_of(e)->state == END_LOST)
-		fail_with(r, IPC9_STATUS_LOST);
-	else if (events_of(e) & a->events)
-		answer_poll(r, events_of(e));
+	if (a->events & IPC9_PIPE_CLOSED && end_other(e)->state == END_LOST)
+		end_fail(r, IPC9_STATUS_LOST);
+	else if (end_events(e) & a->events)
+		end_answer_poll(r, end_events(e));
 	else
 		park(r, &e->pollers, a->wait_ms, 0, on_wait_ended);
 }
@@ -681,7 +299,7 @@ static void handle_end(struct request *r, void *args)
 		return;
 	e->finished = true;
 	request_done(r);
-	wake(other_of(e));
+	end_wake(end_other(e));
 }
 
 static void handle_close(struct request *r, void *args)
@@ -693,13 +311,13 @@ static void handle_close(struct request *r, void *args)
 		return;
 	/* Calls of this end that wait are over. */
 	while (!list_is_empty(&e->readers))
-		request_fail(unpark_first(&e->readers), IPC9_STATUS_NOENT, 0, "closed");
+		request_fail(end_unpark_first(&e->readers), IPC9_STATUS_NOENT, 0, "closed");
 	while (!list_is_empty(&e->pollers))
-		request_fail(unpark_first(&e->pollers), IPC9_STATUS_NOENT, 0, "closed");
+		request_fail(end_unpark_first(&e->pollers), IPC9_STATUS_NOENT, 0, "closed");
 	while (!list_is_empty(&e->acceptors))
-		request_fail(unpark_first(&e->acceptors), IPC9_STATUS_NOENT, 0, "closed");
-	while (!list_is_empty(&other_of(e)->writers))
-		answer_write(unpark_first(&other_of(e)->writers), true);
+		request_fail(end_unpark_first(&e->acceptors), IPC9_STATUS_NOENT, 0, "closed");
+	while (!list_is_empty(&end_other(e)->writers))
+		end_answer_write(end_unpark_first(&end_other(e)->writers), true);
 	end_leave(e, END_CLOSED);
 	request_done(r);
 }
