@@ -150,9 +150,9 @@ static int start(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	registration_stop(d->registration);
-	domain_stop(d->domain);
 	if (d->n_addresses)
 		unlink(d->config.socket);
+	domain_stop(d->domain);
 	server_free(d->server);
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])
@@ -179,7 +179,9 @@ int daemon_run(struct config *config)
 	take_over_access(&d);
 	gethostname(d.host, sizeof(d.host) - 1);
 	r = start(&d);
-	if (!r) {
+	if (r) {
+		log_error("cannot start: %s", strerror(-r));
+	} else {
 		log_notice("ready: ipc9d " IPC9_VERSION ", pid %ld", (long)getpid());
 		for (unsigned i = 0; i < d.n_addresses; i++)
 			log_notice("listening on %s", d.addresses[i]);

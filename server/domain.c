@@ -2,8 +2,10 @@
 /*
  * domain.c - see domain.h.
  *
- * The table of interfaces is read at start and again whenever the kernel says (netlink) that links or addresses
- * changed.  Joining a group twice on an interface is refused by the kernel and ignored here.
+ * The table of paths is read at start and again whenever the kernel says (netlink) that links or addresses
+ * changed.  One socket receives the IPv4 group of all interfaces; joining it twice on an interface is refused
+ * by the kernel and ignored here.  The IPv6 group has link scope, so that each interface needs a socket of its
+ * own, bound to the group on it.  Both belong to the server.
  */
 #include "server/domain.h"
 
@@ -21,6 +23,7 @@
 
 #include "transport/socket.h"
 #include "util/log.h"
+#include "util/text.h"
 
 #define GROUP4 "239.255.73.57"
 #define GROUP6 "ff02::4957"
@@ -30,16 +33,22 @@ struct path {
 	int family;
 	unsigned index;
 	struct in_addr broadcast; /* IPv4: the directed broadcast address, or 0.0.0.0 */
+	int receive6;		  /* IPv6: the server's socket for the group, or -1 */
+};
+
+struct path_table {
+	struct path *paths;
+	size_t n;
 };
 
 struct domain {
 	const struct config *config;
 	struct loop *loop;
+	struct server *server;
 	struct loop_io netlink_io;
-	int send4, send6;	/* -1: the family is not there */
-	int receive4, receive6; /* the server's; we join groups on them */
-	struct path *paths;
-	size_t n_paths;
+	int send4, send6; /* -1: the family is not there */
+	int receive4;	  /* the server's; -1: none */
+	struct path_table paths;
 };
 
 /* --- Interfaces -------------------------------------------------------------------------------- */
@@ -64,68 +73,118 @@ static bool listens_on(const struct config *c, const struct sockaddr *sa)
 	return false;
 }
 
-static void join(struct domain *d, const struct path *p)
+/* The server's socket for a group, bound to nothing but that; -1 where that is not possible. */
+static int receive_group(struct domain *d, const char *group)
 {
-	if (p->family == AF_INET && d->receive4 >= 0) {
-		struct ip_mreqn group = { .imr_ifindex = (int)p->index };
+	struct address a;
+	int fd;
 
-		inet_pton(AF_INET, GROUP4, &group.imr_multiaddr);
-		setsockopt(d->receive4, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group));
-	} else if (p->family == AF_INET6 && d->receive6 >= 0) {
-		struct ipv6_mreq group = { .ipv6mr_interface = p->index };
+	if (address_parse(group, d->config->port, &a) || socket_receive(&a, true, &fd))
+		return -1;
+	if (server_receive(d->server, fd, false)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
 
-		inet_pton(AF_INET6, GROUP6, &group.ipv6mr_multiaddr);
-		setsockopt(d->receive6, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group));
+static void join(int fd, int family, unsigned index)
+{
+	struct ip_mreqn group4 = { .imr_ifindex = (int)index };
+	struct ipv6_mreq group6 = { .ipv6mr_interface = index };
+
+	inet_pton(AF_INET, GROUP4, &group4.imr_multiaddr);
+	inet_pton(AF_INET6, GROUP6, &group6.ipv6mr_multiaddr);
+	if (family == AF_INET)
+		setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group4, sizeof(group4));
+	else
+		setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group6, sizeof(group6));
+}
+
+/* Hears the group on a path; on an IPv6 one by the socket of its own that it had, or a new one. */
+static void hear(struct domain *d, struct path *p, const char *interface)
+{
+	char group[sizeof(GROUP6) + 1 + IF_NAMESIZE];
+
+	if (p->family == AF_INET) {
+		join(d->receive4, AF_INET, p->index);
+	} else if (p->receive6 < 0) {
+		text_format(group, sizeof(group), GROUP6 "%%%s", interface);
+		p->receive6 = receive_group(d, group);
+		join(p->receive6, AF_INET6, p->index);
 	}
 }
 
-static bool has_path(const struct domain *d, int family, unsigned index)
+static struct path *find_path(const struct path_table *t, int family, unsigned index)
 {
-	for (size_t i = 0; i < d->n_paths; i++)
-		if (d->paths[i].family == family && d->paths[i].index == index)
-			return true;
-	return false;
+	for (size_t i = 0; i < t->n; i++)
+		if (t->paths[i].family == family && t->paths[i].index == index)
+			return &t->paths[i];
+	return NULL;
 }
 
-static void add_path(struct domain *d, const struct ifaddrs *i)
+/* The path of an interface's address in the new table; NULL without memory. */
+static struct path *add_path(struct path_table *t, const struct ifaddrs *i)
 {
 	int family = i->ifa_addr->sa_family;
-	struct path path = { .family = family, .index = if_nametoindex(i->ifa_name) };
-	struct path *more;
+	struct path path = { .family = family, .receive6 = -1 }, *more;
 
-	if (!path.index || has_path(d, family, path.index))
-		return;
+	path.index = if_nametoindex(i->ifa_name);
+	more = find_path(t, family, path.index);
+	if (more)
+		return more;
 	if (family == AF_INET && i->ifa_flags & IFF_BROADCAST && i->ifa_broadaddr)
 		path.broadcast =
 		    ((const struct sockaddr_in *)(const void *)i->ifa_broadaddr)->sin_addr;
-	more = realloc(d->paths, (d->n_paths + 1) * sizeof(*more));
+	more = realloc(t->paths, (t->n + 1) * sizeof(*more));
 	if (!more)
+		return NULL;
+	t->paths = more;
+	t->paths[t->n++] = path;
+	return &t->paths[t->n - 1];
+}
+
+static void read_interface(struct domain *d, struct path_table *t, const struct ifaddrs *i)
+{
+	int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
+	struct path *p, *before;
+
+	if ((family != AF_INET && family != AF_INET6) || !(i->ifa_flags & IFF_UP) ||
+	    i->ifa_flags & IFF_LOOPBACK)
 		return;
-	d->paths = more;
-	d->paths[d->n_paths++] = path;
+	p = add_path(t, i);
+	if (!p)
+		return;
+	before = find_path(&d->paths, family, p->index);
+	if (before && p->receive6 < 0) {
+		p->receive6 = before->receive6;
+		before->receive6 = -1;
+	}
+	if (listens_on(d->config, i->ifa_addr))
+		hear(d, p, i->ifa_name);
+}
+
+static void forget_paths(struct domain *d)
+{
+	for (size_t i = 0; i < d->paths.n; i++)
+		if (d->paths.paths[i].receive6 >= 0)
+			server_forget(d->server, d->paths.paths[i].receive6);
+	free(d->paths.paths);
+	d->paths = (struct path_table){ NULL, 0 };
 }
 
 static void read_interfaces(struct domain *d)
 {
-	struct ifaddrs *all, *i;
+	struct path_table table = { NULL, 0 };
+	struct ifaddrs *all;
 
 	if (getifaddrs(&all))
 		return;
-	d->n_paths = 0;
-	for (i = all; i; i = i->ifa_next) {
-		int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
-
-		if ((family != AF_INET && family != AF_INET6) || !(i->ifa_flags & IFF_UP) ||
-		    i->ifa_flags & IFF_LOOPBACK)
-			continue;
-		add_path(d, i);
-		if (listens_on(d->config, i->ifa_addr)) {
-			struct path p = { .family = family, .index = if_nametoindex(i->ifa_name) };
-
-			join(d, &p);
-		}
-	}
+	for (struct ifaddrs *i = all; i; i = i->ifa_next)
+		read_interface(d, &table, i);
 	freeifaddrs(all);
+	forget_paths(d);
+	d->paths = table;
 }
 
 static void on_netlink(struct loop_io *io, uint32_t events)
@@ -177,53 +236,25 @@ static int sender(int family)
 	return fd;
 }
 
-/* The server gets a socket bound to the group itself, so that nothing but the group arrives on it. */
-static int receiver(struct domain *d, struct server *server, const char *group, int *ret_fd)
-{
-	struct address a;
-	int fd, r, zero = 0;
-
-	if (address_parse(group, d->config->port, &a))
-		return -EINVAL;
-	r = socket_receive(&a, true, &fd);
-	if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) {
-		*ret_fd = -1;
-		return 0;
-	}
-	if (r)
-		return r;
-	if (a.storage.ss_family == AF_INET)
-		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &zero, sizeof(zero));
-	r = server_receive(server, fd, false);
-	if (r) {
-		close(fd);
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
 int domain_start(const struct config *config, struct loop *loop, struct server *server,
     struct domain **ret_domain)
 {
 	struct domain *d = calloc(1, sizeof(*d));
-	int r = 0;
+	int r;
 
 	if (!d)
 		return -ENOMEM;
 	d->config = config;
 	d->loop = loop;
-	d->receive4 = d->receive6 = -1;
+	d->server = server;
+	d->receive4 = -1;
 	d->send4 = sender(AF_INET);
 	d->send6 = sender(AF_INET6);
-	if (config->listen == LISTEN_ANY || config->listen == LISTEN_ADDRESSES) {
-		r = receiver(d, server, GROUP4, &d->receive4);
-		if (!r)
-			r = receiver(d, server, GROUP6, &d->receive6);
-	}
-	if (!r)
-		r = watch_interfaces(d);
+	if (config->listen == LISTEN_ANY || config->listen == LISTEN_ADDRESSES)
+		d->receive4 = receive_group(d, GROUP4);
+	r = watch_interfaces(d);
 	if (r) {
+		log_error("cannot watch the network's interfaces: %s", strerror(-r));
 		domain_stop(d);
 		return r;
 	}
@@ -244,7 +275,7 @@ struct domain *domain_stop(struct domain *d)
 		close(d->send4);
 	if (d->send6 >= 0)
 		close(d->send6);
-	free(d->paths);
+	forget_paths(d);
 	free(d);
 	return NULL;
 }
@@ -287,8 +318,8 @@ unsigned domain_broadcast(struct domain *d, const void *datagram, size_t size)
 	unsigned sent = 0;
 
 	inet_pton(AF_INET, GROUP4, &group);
-	for (size_t i = 0; i < d->n_paths; i++) {
-		const struct path *p = &d->paths[i];
+	for (size_t i = 0; i < d->paths.n; i++) {
+		const struct path *p = &d->paths.paths[i];
 
 		if (p->family == AF_INET6)
 			sent += d->send6 >= 0 && send6(d, p, &iov);

@@ -55,6 +55,7 @@ struct call {
 	struct datagram_socket *socket;
 	const struct peer *peer; /* of a datagram: good until the handler returns only */
 	uint32_t xid;
+	bool unanswered; /* whatever ends it, nothing is sent */
 
 	struct list parked; /* in its owner's queue while it waits */
 	struct loop_timer timer;
@@ -100,8 +101,13 @@ struct server *server_free(struct server *server);
 /* Takes over a listening stream socket (TCP or local). 0 or -errno; then fd is still the caller's. */
 int server_listen(struct server *server, int fd);
 
-/* Takes over a datagram socket; without `answers` nothing is ever sent from it. */
+/*
+ * Takes over a datagram socket.  Without `answers` nothing is ever sent from it; and what was sent to a group
+ * or a broadcast address is not answered in any case.
+ */
 int server_receive(struct server *server, int fd, bool answers);
+/* Closes such a socket again. */
+void server_forget(struct server *server, int fd);
 
 const struct server_stats *server_stats(const struct server *server);
 

@@ -68,5 +68,14 @@ int socket_listen(const struct address *a, int *ret_fd)
 
 int socket_receive(const struct address *a, bool shared, int *ret_fd)
 {
-	return make(a, SOCK_DGRAM, shared, ret_fd);
+	int zero = 0, r = make(a, SOCK_DGRAM, shared, ret_fd);
+
+	if (r)
+		return r;
+	/* Groups that other sockets of the host joined are none of ours. */
+	if (a->storage.ss_family == AF_INET)
+		setsockopt(*ret_fd, IPPROTO_IP, IP_MULTICAST_ALL, &zero, sizeof(zero));
+	else
+		setsockopt(*ret_fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &zero, sizeof(zero));
+	return 0;
 }
