@@ -93,8 +93,10 @@ $(BUILD)/libipc9.so.$(VERSION): $(call obj,$(LIB_SRC)) client/libipc9.map
 	@ln -sf $(@F) $(BUILD)/$(SONAME)
 	@ln -sf $(SONAME) $(BUILD)/libipc9.so
 
+# One object, so that what the library keeps to itself does not meet names of the program.
 $(BUILD)/libipc9.a: $(call obj,$(LIB_SRC))
-	$(call quiet,AR)rm -f $@ && $(AR) rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(LD) -r -o $(BUILD)/libipc9.o $^ && \
+		objcopy --localize-hidden $(BUILD)/libipc9.o && $(AR) rcs $@ $(BUILD)/libipc9.o
 
 $(BUILD)/ipc9d: $(call obj,$(DAEMON_SRC))
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC) -linih

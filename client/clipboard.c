@@ -75,8 +75,8 @@ const struct link_procedure clipboard_list_procedure = {
 
 /* --- Copy -------------------------------------------------------------------------------------- */
 
-int ipc9_copy_begin(
-    struct ipc9 *ipc9, const char *board, struct ipc9_copy **ret, struct ipc9_error *e)
+int ipc9_copy_begin(struct ipc9 *ipc9, const char *board, struct ipc9_copy **ret,
+    struct ipc9_error *e)
 {
 	struct ipc9_copy *copy;
 	struct target target;
@@ -135,8 +135,8 @@ static int collect_put(struct ipc9_copy *copy, struct ipc9_error *e)
 	return r ? copy_fail(copy, r, e) : 0;
 }
 
-static int send_put(
-    struct ipc9_copy *copy, const unsigned char *data, uint32_t size, struct ipc9_error *e)
+static int send_put(struct ipc9_copy *copy, const unsigned char *data, uint32_t size,
+    struct ipc9_error *e)
 {
 	ipc9_clipboard_put_args args = { copy->ticket, { .data = data, .len = size } };
 	ipc9_void_res res = { 0 };
@@ -175,8 +175,8 @@ int ipc9_copy_write(struct ipc9_copy *copy, const void *data, size_t size, struc
 	int r = check_usable(copy, e);
 
 	if (!r && !copy->has_format)
-		r = error_set(
-		    e, IPC9_E_BADSTATE, "%s: no format was started", copy->link.target.subject);
+		r = error_set(e, IPC9_E_BADSTATE, "%s: no format was started",
+		    copy->link.target.subject);
 	while (!r && size) {
 		uint32_t piece = size < IPC9_BLOB_MAX ? (uint32_t)size : IPC9_BLOB_MAX;
 
@@ -190,15 +190,15 @@ int ipc9_copy_write(struct ipc9_copy *copy, const void *data, size_t size, struc
 	return r;
 }
 
-static void tell_version(
-    const ipc9_board_version *version, struct ipc9_clipboard_version *ret_version)
+static void tell_version(const ipc9_board_version *version,
+    struct ipc9_clipboard_version *ret_version)
 {
 	if (ret_version)
 		*ret_version = (struct ipc9_clipboard_version){ version->epoch, version->seq };
 }
 
-int ipc9_copy_publish(
-    struct ipc9_copy *copy, struct ipc9_clipboard_version *ret_version, struct ipc9_error *e)
+int ipc9_copy_publish(struct ipc9_copy *copy, struct ipc9_clipboard_version *ret_version,
+    struct ipc9_error *e)
 {
 	ipc9_handle_args args = { copy->ticket };
 	ipc9_clipboard_version_res res;
@@ -227,8 +227,8 @@ static void discard(struct ipc9_copy *copy)
 	link_window_forget(&copy->link, &copy->puts);
 	if (copy->over)
 		return;
-	link_window_send(
-	    &copy->link, &window, &discard_procedure, &args, clock_deadline_ms(DISCARD_MS), &try);
+	link_window_send(&copy->link, &window, &discard_procedure, &args,
+	    clock_deadline_ms(DISCARD_MS), &try);
 	link_window_forget(&copy->link, &window);
 }
 
@@ -266,8 +266,8 @@ static int copy_listing(const ipc9_clipboard_list_ok *ok, struct ipc9_clipboard_
 	return 0;
 }
 
-int ipc9_clipboard_list(
-    struct ipc9 *ipc9, const char *board, struct ipc9_clipboard_listing **ret, struct ipc9_error *e)
+int ipc9_clipboard_list(struct ipc9 *ipc9, const char *board, struct ipc9_clipboard_listing **ret,
+    struct ipc9_error *e)
 {
 	struct ipc9_clipboard_listing *listing;
 	ipc9_clipboard_list_res res;

@@ -30,7 +30,7 @@ struct ipc9_paste {
 	uint64_t size_bytes;
 
 	uint64_t offset;
-	struct link_window gets;
+	struct link_window asked;
 	ipc9_clipboard_get_res piece; /* the answer at hand */
 	uint32_t taken;		      /* bytes of it that the caller has */
 };
@@ -97,8 +97,8 @@ static int refuse_format(const struct target *target, const ipc9_clipboard_list_
 		text_format(there + n, sizeof(there) - n, "%s%s", i ? ", " : "",
 		    list->formats.formats_val[i].type);
 	}
-	return error_set(
-	    e, IPC9_E_NOFORMAT, "%s: it has no %.100s, but %s", target->subject, type, there);
+	return error_set(e, IPC9_E_NOFORMAT, "%s: it has no %.100s, but %s", target->subject, type,
+	    there);
 }
 
 /* --- Beginning --------------------------------------------------------------------------------- */
@@ -112,8 +112,8 @@ static int paste_new(const struct link *link, const ipc9_clipboard_list_ok *list
 	if (!format && list->formats.formats_len)
 		return refuse_format(&link->target, list, type, e);
 	if (!format)
-		return error_set(
-		    e, IPC9_E_EMPTY, "%s: %s", link->target.subject, ipc9_strerror(IPC9_E_EMPTY));
+		return error_set(e, IPC9_E_EMPTY, "%s: %s", link->target.subject,
+		    ipc9_strerror(IPC9_E_EMPTY));
 	paste = calloc(1, sizeof(*paste));
 	if (paste)
 		paste->type = wire_text(format->type);
@@ -123,8 +123,8 @@ static int paste_new(const struct link *link, const ipc9_clipboard_list_ok *list
 	}
 	paste->version = list->current;
 	paste->size_bytes = format->size_bytes;
-	link_init(
-	    &paste->link, link->ipc9, link->program, &link->target, paste->size_bytes > PIECE);
+	link_init(&paste->link, link->ipc9, link->program, &link->target,
+	    paste->size_bytes > PIECE);
 	*ret = paste;
 	return 0;
 }
@@ -177,9 +177,9 @@ static uint32_t piece_bytes(const struct ipc9_paste *paste, uint64_t offset)
 /* Asks ahead as far as the window goes.  False: *ret_try says why not. */
 static bool ask_ahead(struct ipc9_paste *paste, struct link_try *ret_try)
 {
-	uint64_t offset = paste->offset + (uint64_t)paste->gets.n * PIECE;
+	uint64_t offset = paste->offset + (uint64_t)paste->asked.n * PIECE;
 
-	while (paste->gets.n < LINK_WINDOW && offset < paste->size_bytes) {
+	while (paste->asked.n < LINK_WINDOW && offset < paste->size_bytes) {
 		ipc9_clipboard_get_args args = {
 			.board = paste->link.target.name.object,
 			.type = (char *)(uintptr_t)paste->type,
@@ -188,7 +188,7 @@ static bool ask_ahead(struct ipc9_paste *paste, struct link_try *ret_try)
 			.max_bytes = piece_bytes(paste, offset),
 		};
 
-		if (!link_window_send(&paste->link, &paste->gets, &get_procedure, &args,
+		if (!link_window_send(&paste->link, &paste->asked, &get_procedure, &args,
 			context_deadline(paste->link.ipc9), ret_try))
 			return false;
 		offset += PIECE;
@@ -211,14 +211,14 @@ static int accept_piece(struct ipc9_paste *paste, struct ipc9_error *e)
 
 	if (ok->current.epoch != paste->version.epoch || ok->current.seq != paste->version.seq ||
 	    ok->size_bytes != paste->size_bytes || ok->data.len > wanted || ok->data.len == 0) {
-		link_window_forget(&paste->link, &paste->gets);
+		link_window_forget(&paste->link, &paste->asked);
 		drop_piece(paste);
 		return error_set(e, IPC9_E_MISMATCH, "%s: %s sent another piece than was asked for",
 		    paste->link.target.subject, paste->link.target.who);
 	}
 	/* A shorter piece is allowed; what was asked ahead does not fit on to it. */
 	if (ok->data.len != wanted)
-		link_window_forget(&paste->link, &paste->gets);
+		link_window_forget(&paste->link, &paste->asked);
 	paste->offset += ok->data.len;
 	return 0;
 }
@@ -234,33 +234,33 @@ static int next_piece(struct ipc9_paste *paste, struct ipc9_error *e)
 		if (r)
 			return r;
 		if (ask_ahead(paste, &try))
-			link_window_wait(&paste->link, &paste->gets, &get_procedure, &paste->piece,
+			link_window_wait(&paste->link, &paste->asked, &get_procedure, &paste->piece,
 			    context_deadline(paste->link.ipc9), &try);
 		if (!link_was_lost(&try))
 			break;
-		link_window_forget(&paste->link, &paste->gets);
+		link_window_forget(&paste->link, &paste->asked);
 		link_drop(&paste->link);
 	}
 	r = link_explain(&paste->link, &get_procedure, &try, &paste->piece, e);
 	if (!r)
 		return accept_piece(paste, e);
 	memset(&paste->piece, 0, sizeof(paste->piece));
-	link_window_forget(&paste->link, &paste->gets);
+	link_window_forget(&paste->link, &paste->asked);
 	if (try.stat == RPC_TIMEDOUT)
 		link_drop(&paste->link);
 	return r;
 }
 
-int ipc9_paste_read(
-    struct ipc9_paste *paste, void *buffer, size_t size, size_t *ret_size, struct ipc9_error *e)
+int ipc9_paste_read(struct ipc9_paste *paste, void *buffer, size_t size, size_t *ret_size,
+    struct ipc9_error *e)
 {
 	const ipc9_blob *data = &paste->piece.ipc9_clipboard_get_res_u.ok.data;
 	size_t n;
 	int r;
 
 	if (size == 0)
-		return error_set(
-		    e, IPC9_E_INVALID, "%s: a buffer of no bytes", paste->link.target.subject);
+		return error_set(e, IPC9_E_INVALID, "%s: a buffer of no bytes",
+		    paste->link.target.subject);
 	if (paste->taken == data->len && paste->offset < paste->size_bytes) {
 		r = next_piece(paste, e);
 		if (r)
@@ -281,7 +281,7 @@ struct ipc9_paste *ipc9_paste_free(struct ipc9_paste *paste)
 	if (!paste)
 		return NULL;
 	drop_piece(paste);
-	link_window_forget(&paste->link, &paste->gets);
+	link_window_forget(&paste->link, &paste->asked);
 	link_close(&paste->link);
 	wire_text_free(paste->type);
 	free(paste);

@@ -115,8 +115,8 @@ static int choose_sockets(struct ipc9 *c, const struct ipc9_options *options)
 	return c->sockets[n] ? 0 : -ENOMEM;
 }
 
-int ipc9_new(
-    const struct ipc9_options *options, struct ipc9 **ret_ipc9, struct ipc9_error *ret_error)
+int ipc9_new(const struct ipc9_options *options, struct ipc9 **ret_ipc9,
+    struct ipc9_error *ret_error)
 {
 	struct ipc9 *c = calloc(1, sizeof(*c));
 	int r;

@@ -55,8 +55,8 @@ void context_new_id(struct ipc9 *ipc9, ipc9_id *ret_id);
 struct channel *context_take(struct ipc9 *ipc9, const struct destination *destination);
 
 /* Keeps a connection for others; takes a reference of its own. */
-void context_keep(
-    struct ipc9 *ipc9, const struct destination *destination, struct channel *channel);
+void context_keep(struct ipc9 *ipc9, const struct destination *destination,
+    struct channel *channel);
 
 /* Keeps it no longer. */
 void context_drop(struct ipc9 *ipc9, const struct channel *channel);

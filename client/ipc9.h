@@ -59,7 +59,7 @@ enum ipc9_code {
 	IPC9_E_LOST = 10,	 /* the other end vanished without closing: data may be missing */
 	IPC9_E_BADSTATE = 11,	 /* this end's state or mode does not allow the call */
 	IPC9_E_TOOSMALL = 12,	 /* the message does not fit the buffer, and stays */
-	IPC9_E_TIMEDOUT = 13,	 /* nothing came in time, or the host did not answer in time */
+	IPC9_E_TIMEDOUT = 13,	 /* nothing came within the time asked for */
 	IPC9_E_TOOBIG = 14,	 /* over a limit; nothing was sent */
 	IPC9_E_UNKNOWN = 15,	 /* connection lost after the request left: it may have been done */
 	IPC9_E_CHANGED = 16,	 /* the board changed while it was read */
@@ -69,7 +69,7 @@ enum ipc9_code {
 	IPC9_E_INVALID = 20,	 /* an argument is out of its range */
 	IPC9_E_UNSUPPORTED = 21, /* that daemon does not do that */
 	IPC9_E_NOPATH = 22,	 /* the host or domain cannot be resolved or reached */
-	IPC9_E_NODAEMON = 23,	 /* no daemon answers where it should */
+	IPC9_E_NODAEMON = 23,	 /* no daemon answers where it should, or not in time */
 	IPC9_E_MISMATCH = 24,	 /* the other side speaks other versions of the protocol */
 	IPC9_E_SYSTEM = 25,	 /* the other side is in trouble of its own; see its log */
 };
@@ -113,8 +113,8 @@ struct ipc9_options {
 };
 
 /* Makes a context; touches neither network nor daemon.  Free it with ipc9_free. */
-IPC9_PUBLIC int ipc9_new(
-    const struct ipc9_options *options, struct ipc9 **ret_ipc9, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_new(const struct ipc9_options *options, struct ipc9 **ret_ipc9,
+    struct ipc9_error *ret_error);
 
 /* Closes the context's connections.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9 *ipc9_free(struct ipc9 *ipc9);
@@ -158,10 +158,10 @@ struct ipc9_copy;
  */
 IPC9_PUBLIC int ipc9_copy_begin(struct ipc9 *ipc9, const char *board, struct ipc9_copy **ret_copy,
     struct ipc9_error *ret_error);
-IPC9_PUBLIC int ipc9_copy_format(
-    struct ipc9_copy *copy, const char *type, struct ipc9_error *ret_error);
-IPC9_PUBLIC int ipc9_copy_write(
-    struct ipc9_copy *copy, const void *data, size_t size_bytes, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_format(struct ipc9_copy *copy, const char *type,
+    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_copy_write(struct ipc9_copy *copy, const void *data, size_t size_bytes,
+    struct ipc9_error *ret_error);
 /* Makes the formats the board's content, in one step.  ret_version may be NULL. */
 IPC9_PUBLIC int ipc9_copy_publish(struct ipc9_copy *copy,
     struct ipc9_clipboard_version *ret_version, struct ipc9_error *ret_error);
@@ -231,8 +231,8 @@ IPC9_PUBLIC int ipc9_mailslot_create(struct ipc9 *ipc9, const char *name,
     struct ipc9_error *ret_error);
 /* Removes the slot with the messages in it.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9_mailslot *ipc9_mailslot_close(struct ipc9_mailslot *slot);
-IPC9_PUBLIC int ipc9_mailslot_set_timeout(
-    struct ipc9_mailslot *slot, int read_timeout_ms, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_mailslot_set_timeout(struct ipc9_mailslot *slot, int read_timeout_ms,
+    struct ipc9_error *ret_error);
 
 struct ipc9_mailslot_message {
 	size_t size_bytes;
@@ -320,8 +320,8 @@ IPC9_PUBLIC int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms,
     struct ipc9_identity *ret_client, struct ipc9_error *ret_error);
 
 /* Connects to //HOST/pipe/NAME.  IPC9_E_NOENT; IPC9_E_BUSY: no instance is free; IPC9_E_ACCESS. */
-IPC9_PUBLIC int ipc9_pipe_open(
-    struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
 
 /* The pipe's type, and who serves it (for the server: who the client is, once accepted). */
 IPC9_PUBLIC enum ipc9_pipe_type ipc9_pipe_type(const struct ipc9_pipe *pipe);
@@ -345,15 +345,15 @@ IPC9_PUBLIC int ipc9_pipe_read_message(struct ipc9_pipe *pipe, void *buffer, siz
  * Writes all of it and returns when what the other end has not read fits the quota.  On a message pipe one
  * call is one message of at most IPC9_MESSAGE_BYTES.  IPC9_E_PEERCLOSED, IPC9_E_LOST, IPC9_E_TOOBIG.
  */
-IPC9_PUBLIC int ipc9_pipe_write(
-    struct ipc9_pipe *pipe, const void *data, size_t size_bytes, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size_bytes,
+    struct ipc9_error *ret_error);
 
 /* Says that this end writes no more; the other end reads EOF and may go on writing. */
 IPC9_PUBLIC int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *ret_error);
 
 /* Waits until the other end is closed altogether: 0 when it closed, IPC9_E_LOST, IPC9_E_TIMEDOUT. */
-IPC9_PUBLIC int ipc9_pipe_wait_closed(
-    struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms,
+    struct ipc9_error *ret_error);
 
 /*
  * Makes calls that other threads have under way on this pipe return (IPC9_E_LOST), and all later ones.  For

@@ -15,6 +15,7 @@
 
 #define VERSION 1 /* of each of our programs */
 #define CONNECT_MS 5000
+#define CLOSE_MS 2000
 
 LINK_ASSERT_RESULTS(ipc9_void_res);
 
@@ -51,8 +52,16 @@ static int explain_timeout(const struct link *l, const struct link_procedure *p,
 		return error_set(e, IPC9_E_LOST, "%s: given up, as %s did not answer within %s%s%s",
 		    l->target.subject, the_daemon(l), time, p->lost ? "; " : "",
 		    p->lost ? p->lost : "");
-	return error_set(
-	    e, IPC9_E_TIMEDOUT, "%s: connected, but no answer within %s", l->target.who, time);
+	return error_set(e, IPC9_E_NODAEMON, "%s: connected, but no answer within %s",
+	    l->target.who, time);
+}
+
+/* Why a connection ended, for a person. */
+static const char *end_text(int error)
+{
+	if (error == ECANCELED) /* note_timeout */
+		return "given up before, when it did not answer";
+	return strerror(error);
 }
 
 static int explain_loss(const struct link *l, const struct link_procedure *p,
@@ -63,18 +72,22 @@ static int explain_loss(const struct link *l, const struct link_procedure *p,
 
 	if (error == ENOMEM)
 		return error_set_own(e, -ENOMEM);
+	if (error == EMSGSIZE) /* a record longer than any answer */
+		return error_set(e, IPC9_E_MISMATCH,
+		    "%s does not speak RPC: is something else than ipc9d on that port?",
+		    the_daemon(l));
 	if (atomic_load_explicit(&l->aborted, memory_order_relaxed))
 		return error_set(e, IPC9_E_LOST, "%s: aborted by this program", subject);
 	if (p->loss == LINK_LOSS_REPEAT || p->loss == LINK_LOSS_UNDONE)
 		return error_set(e, IPC9_E_NODAEMON,
 		    "%s: the connection ended before the answer (%s); was ipc9d stopped?",
-		    l->target.who, strerror(error));
+		    l->target.who, end_text(error));
 	if (p->loss == LINK_LOSS_UNKNOWN && try->sent)
 		return error_set(e, IPC9_E_UNKNOWN,
 		    "%s: the connection to %s ended before the answer (%s); it may have been done or not",
-		    subject, the_daemon(l), strerror(error));
+		    subject, the_daemon(l), end_text(error));
 	return error_set(e, IPC9_E_LOST, "%s: the connection to %s ended (%s)%s%s", subject,
-	    the_daemon(l), strerror(error), p->lost ? "; " : "", p->lost ? p->lost : "");
+	    the_daemon(l), end_text(error), p->lost ? "; " : "", p->lost ? p->lost : "");
 }
 
 static int explain_versions(const struct link *l, const char *what, unsigned own,
@@ -120,10 +133,10 @@ static int explain_rpc(const struct link *l, const struct link_try *try, struct 
 		return error_set_own(e, -ENOMEM);
 	for (size_t i = 0; i < sizeof(rpc_ends) / sizeof(rpc_ends[0]); i++)
 		if (rpc_ends[i].stat == try->stat)
-			return error_set(
-			    e, rpc_ends[i].code, "%s %s", the_daemon(l), rpc_ends[i].text);
-	return error_set(
-	    e, IPC9_E_SYSTEM, "%s: the call failed: %s", l->target.who, clnt_sperrno(try->stat));
+			return error_set(e, rpc_ends[i].code, "%s %s", the_daemon(l),
+			    rpc_ends[i].text);
+	return error_set(e, IPC9_E_SYSTEM, "%s: the call failed: %s", l->target.who,
+	    clnt_sperrno(try->stat));
 }
 
 static int explain_refusal(const struct link *l, const ipc9_void_res *results, struct ipc9_error *e)
@@ -184,6 +197,7 @@ static void destination_of(const struct link *l, struct destination *ret)
 static int explain_connect(const struct link *l, const struct connect_target *t,
     const struct connect_failure *f, struct ipc9_error *e)
 {
+	int ms = l->ipc9->timeout_ms;
 	const char *who = l->target.who;
 	char text[256];
 
@@ -193,12 +207,13 @@ static int explain_connect(const struct link *l, const struct connect_target *t,
 		return error_set(e, IPC9_E_NOPATH, "%s: name not found (%s)", who, f->text);
 	if (f->error == -ETIMEDOUT)
 		return error_set(e, IPC9_E_NOPATH,
-		    "%s: no answer on port %u within the time there was; is the host up, and does a "
-		    "firewall let this through?",
-		    who, t->port);
+		    "%s: no answer on port %u within %s; is the host up, and does a firewall let this "
+		    "through?",
+		    who, t->port,
+		    time_text(ms < 0 || ms > CONNECT_MS ? CONNECT_MS : ms, text, sizeof(text)));
 	if (f->error != -ECONNREFUSED)
-		return error_set(
-		    e, IPC9_E_NOPATH, "%s: not reached on port %u (%s)", who, t->port, f->text);
+		return error_set(e, IPC9_E_NOPATH, "%s: not reached on port %u (%s)", who, t->port,
+		    f->text);
 	text[0] = '\0';
 	if (t->ask_rpcbind)
 		text_format(text, sizeof(text), ", and %s",
@@ -340,6 +355,13 @@ int link_call(struct link *l, const struct link_procedure *p, void *args, void *
 		xdr_free(p->results, results);
 	}
 	return link_explain(l, p, &try, results, e);
+}
+
+int64_t link_close_deadline(const struct link *l)
+{
+	int64_t deadline = context_deadline(l->ipc9), until = clock_deadline_ms(CLOSE_MS);
+
+	return until < deadline ? until : deadline;
 }
 
 /* --- Waiting over there ------------------------------------------------------------------------ */

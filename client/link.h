@@ -98,6 +98,9 @@ bool link_was_lost(const struct link_try *try);
 int link_explain(struct link *link, const struct link_procedure *procedure,
     const struct link_try *try, void *results, struct ipc9_error *ret_error);
 
+/* For calls that only tidy up: a daemon that does not answer must not hold a program's end. */
+int64_t link_close_deadline(const struct link *link);
+
 /* --- Waiting over there ------------------------------------------------------------------------ */
 
 /* 0, or IPC9_E_INVALID for a negative number other than IPC9_FOREVER. */

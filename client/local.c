@@ -127,8 +127,8 @@ static int refuse(const char *path, int r, struct ipc9_error *e)
 	    reason(r));
 }
 
-int local_connect(
-    const struct ipc9 *c, int64_t deadline, struct channel **ret, struct ipc9_error *e)
+int local_connect(const struct ipc9 *c, int64_t deadline, struct channel **ret,
+    struct ipc9_error *e)
 {
 	int results[CONTEXT_SOCKETS] = { 0 };
 

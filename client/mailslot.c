@@ -17,8 +17,6 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-#define CLOSE_MS 2000
-
 _Static_assert(IPC9_BROADCAST_BYTES == IPC9_BROADCAST_MAX, "ipc9.h and mailslot.x agree");
 _Static_assert(IPC9_MESSAGE_BYTES == IPC9_BLOB_MAX, "ipc9.h and common.x agree");
 
@@ -82,8 +80,8 @@ static int timeout_from_wire(uint32_t ms)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-static int check_options(
-    const struct link *link, const struct ipc9_mailslot_options *options, struct ipc9_error *e)
+static int check_options(const struct link *link, const struct ipc9_mailslot_options *options,
+    struct ipc9_error *e)
 {
 	if (options->max_message_bytes > IPC9_MESSAGE_BYTES)
 		return error_set(e, IPC9_E_INVALID,
@@ -92,8 +90,8 @@ static int check_options(
 	return link_check_wait(link, options->read_timeout_ms, e);
 }
 
-static int create(
-    struct ipc9_mailslot *slot, const struct ipc9_mailslot_options *options, struct ipc9_error *e)
+static int create(struct ipc9_mailslot *slot, const struct ipc9_mailslot_options *options,
+    struct ipc9_error *e)
 {
 	ipc9_mailslot_create_args args = {
 		.name = slot->link.target.name.object,
@@ -147,8 +145,8 @@ struct ipc9_mailslot *ipc9_mailslot_close(struct ipc9_mailslot *slot)
 		return NULL;
 	/* The connection's end would do, but not before we return: the name must be free then. */
 	args.handle = slot->handle;
-	if (!link_call(
-		&slot->link, &close_procedure, &args, &res, clock_deadline_ms(CLOSE_MS), NULL))
+	if (!link_call(&slot->link, &close_procedure, &args, &res, link_close_deadline(&slot->link),
+		NULL))
 		xdr_free(close_procedure.results, &res);
 	link_close(&slot->link);
 	free(slot);
@@ -247,8 +245,8 @@ static int copy_info(const ipc9_mailslot_state *state, struct ipc9_mailslot_info
 	return 0;
 }
 
-static int add_slots(
-    struct ipc9_mailslot_listing *listing, const ipc9_mailslot_state *states, size_t n)
+static int add_slots(struct ipc9_mailslot_listing *listing, const ipc9_mailslot_state *states,
+    size_t n)
 {
 	void *array = listing->slots;
 	int r = wire_grow(&array, listing->n_slots, n, sizeof(listing->slots[0]));
@@ -323,8 +321,8 @@ static int tell(struct ipc9 *ipc9, const struct target *target,
 	return 0;
 }
 
-int ipc9_mailslot_info(
-    struct ipc9 *ipc9, const char *name, struct ipc9_mailslot_listing **ret, struct ipc9_error *e)
+int ipc9_mailslot_info(struct ipc9 *ipc9, const char *name, struct ipc9_mailslot_listing **ret,
+    struct ipc9_error *e)
 {
 	struct target target;
 	int r = target_object(name, "mailslot", &target, e);
@@ -332,8 +330,8 @@ int ipc9_mailslot_info(
 	return r ? r : tell(ipc9, &target, tell_one, ret, e);
 }
 
-int ipc9_mailslot_list(
-    struct ipc9 *ipc9, const char *host, struct ipc9_mailslot_listing **ret, struct ipc9_error *e)
+int ipc9_mailslot_list(struct ipc9 *ipc9, const char *host, struct ipc9_mailslot_listing **ret,
+    struct ipc9_error *e)
 {
 	struct target target;
 	int r = target_host(host, "mailslot", &target, e);

@@ -35,8 +35,8 @@ static const struct link_procedure sendall_procedure = {
 	LINK_TYPES(ipc9_mailslot_sendall_args, ipc9_mailslot_sendall_res),
 };
 
-static int check_size(
-    const struct target *target, size_t size, size_t max, const char *what, struct ipc9_error *e)
+static int check_size(const struct target *target, size_t size, size_t max, const char *what,
+    struct ipc9_error *e)
 {
 	if (size <= max)
 		return 0;
@@ -162,8 +162,8 @@ static int send_to_all(struct ipc9 *ipc9, const struct target *target, const voi
 	return r;
 }
 
-int ipc9_mailslot_send(
-    struct ipc9 *ipc9, const char *name, const void *data, size_t size, struct ipc9_error *e)
+int ipc9_mailslot_send(struct ipc9 *ipc9, const char *name, const void *data, size_t size,
+    struct ipc9_error *e)
 {
 	struct target target;
 	int r = target_objects(name, "mailslot", &target, e);

@@ -12,10 +12,8 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-#define CLOSE_MS 2000
-
-_Static_assert(
-    (int)IPC9_PIPE_TYPE_BYTE == IPC9_PIPE_BYTE && (int)IPC9_PIPE_TYPE_MESSAGE == IPC9_PIPE_MESSAGE,
+_Static_assert((int)IPC9_PIPE_TYPE_BYTE == IPC9_PIPE_BYTE &&
+	(int)IPC9_PIPE_TYPE_MESSAGE == IPC9_PIPE_MESSAGE,
     "ipc9.h and pipe.x agree on types");
 _Static_assert((int)IPC9_PIPE_ACCESS_INBOUND == IPC9_PIPE_INBOUND &&
 	(int)IPC9_PIPE_ACCESS_OUTBOUND == IPC9_PIPE_OUTBOUND &&
@@ -83,8 +81,8 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	return 0;
 }
 
-static int create(
-    struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options, struct ipc9_error *e)
+static int create(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options,
+    struct ipc9_error *e)
 {
 	static const struct ipc9_pipe_options usual;
 	const struct ipc9_pipe_options *o = options ? options : &usual;
@@ -96,8 +94,8 @@ static int create(
 		.quota_bytes = o->quota_bytes,
 	};
 	ipc9_pipe_create_res res;
-	int r = link_call(
-	    &pipe->link, &create_procedure, &args, &res, context_deadline(pipe->link.ipc9), e);
+	int r = link_call(&pipe->link, &create_procedure, &args, &res,
+	    context_deadline(pipe->link.ipc9), e);
 
 	if (r)
 		return r;
@@ -133,8 +131,8 @@ static int open_with(struct ipc9_pipe *pipe, unsigned flags, int64_t deadline, s
 }
 
 /* The caller does not say which directions it wants: all that there are and that it may use. */
-static int open_any(
-    struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options, struct ipc9_error *e)
+static int open_any(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options,
+    struct ipc9_error *e)
 {
 	static const unsigned choices[] = { IPC9_PIPE_OPEN_READ, IPC9_PIPE_OPEN_WRITE };
 	int64_t deadline = context_deadline(pipe->link.ipc9);
@@ -154,8 +152,8 @@ static int open_any(
 	return r;
 }
 
-int ipc9_pipe_open(
-    struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret, struct ipc9_error *e)
+int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret,
+    struct ipc9_error *e)
 {
 	struct target target;
 	int r = target_object(name, "pipe", &target, e);
@@ -179,8 +177,8 @@ static int accept_once(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error 
 	return 0;
 }
 
-int ipc9_pipe_accept(
-    struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *ret_client, struct ipc9_error *e)
+int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *ret_client,
+    struct ipc9_error *e)
 {
 	int64_t until = clock_deadline_ms(wait_ms);
 	int r = link_check_wait(&pipe->link, wait_ms, e);
@@ -235,8 +233,8 @@ int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error
 	if (!r)
 		r = pipe_poll(pipe, IPC9_PIPE_CLOSED, wait_ms, NULL, e);
 	if (r == IPC9_E_TIMEDOUT)
-		return error_set(
-		    e, r, "%s: the other end was not closed in time", pipe->link.target.subject);
+		return error_set(e, r, "%s: the other end was not closed in time",
+		    pipe->link.target.subject);
 	return r;
 }
 
@@ -253,8 +251,8 @@ struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe)
 	if (!pipe)
 		return NULL;
 	args.handle = pipe->handle;
-	if (!link_call(
-		&pipe->link, &close_procedure, &args, &res, clock_deadline_ms(CLOSE_MS), NULL))
+	if (!link_call(&pipe->link, &close_procedure, &args, &res, link_close_deadline(&pipe->link),
+		NULL))
 		xdr_free(close_procedure.results, &res);
 	link_close(&pipe->link);
 	free(pipe);
@@ -318,8 +316,8 @@ static int list_all(struct link *link, struct ipc9_pipe_listing *listing, struct
 	return r;
 }
 
-int ipc9_pipe_list(
-    struct ipc9 *ipc9, const char *host, struct ipc9_pipe_listing **ret, struct ipc9_error *e)
+int ipc9_pipe_list(struct ipc9 *ipc9, const char *host, struct ipc9_pipe_listing **ret,
+    struct ipc9_error *e)
 {
 	struct ipc9_pipe_listing *listing;
 	struct target target;

@@ -93,8 +93,8 @@ int ipc9_pipe_read(struct ipc9_pipe *pipe, void *buffer, size_t size, int wait_m
 	bool more;
 
 	if (size == 0)
-		return error_set(
-		    e, IPC9_E_INVALID, "%s: a buffer of no bytes", pipe->link.target.subject);
+		return error_set(e, IPC9_E_INVALID, "%s: a buffer of no bytes",
+		    pipe->link.target.subject);
 	return read_piece(pipe, false, buffer, size, wait_ms, ret_size, &more, e);
 }
 
@@ -191,8 +191,8 @@ static int write_pieces(struct ipc9_pipe *pipe, struct writing *w, const unsigne
 	return r;
 }
 
-static int write_message(
-    struct ipc9_pipe *pipe, struct writing *w, const void *data, size_t size, struct ipc9_error *e)
+static int write_message(struct ipc9_pipe *pipe, struct writing *w, const void *data, size_t size,
+    struct ipc9_error *e)
 {
 	int r;
 
@@ -227,8 +227,8 @@ int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
 	ipc9_handle_args args = { pipe->handle };
 	ipc9_void_res res;
-	int r = link_call(
-	    &pipe->link, &end_procedure, &args, &res, context_deadline(pipe->link.ipc9), e);
+	int r = link_call(&pipe->link, &end_procedure, &args, &res,
+	    context_deadline(pipe->link.ipc9), e);
 
 	if (!r)
 		xdr_free(end_procedure.results, &res);

@@ -31,8 +31,8 @@ static void host_text(const struct name *name, char *text, size_t size)
 	else if (name->scope == NAME_DOMAIN)
 		text_format(text, size, "@%s", name->host);
 	else if (name->port)
-		text_format(
-		    text, size, "%s%s%s:%u", v6 ? "[" : "", name->host, v6 ? "]" : "", name->port);
+		text_format(text, size, "%s%s%s:%u", v6 ? "[" : "", name->host, v6 ? "]" : "",
+		    name->port);
 	else
 		text_format(text, size, "%s%s%s", v6 ? "[" : "", name->host, v6 ? "]" : "");
 }
@@ -75,12 +75,12 @@ static int refuse_domain(const char *text, const struct target *t, struct ipc9_e
 {
 	if (t->name.scope != NAME_DOMAIN)
 		return 0;
-	return refuse(
-	    text, "it stands for every host of a domain, and only mailslot messages go there", e);
+	return refuse(text,
+	    "it stands for every host of a domain, and only mailslot messages go there", e);
 }
 
-int target_objects(
-    const char *text, const char *mechanism, struct target *ret, struct ipc9_error *e)
+int target_objects(const char *text, const char *mechanism, struct target *ret,
+    struct ipc9_error *e)
 {
 	const char *why;
 	int r = parse(text, mechanism, ret, e);
@@ -100,15 +100,15 @@ int target_object(const char *text, const char *mechanism, struct target *ret, s
 	return r ? r : refuse_domain(text, ret, e);
 }
 
-int target_own_object(
-    const char *text, const char *mechanism, struct target *ret, struct ipc9_error *e)
+int target_own_object(const char *text, const char *mechanism, struct target *ret,
+    struct ipc9_error *e)
 {
 	int r = target_object(text, mechanism, ret, e);
 
 	if (r || ret->local)
 		return r;
-	return refuse(
-	    text, "it can only be made on its server's own host, which is called \".\"", e);
+	return refuse(text, "it can only be made on its server's own host, which is called \".\"",
+	    e);
 }
 
 int target_board(const char *text, struct target *ret, struct ipc9_error *e)

@@ -122,6 +122,13 @@ static int start_services(struct daemon *d)
 	return 0;
 }
 
+static int start_domain(struct daemon *d)
+{
+	const struct domain_place place = { &d->config, d->loop, d->server, d->all4, d->all6 };
+
+	return domain_start(&place, &d->domain);
+}
+
 static int start(struct daemon *d)
 {
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
@@ -138,7 +145,7 @@ static int start(struct daemon *d)
 	if (!r)
 		r = listen_network(d);
 	if (!r && d->config.listen != LISTEN_NOTHING)
-		r = domain_start(&d->config, d->loop, d->server, &d->domain);
+		r = start_domain(d);
 	/* Last, because clients on this host take its appearance for "ready". */
 	if (!r)
 		r = listen_local(d);
@@ -172,7 +179,9 @@ static void stop(struct daemon *d)
 
 int daemon_run(struct config *config)
 {
-	struct daemon d = { .config = *config, .lock_fd = -1, .started = clock_now() };
+	struct daemon d = {
+		.config = *config, .lock_fd = -1, .all4 = -1, .all6 = -1, .started = clock_now()
+	};
 	int r;
 
 	config_init(config);

@@ -31,6 +31,7 @@ struct daemon {
 	unsigned n_addresses;
 	struct address *bound; /* the same, those of networks */
 	unsigned n_bound;
+	int all4, all6; /* UDP sockets on all addresses, the server's; -1 without */
 };
 
 /*

@@ -3,9 +3,11 @@
  * domain.c - see domain.h.
  *
  * The table of paths is read at start and again whenever the kernel says (netlink) that links or addresses
- * changed.  One socket receives the IPv4 group of all interfaces; joining it twice on an interface is refused
- * by the kernel and ignored here.  The IPv6 group has link scope, so that each interface needs a socket of its
- * own, bound to the group on it.  Both belong to the server.
+ * changed; joining a group twice on an interface is refused by the kernel and ignored here.
+ *
+ * A daemon that listens on all addresses joins the groups with the very sockets that it answers calls on.  One
+ * that listens on some addresses needs sockets bound to the groups beside them: one for IPv4, and for IPv6,
+ * whose group has link scope, one for each interface.  All belong to the server.
  */
 #include "server/domain.h"
 
@@ -47,7 +49,8 @@ struct domain {
 	struct server *server;
 	struct loop_io netlink_io;
 	int send4, send6; /* -1: the family is not there */
-	int receive4;	  /* the server's; -1: none */
+	int all6;	  /* the server's socket on all IPv6 addresses, or -1 */
+	int receive4;	  /* the server's socket for the IPv4 group, or -1 */
 	struct path_table paths;
 };
 
@@ -108,6 +111,8 @@ static void hear(struct domain *d, struct path *p, const char *interface)
 
 	if (p->family == AF_INET) {
 		join(d->receive4, AF_INET, p->index);
+	} else if (d->all6 >= 0) {
+		join(d->all6, AF_INET6, p->index);
 	} else if (p->receive6 < 0) {
 		text_format(group, sizeof(group), GROUP6 "%%%s", interface);
 		p->receive6 = receive_group(d, group);
@@ -236,21 +241,21 @@ static int sender(int family)
 	return fd;
 }
 
-int domain_start(const struct config *config, struct loop *loop, struct server *server,
-    struct domain **ret_domain)
+int domain_start(const struct domain_place *place, struct domain **ret_domain)
 {
 	struct domain *d = calloc(1, sizeof(*d));
 	int r;
 
 	if (!d)
 		return -ENOMEM;
-	d->config = config;
-	d->loop = loop;
-	d->server = server;
-	d->receive4 = -1;
+	d->config = place->config;
+	d->loop = place->loop;
+	d->server = place->server;
+	d->receive4 = place->all4;
+	d->all6 = place->all6;
 	d->send4 = sender(AF_INET);
 	d->send6 = sender(AF_INET6);
-	if (config->listen == LISTEN_ANY || config->listen == LISTEN_ADDRESSES)
+	if (d->config->listen == LISTEN_ADDRESSES)
 		d->receive4 = receive_group(d, GROUP4);
 	r = watch_interfaces(d);
 	if (r) {

@@ -17,9 +17,15 @@
 
 struct domain;
 
-/* Joins the groups where the configuration listens, and gives the sockets to the server. */
-int domain_start(const struct config *config, struct loop *loop, struct server *server,
-    struct domain **ret_domain);
+struct domain_place {
+	const struct config *config;
+	struct loop *loop;
+	struct server *server;
+	int all4, all6; /* the server's UDP sockets on all addresses; -1 where there are none */
+};
+
+/* Joins the groups where the configuration listens.  0 or -errno, logged. */
+int domain_start(const struct domain_place *place, struct domain **ret_domain);
 struct domain *domain_stop(struct domain *domain);
 
 /* Sends one datagram to all; number of copies that left without an error.  Never waits. */

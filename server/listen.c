@@ -213,7 +213,11 @@ static int listen_at(struct daemon *d, const struct address *a)
 		return r;
 	}
 	r = server_receive(d->server, fd, true);
-	return r ? r : remember(d, "tcp+udp", a);
+	if (r)
+		return r;
+	if (d->config.listen == LISTEN_ANY)
+		*(a->storage.ss_family == AF_INET ? &d->all4 : &d->all6) = fd;
+	return remember(d, "tcp+udp", a);
 }
 
 int listen_network(struct daemon *d)

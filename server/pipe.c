@@ -215,6 +215,8 @@ static void handle_open(struct request *r, void *args)
 		request_trouble(r, -ENOMEM);
 		return;
 	}
+	i->client.reads = a->flags & IPC9_PIPE_OPEN_READ;
+	i->client.writes = a->flags & IPC9_PIPE_OPEN_WRITE;
 	list_remove(&i->listening);
 	n->n_listening--;
 	ok->pipe = i->client.id;

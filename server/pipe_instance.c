@@ -40,6 +40,8 @@ void instance_init(struct instance *i, struct pipes *pipes, struct pipe_name *na
 	i->direction = name->direction;
 	end_init(&i->server, i);
 	end_init(&i->client, i);
+	i->server.reads = i->direction & IPC9_PIPE_INBOUND;
+	i->server.writes = i->direction & IPC9_PIPE_OUTBOUND;
 }
 
 static void instance_free(struct instance *i)
@@ -123,23 +125,13 @@ struct end *end_find(struct request *r, uint64_t id)
 	return NULL;
 }
 
-static bool may_read(const struct end *e)
-{
-	return e->instance->direction & (end_is_server(e) ? IPC9_PIPE_INBOUND : IPC9_PIPE_OUTBOUND);
-}
-
-static bool may_write(const struct end *e)
-{
-	return e->instance->direction & (end_is_server(e) ? IPC9_PIPE_OUTBOUND : IPC9_PIPE_INBOUND);
-}
-
 /* --- States ------------------------------------------------------------------------------------ */
 
 int end_read_state(const struct end *e)
 {
 	const struct end *other = end_other(e);
 
-	if (!may_read(e))
+	if (!e->reads)
 		return IPC9_STATUS_ACCESS;
 	if (!queue_is_empty(&e->queue))
 		return 0;
@@ -156,7 +148,7 @@ int end_write_state(const struct end *e)
 {
 	const struct end *other = end_other(e);
 
-	if (!may_write(e))
+	if (!e->writes)
 		return IPC9_STATUS_ACCESS;
 	if (other->state == END_ABSENT)
 		return IPC9_STATUS_LISTENING;
@@ -200,7 +192,8 @@ void end_fail(struct request *r, int status)
 		int status;
 		const char *text;
 	} texts[] = {
-		{ IPC9_STATUS_ACCESS, "the pipe does not have this direction" },
+		{ IPC9_STATUS_ACCESS,
+		    "it was not opened for that, or does not have this direction" },
 		{ IPC9_STATUS_LISTENING, "no client is there yet" },
 		{ IPC9_STATUS_EOF, "" },
 		{ IPC9_STATUS_LOST, "it vanished without closing; data may be missing" },

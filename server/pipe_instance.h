@@ -36,7 +36,8 @@ struct end {
 	uint64_t id;
 	struct instance *instance;
 	enum end_state state;
-	bool finished; /* sends no more: END or CLOSE came */
+	bool finished;	    /* sends no more: END or CLOSE came */
+	bool reads, writes; /* what it was opened for, within the pipe's direction */
 	struct connection *connection;
 	struct connection_watch watch;
 	struct caller who;

@@ -485,6 +485,11 @@ static void test_directions_are_kept(void)
 	expect_read(&w.server, 10, false, "in", false);
 	side_close(&other);
 	end(&w);
+	begin(&w, &bytes_shape);
+	EQUAL(open_pipe(&w.client, 0), 0);
+	EQUAL(write_text(&w.client, "x"), IPC9_STATUS_ACCESS);
+	EQUAL(read_status(&w.client), IPC9_STATUS_ACCESS);
+	end(&w);
 }
 
 static void test_arguments_out_of_range_are_refused(void)

@@ -27,6 +27,7 @@
 #include "xdr/stream.h"
 
 #define SCRATCH_SIZE 65536
+#define LOOK_AGAIN_MS 20
 #define REPLY_MAX (16u << 20) /* other people's servers answer with more than ours do */
 
 struct channel {
@@ -251,12 +252,14 @@ static int wait_to_send(struct channel *c, int64_t deadline)
 {
 	bool mine = take_role(c);
 	struct pollfd p = { .fd = c->fd, .events = (short)(POLLOUT | (mine ? POLLIN : 0)) };
-	int r = poll(&p, 1, clock_poll_ms(deadline));
+	/* The reader may leave while we wait; then the role is ours to take. */
+	int64_t look_again = mine ? deadline : clock_deadline_ms(LOOK_AGAIN_MS);
+	int r = poll(&p, 1, clock_poll_ms(look_again < deadline ? look_again : deadline));
 
-	if (r < 0 && errno != EINTR)
-		r = -errno;
+	if (r < 0)
+		r = errno == EINTR ? 0 : -errno;
 	else if (r == 0)
-		r = -ETIMEDOUT;
+		r = clock_now() >= deadline ? -ETIMEDOUT : 0;
 	else
 		r = 0;
 	if (mine) {
