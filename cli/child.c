@@ -96,8 +96,8 @@ static void child_environment_freep(struct child_environment *environment)
 	free(environment->variables);
 }
 
-static int child_environment_init(
-    struct child_environment *environment, const struct ipc9_identity *client)
+static int child_environment_init(struct child_environment *environment,
+    const struct ipc9_identity *client)
 {
 	size_t n = 0, n_out = 0;
 
@@ -112,10 +112,10 @@ static int child_environment_init(
 	if (client->how == IPC9_HOW_NONE)
 		(void)snprintf(environment->uid, sizeof(environment->uid), "IPC9_PEER_UID=");
 	else
-		(void)snprintf(
-		    environment->uid, sizeof(environment->uid), "IPC9_PEER_UID=%u", client->uid);
-	(void)snprintf(
-	    environment->host, sizeof(environment->host), "IPC9_PEER_HOST=%s", client->host);
+		(void)snprintf(environment->uid, sizeof(environment->uid), "IPC9_PEER_UID=%u",
+		    client->uid);
+	(void)snprintf(environment->host, sizeof(environment->host), "IPC9_PEER_HOST=%s",
+	    client->host);
 	(void)snprintf(environment->how, sizeof(environment->how), "IPC9_PEER_HOW=%s",
 	    output_how(client->how));
 	environment->variables[n_out++] = environment->uid;
@@ -154,8 +154,8 @@ static int child_spawn(const struct child_command *command, char **variables, in
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
 	if (r == 0)
-		r = posix_spawn(
-		    ret_pid, command->path, &actions, &attributes, command->argv, variables);
+		r = posix_spawn(ret_pid, command->path, &actions, &attributes, command->argv,
+		    variables);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)posix_spawnattr_destroy(&attributes);
 	return -r;
@@ -164,8 +164,7 @@ static int child_spawn(const struct child_command *command, char **variables, in
 int child_start(const struct child_command *command, const struct ipc9_identity *client,
     pid_t *ret_pid, int *ret_stdin_fd, int *ret_stdout_fd)
 {
-	_cleanup_(
-	    child_environment_freep) struct child_environment environment = { .variables = NULL };
+	_cleanup_(child_environment_freep) struct child_environment environment = { .uid = "" };
 	int to_fds[2] = { -1, -1 }, from_fds[2] = { -1, -1 }, r = 0;
 
 	if (pipe2(to_fds, O_CLOEXEC) < 0 || pipe2(from_fds, O_CLOEXEC) < 0)
@@ -193,6 +192,6 @@ void child_status_text(int wait_status, char text[CHILD_STATUS_BYTES])
 		(void)snprintf(text, CHILD_STATUS_BYTES, "signal %d (%s)", WTERMSIG(wait_status),
 		    sigdescr_np(WTERMSIG(wait_status)));
 	else if (WEXITSTATUS(wait_status) != 0)
-		(void)snprintf(
-		    text, CHILD_STATUS_BYTES, "exit status %d", WEXITSTATUS(wait_status));
+		(void)snprintf(text, CHILD_STATUS_BYTES, "exit status %d",
+		    WEXITSTATUS(wait_status));
 }

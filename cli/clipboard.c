@@ -60,8 +60,8 @@ struct clipboard_copy {
 };
 
 /* Sends a file as one format; type NULL means that its beginning tells.  0 or the exit status. */
-static int clipboard_copy_file(
-    struct clipboard_copy *copy, const char *type, int fd, const char *name)
+static int clipboard_copy_file(struct clipboard_copy *copy, const char *type, int fd,
+    const char *name)
 {
 	struct ipc9_error error;
 	uint64_t total = 0;
@@ -278,8 +278,8 @@ static int clipboard_types_json(const struct ipc9_clipboard_listing *listing)
 
 	/* A board that nobody ever wrote has neither time nor author. */
 	if (listing->changed_us != 0) {
-		r |= json_object_set_new(
-		    object, "changed_us", output_json_number(listing->changed_us));
+		r |= json_object_set_new(object, "changed_us",
+		    output_json_number(listing->changed_us));
 		r |= json_object_set_new(object, "author", output_json_identity(&listing->author));
 	}
 	return output_json(output_json_built(object, r));

@@ -253,7 +253,9 @@ static int parser_option(struct parser *parser, int c, char **argv)
 
 	if (optarg && optarg == word)
 		word = argv[optind - 2];
-	if (c >= PARSER_LONG_FIRST && word[2 + size] != '\0' && word[2 + size] != '=')
+	if (c >= PARSER_LONG_FIRST &&
+	    (strncmp(word + 2, row->name, size) != 0 ||
+		(word[2 + size] != '\0' && word[2 + size] != '=')))
 		return parser_unknown_option(parser, word); /* abbreviated */
 	if (row->kind == OPTION_NUMBER && parser_check_number(row, optarg) != 0)
 		return EXIT_USAGE;
@@ -441,8 +443,8 @@ bool invocation_flag(const struct invocation *invocation, const char *name)
 	return false;
 }
 
-long long invocation_number(
-    const struct invocation *invocation, const char *name, long long fallback)
+long long invocation_number(const struct invocation *invocation, const char *name,
+    long long fallback)
 {
 	const char *text = invocation_text(invocation, name);
 

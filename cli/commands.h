@@ -97,8 +97,8 @@ struct invocation {
 	size_t n_options;
 	char **operands; /* the words themselves are argv's */
 	size_t n_operands;
-	char **
-	    command; /* what follows --, ended by NULL; NULL if the verb takes none or none is there */
+	/* What follows --, ended by NULL; NULL if the verb takes none or none is there. */
+	char **command;
 	sigset_t signal_mask; /* as inherited; main fills it in */
 };
 
@@ -113,8 +113,8 @@ void invocation_free(struct invocation *invocation);
 const char *invocation_text(const struct invocation *invocation, const char *name);
 bool invocation_flag(const struct invocation *invocation, const char *name);
 /* A number that the table's limits admitted; otherwise what stands in fallback. */
-long long invocation_number(
-    const struct invocation *invocation, const char *name, long long fallback);
+long long invocation_number(const struct invocation *invocation, const char *name,
+    long long fallback);
 /* The operand at index, NULL if there are fewer. */
 const char *invocation_operand(const struct invocation *invocation, size_t index);
 

@@ -111,8 +111,8 @@ static void help_usage(FILE *file, const struct noun *noun, const struct verb *v
 	(void)fprintf(file, "\n");
 }
 
-static void help_print_verb(
-    FILE *file, const struct noun *noun, const struct verb *verb, enum invocation_help form)
+static void help_print_verb(FILE *file, const struct noun *noun, const struct verb *verb,
+    enum invocation_help form)
 {
 	(void)fprintf(file, "Usage: ");
 	help_usage(file, noun, verb);

@@ -38,8 +38,8 @@ struct mailslot_reader {
 	bool newlines;	   /* one after each message */
 };
 
-static int mailslot_write_json(
-    const struct mailslot_reader *reader, const struct ipc9_mailslot_message *message)
+static int mailslot_write_json(const struct mailslot_reader *reader,
+    const struct ipc9_mailslot_message *message)
 {
 	json_t *object = json_pack("{s:o, s:o, s:b, s:o, s:I}", "size_bytes",
 	    output_json_number(message->size_bytes), "sender",
@@ -50,8 +50,8 @@ static int mailslot_write_json(
 	return output_json(output_json_built(object, r));
 }
 
-static int mailslot_write_message(
-    const struct mailslot_reader *reader, const struct ipc9_mailslot_message *message)
+static int mailslot_write_message(const struct mailslot_reader *reader,
+    const struct ipc9_mailslot_message *message)
 {
 	size_t size = message->size_bytes;
 	char sender[OUTPUT_IDENTITY_BYTES];
@@ -75,8 +75,8 @@ static int mailslot_read_messages(struct mailslot_reader *reader)
 	while (reader->left != 0) {
 		int status;
 
-		if (ipc9_mailslot_read(
-			reader->slot, reader->buffer, reader->size_bytes, &message, &error))
+		if (ipc9_mailslot_read(reader->slot, reader->buffer, reader->size_bytes, &message,
+			&error))
 			return output_fail(reader->invocation, &error);
 		status = mailslot_write_message(reader, &message);
 		if (status)
@@ -124,8 +124,8 @@ static int mailslot_read(struct ipc9 *ipc9, const struct invocation *invocation)
 
 /* --- Send -------------------------------------------------------------------------------------- */
 
-static int mailslot_send_bytes(
-    struct ipc9 *ipc9, const struct invocation *invocation, const void *data, size_t size_bytes)
+static int mailslot_send_bytes(struct ipc9 *ipc9, const struct invocation *invocation,
+    const void *data, size_t size_bytes)
 {
 	const char *name = invocation_operand(invocation, 0);
 	struct ipc9_error error;

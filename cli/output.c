@@ -108,8 +108,8 @@ int output_fail(const struct invocation *invocation, const struct ipc9_error *er
 	if (status == 0)
 		status = EXIT_FAILED;
 	if (status != EXIT_NOTHING || !invocation->quiet)
-		output_error(
-		    "%s", error->text[0] != '\0' ? error->text : ipc9_strerror(error->code));
+		output_error("%s",
+		    error->text[0] != '\0' ? error->text : ipc9_strerror(error->code));
 	return status;
 }
 

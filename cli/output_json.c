@@ -79,8 +79,8 @@ int output_json_data(json_t *object, const void *data, size_t size_bytes)
 	_cleanup_(io_freep) char *base64 = NULL;
 
 	if (content_is_text(data, size_bytes, false))
-		return json_object_set_new_nocheck(
-		    object, "data", json_stringn_nocheck(data, size_bytes));
+		return json_object_set_new_nocheck(object, "data",
+		    json_stringn_nocheck(data, size_bytes));
 	base64 = content_base64(data, size_bytes);
 	if (!base64)
 		return -1;

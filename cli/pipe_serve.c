@@ -8,8 +8,8 @@
  *
  * What always holds:
  *  1. Instances that listen and clients being served are together at most the limit.
- *  2. A child is in the list, with its pid, from its start until it is waited for, under the lock: a signal
- *     never goes to a process that took over its number.
+ *  2. A child's pid is noted from its start until it is waited for, both under `children`: a signal never goes
+ *     to a process that took over its number.
  *  3. Whichever way we end, the children's process groups get SIGTERM; the clients then read LOST.
  */
 #include <errno.h>
@@ -29,7 +29,7 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 
-#define SERVE_AHEAD_MAX 8
+#define SERVE_AHEAD_MAX 16
 
 struct serve_client;
 
@@ -40,10 +40,12 @@ struct serve {
 	size_t limit;
 	struct ipc9_pipe *listening[SERVE_AHEAD_MAX]; /* oldest first; the main thread's */
 	size_t n_listening;
-	pthread_mutex_t lock; /* for the following, and for the clients' list and pid */
+	pthread_mutex_t lock; /* for the following */
 	pthread_cond_t gone;  /* a client is gone */
 	struct serve_client *clients;
 	size_t n_clients;
+	/* For the following, and for the clients' pids; taken before `lock`. */
+	pthread_mutex_t children;
 	bool ending; /* no child may be started any more */
 };
 
@@ -64,11 +66,11 @@ static int serve_client_start(struct serve_client *client)
 	struct serve *serve = client->serve;
 	int r = -ECANCELED;
 
-	(void)pthread_mutex_lock(&serve->lock);
+	(void)pthread_mutex_lock(&serve->children);
 	if (!serve->ending)
 		r = child_start(&serve->command, ipc9_pipe_peer(client->pipe), &client->pid,
 		    &client->session.out_fd, &client->session.in_fd);
-	(void)pthread_mutex_unlock(&serve->lock);
+	(void)pthread_mutex_unlock(&serve->children);
 	return r;
 }
 
@@ -82,10 +84,10 @@ static int serve_client_wait(struct serve_client *client)
 	/* It stays a zombie until its number is out of the list. */
 	while (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 		continue;
-	(void)pthread_mutex_lock(&serve->lock);
+	(void)pthread_mutex_lock(&serve->children);
 	(void)waitpid(client->pid, &wait_status, 0);
 	client->pid = 0;
-	(void)pthread_mutex_unlock(&serve->lock);
+	(void)pthread_mutex_unlock(&serve->children);
 	return wait_status;
 }
 
@@ -94,20 +96,22 @@ static void serve_client_lost(void *context)
 {
 	struct serve_client *client = context;
 
-	(void)pthread_mutex_lock(&client->serve->lock);
+	(void)pthread_mutex_lock(&client->serve->children);
 	if (client->pid > 0)
 		(void)kill(-client->pid, SIGHUP);
-	(void)pthread_mutex_unlock(&client->serve->lock);
+	(void)pthread_mutex_unlock(&client->serve->children);
 }
 
 static void serve_end_children(struct serve *serve)
 {
-	(void)pthread_mutex_lock(&serve->lock);
+	(void)pthread_mutex_lock(&serve->children);
 	serve->ending = true;
+	(void)pthread_mutex_lock(&serve->lock);
 	for (struct serve_client *client = serve->clients; client; client = client->next)
 		if (client->pid > 0)
 			(void)kill(-client->pid, SIGTERM);
 	(void)pthread_mutex_unlock(&serve->lock);
+	(void)pthread_mutex_unlock(&serve->children);
 }
 
 static void *serve_signals(void *argument)
@@ -205,8 +209,8 @@ static int serve_client_new(struct serve *serve, struct ipc9_pipe *pipe)
 		.out_name = "the command",
 		.lost = serve_client_lost,
 		.context = client };
-	output_note(
-	    serve->invocation, "client %s: running %s", client->name, serve->command.argv[0]);
+	output_note(serve->invocation, "client %s: running %s", client->name,
+	    serve->command.argv[0]);
 
 	(void)pthread_mutex_lock(&serve->lock);
 	r = -pthread_create(&thread, NULL, serve_client_thread, client);
@@ -327,6 +331,7 @@ int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation)
 		    options.max_instances == IPC9_PIPE_NO_LIMIT ? INT_MAX : options.max_instances,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.gone = PTHREAD_COND_INITIALIZER,
+		.children = PTHREAD_MUTEX_INITIALIZER,
 	};
 	pthread_t thread;
 	int status, r;

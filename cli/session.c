@@ -41,8 +41,8 @@
 _Static_assert(SESSION_CHUNK_BYTES >= IPC9_MESSAGE_BYTES, "a message must fit a chunk");
 
 /* Notes that something of our own failed, not the pipe; returns r, a negative errno. */
-__attribute__((format(printf, 3, 4))) static int session_fail_local(
-    struct session_result *result, int r, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int session_fail_local(struct session_result *result,
+    int r, const char *format, ...)
 {
 	va_list arguments;
 
@@ -251,8 +251,8 @@ static int session_fill(struct session *session, struct session_buffer *buffer, 
 	r = io_read_gather(session->in_fd, buffer->data + buffer->size_bytes,
 	    room_bytes - buffer->size_bytes, &size, &buffer->end);
 	if (r)
-		return session_fail_local(
-		    &session->sent, r, "cannot read %s: %s", session->in_name, strerror(-r));
+		return session_fail_local(&session->sent, r, "cannot read %s: %s", session->in_name,
+		    strerror(-r));
 	buffer->size_bytes += size;
 	return 0;
 }
@@ -288,8 +288,8 @@ static int session_send_bytes(struct session *session, struct session_buffer *bu
 	int r = 0;
 
 	if (buffer->size_bytes > 0)
-		r = ipc9_pipe_write(
-		    session->pipe, buffer->data, buffer->size_bytes, &session->sent.error);
+		r = ipc9_pipe_write(session->pipe, buffer->data, buffer->size_bytes,
+		    &session->sent.error);
 	buffer->size_bytes = 0;
 	return r;
 }

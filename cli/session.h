@@ -25,10 +25,12 @@ struct session {
 	struct ipc9_pipe *pipe;		/* borrowed */
 	int in_fd, out_fd;		/* the session's from session_start on */
 	const char *in_name, *out_name; /* for error texts */
-	bool
-	    until_closed; /* not over when both directions are: wait until the other end is closed */
-	bool child; /* the descriptors lead to a command: it ends the session, not the other end */
-	void (*lost)(void *context); /* called before out_fd is closed with data missing; or NULL */
+	/* Not over when both directions are: wait until the other end is closed. */
+	bool until_closed;
+	/* The descriptors lead to a command: it ends the session, not the other end. */
+	bool child;
+	/* Called before out_fd is closed with data missing; or NULL. */
+	void (*lost)(void *context);
 	void *context;
 
 	/* Outcome, for the caller after session_stop. */

@@ -8,6 +8,10 @@ $(BUILD)/tests/unit: $(UNIT_OBJ)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC) -linih -lcunit
 
+$(BUILD)/tests/mark: $(call obj,tests/bench/mark.c $(LIB_SRC))
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
+
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".
 check: all $(BUILD)/tests/unit
 	@passed=0 failed=0; \
