@@ -157,7 +157,7 @@ static int start(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	registration_stop(d->registration);
-	if (d->n_addresses)
+	if (d->has_socket)
 		unlink(d->config.socket);
 	domain_stop(d->domain);
 	server_free(d->server);

@@ -26,6 +26,7 @@ struct daemon {
 	uint64_t refusals; /* by rules and lists */
 	char host[IPC9_HOST_MAX + 1];
 	int lock_fd;
+	bool has_socket; /* the local socket is ours to remove */
 	struct loop_io signal_io;
 	ipc9_text *addresses; /* what we listen on, as text */
 	unsigned n_addresses;

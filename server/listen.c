@@ -179,6 +179,7 @@ int listen_local(struct daemon *d)
 	if (r)
 		return r;
 	r = socket_listen(&a, &fd);
+	d->has_socket = !r;
 	/* Anybody may connect; who it is the kernel tells. */
 	if (!r && chmod(path, 0666))
 		r = -errno, close(fd);
