@@ -204,7 +204,8 @@ static void broadcast_key(unsigned char key[DEDUP_KEY_SIZE], const ipc9_id *id, 
 
 	memcpy(content, name, name_size);
 	text_fold(content);
-	memcpy(content + name_size, data, len);
+	if (len)
+		memcpy(content + name_size, data, len);
 	begin_key(key, id, siphash_local(content, name_size + len));
 }
 

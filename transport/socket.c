@@ -12,6 +12,7 @@
 #define KEEPALIVE_IDLE_S 10
 #define KEEPALIVE_EVERY_S 5
 #define KEEPALIVE_COUNT 3
+#define UNACKNOWLEDGED_MS 25000
 
 void socket_tune(int fd)
 {
@@ -23,6 +24,7 @@ void socket_tune(int fd)
 		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY_S },
 		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS },
 	};
 
 	/* None of these fails on a TCP socket, and we can do without each of them. */

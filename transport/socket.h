@@ -8,8 +8,10 @@
 #include "transport/address.h"
 
 /*
- * What every TCP connection of ours has: no delay for small records, and keep-alive, so that a host that
- * vanished is noticed after 10 s of silence and three unanswered probes, 25 s in all.
+ * What every TCP connection of ours has: no delay for small records, and a limit for hosts that vanished: 25 s
+ * from the last sign of life, by keep-alive where nothing is under way and by the user timeout where something
+ * is.  The latter also ends a connection whose peer has let its window stay closed that long; neither of our
+ * halves does that.
  */
 void socket_tune(int fd);
 

@@ -73,15 +73,16 @@ test_a_fresh_daemon_is_not_on_the_network() {
 
 # Who h2 takes h1's user for: "how" or "how uid".
 identity() { # COMMAND...
-	"$@" ipc9 status //h2 --json >"$T/out"
+	"$@" ipc9 status //10.77.1.2 --json >"$T/out"
 	json '" ".join(str(d["you"][k]) for k in ("how", "uid") if k in d["you"])'
 }
 
 test_claims_are_believed_from_trusted_addresses_only_and_shown_as_claimed() {
 	same "trusted, root" "claimed 0" "$(identity on h1)"
-	daemon h2 'listen = any' 'allow = anyone all' 'trust_sys = 10.77.1.3'
+	daemon h2 'listen = any' 'allow = anyone all' 'trust_root = yes' 'trust_sys = 10.77.1.3'
 	same "from an address that is not trusted" "none" "$(identity on h1)"
-	daemon h2 'listen = any' 'allow = anyone all'
+	same "from the one that is" "claimed 0" "$(identity on h3)"
+	daemon h2 'listen = any' 'allow = anyone all' 'trust_root = yes'
 	same "with no trust_sys" "none" "$(identity on h3)"
 	on h2 ipc9 status --json >"$T/out"
 	same "on the same host" "kernel 0" "$(json 'd["you"]["how"] + " " + str(d["you"]["uid"])')"
@@ -104,11 +105,14 @@ test_an_anonymous_caller_has_no_own_board_but_shared_ones() {
 
 test_the_first_rule_that_matches_decides() {
 	daemon h2 'listen = any' 'deny = host:10.77.1.3 all' 'allow = host:10.77.0.0/16 all'
-	expect_exit 0 on h1 ipc9 status //h2
-	expect_exit 5 on h3 ipc9 status //h2
+	expect_exit 0 on h1 ipc9 status //10.77.1.2
+	expect_exit 5 on h3 ipc9 status //10.77.1.2
 	daemon h2 'listen = any' 'allow = host:10.77.0.0/16 all' 'deny = host:10.77.1.3 all'
-	expect_exit 0 on h3 ipc9 status //h2
-	expect_exit 5 on h3 ipc9 status '//[fd77:1::2]' # the rule is about IPv4
+	expect_exit 0 on h3 ipc9 status //10.77.1.2
+	expect_exit 5 on h3 ipc9 status '//[fd77:1::2]' # the rules are about IPv4
+	daemon h2 'listen = any' 'allow = host:fd77:1::3 all'
+	expect_exit 0 on h3 ipc9 status '//[fd77:1::2]'
+	expect_exit 5 on h1 ipc9 status '//[fd77:1::2]'
 }
 
 test_rights_are_given_one_by_one() {
@@ -125,7 +129,7 @@ test_rights_are_given_one_by_one() {
 
 test_rules_by_uid_see_what_was_claimed() {
 	has_other_user || skip "needs root, to be two users"
-	daemon h2 'listen = any' 'trust_sys = 10.77.0.0/16' 'trust_root = yes' 'deny = uid:65534 all' 'allow = anyone all'
+	daemon h2 'listen = any' 'trust_sys = 10.77.0.0/16, fd77::/16' 'trust_root = yes' 'deny = uid:65534 all' 'allow = anyone all'
 	expect_exit 0 on h1 ipc9 status //h2
 	expect_exit 5 as_other h1 ipc9 status //h2
 	expect_exit 5 as_other h2 ipc9 status

@@ -8,7 +8,7 @@ lab h1 h2 h3
 
 # Starts a reader of slot NAME on HOST with its output in $T/got.HOST.
 hear() { # HOST NAME
-	background "$1" ipc9 mailslot read "$2" --follow --json >"$T/got.$1"
+	background "$1" ipc9 mailslot read "$2" --follow --json >>"$T/got.$1"
 	wait_until on "$1" ipc9 mailslot info "//./mailslot/$2"
 }
 

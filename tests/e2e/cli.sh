@@ -166,6 +166,43 @@ test_names_of_the_longest_kind_are_names() {
 	expect_exit 1 on here ipc9 pipe serve '@all' </dev/null
 }
 
+# A server on $other that answers each connection with BYTES (hex; the call's xid at XID) or, without, not at all.
+impostor() { # BYTES
+	other=$(free_port)
+	python3 -c '
+import socket, sys, time
+s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+kept = []
+while True:
+    c, _ = s.accept()
+    kept.append(c)
+    call = c.recv(4096)
+    if sys.argv[2]:
+        c.sendall(bytes.fromhex(sys.argv[2].replace("XID", call[4:8].hex())))' "$other" "$1" &
+	wait_until python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])))' "$other"
+}
+
+test_another_version_of_the_protocol_ends_with_6() {
+	local other
+	# One fragment of 32 bytes: xid, REPLY, MSG_ACCEPTED, no verifier, PROG_MISMATCH, versions 2 to 3.
+	impostor 80000020XID00000001000000000000000000000000000000020000000200000003
+	expect_exit 6 on here ipc9 clipboard types "//127.0.0.1:$other/clipboard/x"
+	explained "PROG_MISMATCH" 127.0.0.1
+	expect_exit 6 on here ipc9 status "//127.0.0.1:$other"
+}
+
+test_what_is_no_daemon_is_an_error_and_soon() {
+	local other start
+	impostor "$(printf 'HTTP/1.1 400 Bad Request\r\n\r\n' | od -An -tx1 | tr -d ' \n')"
+	expect_exit 6 on here ipc9 status "//127.0.0.1:$other" --timeout 3000
+	explained "HTTP" 127.0.0.1
+	impostor ''
+	start=$(now_ms)
+	expect_exit 4 on here ipc9 status "//127.0.0.1:$other" --timeout 500
+	explained "no answer" 127.0.0.1
+	at_most "ms" $((2000 * slow)) $(($(now_ms) - start))
+}
+
 test_a_message_never_steers_the_terminal() {
 	expect_exit 2 without_daemon $'\e[31mred'
 	same "escape characters on standard error" 0 "$(tr -dc '\033' <"$T/err" | wc -c)"

@@ -17,7 +17,7 @@ rows = b"".join(b"\0" + bytes(v for x in range(w) for v in (4 * x, 5 * y, x * y 
 sys.stdout.buffer.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))' >"$1"
 }
-make_png "$T/picture.png"
+make_png "$base/picture.png"
 
 # The sequence number of a board, as HOST sees it.
 seq_of() { # HOST BOARD
@@ -26,14 +26,14 @@ seq_of() { # HOST BOARD
 }
 
 test_a_png_comes_back_byte_for_byte_from_another_host() {
-	on h1 ipc9 clipboard copy <"$T/picture.png"
+	on h1 ipc9 clipboard copy <"$base/picture.png"
 	on h2 ipc9 clipboard paste //h1 >"$T/got"
-	same_file "pasted on h2 from h1" "$T/picture.png" "$T/got"
+	same_file "pasted on h2 from h1" "$base/picture.png" "$T/got"
 	same "type found out" image/png "$(on h2 ipc9 clipboard types //h1)"
 
-	on h1 ipc9 clipboard copy '//[fd77:1::2]' <"$T/picture.png"
+	on h1 ipc9 clipboard copy '//[fd77:1::2]' <"$base/picture.png"
 	on h2 ipc9 clipboard paste >"$T/got"
-	same_file "copied from h1 to h2 over IPv6" "$T/picture.png" "$T/got"
+	same_file "copied from h1 to h2 over IPv6" "$base/picture.png" "$T/got"
 }
 
 test_256_MiB_of_random_bytes_arrive_and_are_never_held_twice() {
@@ -65,11 +65,11 @@ test_memory_after_256_MiB_is_at_most_1_3_times_the_data() {
 test_all_formats_of_one_copy_are_there_in_its_order() {
 	echo '<b>bold</b>' >"$T/a.html"
 	echo 'bold' >"$T/a.txt"
-	on h1 ipc9 clipboard copy //h2 -t image/png="$T/picture.png" -t text/html="$T/a.html" \
+	on h1 ipc9 clipboard copy //h2 -t image/png="$base/picture.png" -t text/html="$T/a.html" \
 		-t 'text/plain;charset=utf-8' <"$T/a.txt"
 	same "types" "image/png text/html text/plain;charset=utf-8" "$(on h2 ipc9 clipboard types | paste -sd ' ')"
 	on h1 ipc9 clipboard paste //h2 -t image/png >"$T/got"
-	same_file "image/png" "$T/picture.png" "$T/got"
+	same_file "image/png" "$base/picture.png" "$T/got"
 	on h2 ipc9 clipboard paste -t TEXT/HTML >"$T/got"
 	same_file "text/html, whatever its case" "$T/a.html" "$T/got"
 	on h2 ipc9 clipboard paste >"$T/got"
@@ -77,7 +77,7 @@ test_all_formats_of_one_copy_are_there_in_its_order() {
 }
 
 test_a_new_copy_replaces_all_formats_of_the_old_one() {
-	on h1 ipc9 clipboard copy -t text/html="$T/picture.png" -t image/png="$T/picture.png"
+	on h1 ipc9 clipboard copy -t text/html="$base/picture.png" -t image/png="$base/picture.png"
 	printf hello | on h1 ipc9 clipboard copy
 	same "types" "text/plain;charset=utf-8" "$(on h1 ipc9 clipboard types)"
 	same "text" hello "$(on h1 ipc9 clipboard paste)"
@@ -137,10 +137,10 @@ test_own_boards_of_two_users_do_not_mix() {
 }
 
 test_copy_returns_at_once_and_holds_no_descriptor() {
-	expect_exit 0 on h1 timeout 10 bash -c 'x=$(ipc9 clipboard copy 2>&1 <"$1"); echo "<$x>"' - "$T/picture.png"
+	expect_exit 0 on h1 timeout 10 bash -c 'x=$(ipc9 clipboard copy 2>&1 <"$1"); echo "<$x>"' - "$base/picture.png"
 	same "what the substitution gave" "<>" "$(<"$T/out")"
 	on h1 ipc9 clipboard paste >"$T/got"
-	same_file "pasted" "$T/picture.png" "$T/got"
+	same_file "pasted" "$base/picture.png" "$T/got"
 }
 
 test_a_copy_killed_half_way_leaves_the_old_content() {
@@ -148,8 +148,8 @@ test_a_copy_killed_half_way_leaves_the_old_content() {
 	printf old | on h1 ipc9 clipboard copy //h2
 	before=$(seq_of h2 //.)
 	mkfifo "$T/half"
+	exec 5<>"$T/half"
 	background h1 ipc9 clipboard copy //h2 <"$T/half"
-	exec 5>"$T/half"
 	head -c 8M /dev/urandom >&5 # taken, but for what the fifo holds
 	to_job KILL "$job"
 	ends_within 5 "$job"
@@ -196,16 +196,16 @@ test_a_paste_never_mixes_two_copies() {
 }
 
 test_json_tells_types_sizes_author_and_exact_bytes() {
-	on h1 ipc9 clipboard copy //h2 -t image/png="$T/picture.png" -t text/plain <<<'grüße'
+	on h1 ipc9 clipboard copy //h2 -t image/png="$base/picture.png" -t text/plain <<<'grüße'
 	on h2 ipc9 clipboard types --json >"$T/out"
-	same "types" '[["image/png", '"$(wc -c <"$T/picture.png")"'], ["text/plain", 8]]' \
+	same "types" '[["image/png", '"$(wc -c <"$base/picture.png")"'], ["text/plain", 8]]' \
 		"$(json '[[f["type"], f["size_bytes"]] for f in d["formats"]]')"
 	same "author" claimed "$(json 'd["author"]["how"]')"
 	on h2 ipc9 clipboard paste --json >"$T/out"
 	same "text" '"grüße\n"' "$(json 'json.dumps(d["data"], ensure_ascii=False)')"
 	on h2 ipc9 clipboard paste -t image/png --json >"$T/out"
 	json 'base64.b64decode(d["data_base64"])' >"$T/got"
-	same_file "base64" "$T/picture.png" "$T/got"
+	same_file "base64" "$base/picture.png" "$T/got"
 }
 
 run_tests

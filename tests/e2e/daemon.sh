@@ -9,16 +9,18 @@ single_host
 another() { # NAME [OPTION...]
 	local name=$1
 	shift
-	timeout --foreground 20 ipc9d --config "$T/empty" --no-rpcbind --socket "$T/$name/ipc9d.sock" \
+	timeout --foreground 20 ipc9d --config "$base/empty" --no-rpcbind --socket "$T/$name/ipc9d.sock" \
 		--state-dir "$T/$name/state" "$@"
 }
-: >"$T/empty"
+: >"$base/empty"
 
 test_errors_in_the_configuration_say_file_and_line_and_end_with_2() {
 	local line part
 	while IFS='|' read -r line part; do
 		printf '# a comment\nport = 20490\n%s\n' "$line" >"$T/bad.conf"
-		expect_exit 2 on here ipc9d --check-config --config "$T/bad.conf"
+		status=0
+		ipc9d --check-config --config "$T/bad.conf" >"$T/out" 2>"$T/err" || status=$?
+		same "exit for $line" 2 $status
 		contains "$line" "$T/bad.conf:3: " "$(<"$T/err")"
 		contains "$line" "$part" "$(<"$T/err")"
 		same "$line: standard output" "" "$(<"$T/out")"
@@ -40,8 +42,13 @@ test_errors_in_the_configuration_say_file_and_line_and_end_with_2() {
 		allow = anyone|
 		deny = uid:me all|uid
 		deny = host:h1 all|h1
-		[section]|section
 	END
+}
+
+test_sections_are_refused() {
+	printf '[section]\nport = 20490\n' >"$T/bad.conf"
+	expect_exit 2 on here ipc9d --check-config --config "$T/bad.conf"
+	contains "what it said" section "$(<"$T/err")"
 }
 
 test_a_good_configuration_is_checked_and_nothing_started() {
@@ -68,24 +75,24 @@ test_a_file_that_is_not_there_ends_with_2() {
 }
 
 test_the_environment_counts_and_the_command_line_more() {
-	expect_exit 2 on here env IPC9_PORT=none ipc9d --check-config --config "$T/empty"
+	expect_exit 2 on here env IPC9_PORT=none ipc9d --check-config --config "$base/empty"
 	contains "what it said" IPC9_PORT "$(<"$T/err")"
-	expect_exit 0 on here env IPC9_PORT=20777 ipc9d --check-config --config "$T/empty"
-	expect_exit 2 on here ipc9d --check-config --config "$T/empty" --port none
-	expect_exit 2 on here ipc9d --check-config --config "$T/empty" --no-such-option
-	expect_exit 2 on here ipc9d --check-config --config "$T/empty" word
+	expect_exit 0 on here env IPC9_PORT=20777 ipc9d --check-config --config "$base/empty"
+	expect_exit 2 on here ipc9d --check-config --config "$base/empty" --port none
+	expect_exit 2 on here ipc9d --check-config --config "$base/empty" --no-such-option
+	expect_exit 2 on here ipc9d --check-config --config "$base/empty" word
 }
 
 test_a_second_daemon_on_a_state_folder_refuses_and_names_the_first() {
-	expect_exit 1 on here ipc9d --config "$T/empty" --no-rpcbind --port "$(free_port)" \
-		--socket "$T/second.sock" --state-dir "$T/state"
-	contains "what it said" "$(<"$T/here/pid")" "$(<"$T/err")"
-	contains "what it said" "$T/state" "$(<"$T/err")"
+	expect_exit 1 on here ipc9d --config "$base/empty" --no-rpcbind --port "$(free_port)" \
+		--socket "$T/second.sock" --state-dir "$base/state"
+	contains "what it said" "$(<"$base/here/pid")" "$(<"$T/err")"
+	contains "what it said" "$base/state" "$(<"$T/err")"
 	expect_exit 0 on here ipc9 status
 }
 
 test_a_second_daemon_on_a_socket_refuses() {
-	expect_exit 1 on here ipc9d --config "$T/empty" --no-rpcbind --port "$(free_port)" \
+	expect_exit 1 on here ipc9d --config "$base/empty" --no-rpcbind --port "$(free_port)" \
 		--socket "$IPC9_SOCKET" --state-dir "$T/state2"
 	contains "what it said" "$IPC9_SOCKET" "$(<"$T/err")"
 	expect_exit 0 on here ipc9 status
@@ -111,13 +118,13 @@ test_a_folder_of_somebody_else_is_refused_by_the_client() {
 	python3 -c 'import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(30)' "$T/theirs/ipc9d.sock" &
 	wait_until test -S "$T/theirs/ipc9d.sock"
-	expect_exit 4 on here env IPC9_SOCKET="$T/theirs/ipc9d.sock" ipc9 status --timeout 3000
+	expect_exit 5 on here env IPC9_SOCKET="$T/theirs/ipc9d.sock" ipc9 status --timeout 3000
 	contains "what it said" "$T/theirs" "$(<"$T/err")"
 }
 
 test_what_it_makes_is_private() {
-	same "mode of the state folder" 700 "$(stat -c %a "$T/state")"
-	same "mode of the lock" 600 "$(stat -c %a "$T/state/lock")"
+	same "mode of the state folder" 700 "$(stat -c %a "$base/state")"
+	same "mode of the lock" 600 "$(stat -c %a "$base/state/lock")"
 }
 
 test_two_daemons_of_one_machine_talk_over_loopback() {
@@ -140,7 +147,7 @@ test_the_session_agent_has_no_network() {
 	local run=$T/agent
 	mkdir -m 700 "$run"
 	env -u IPC9_SOCKET XDG_RUNTIME_DIR="$run" XDG_STATE_HOME="$run/state" \
-		timeout 60 ipc9d --config "$T/empty" --user 2>/dev/null &
+		timeout 60 ipc9d --config "$base/empty" --user 2>/dev/null &
 	wait_until test -S "$run/ipc9/ipc9d.sock"
 	expect_exit 0 env -u IPC9_SOCKET XDG_RUNTIME_DIR="$run" ipc9 status --json
 	same "addresses" "[\"local $run/ipc9/ipc9d.sock\"]" "$(json 'd["addresses"]')"

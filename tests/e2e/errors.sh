@@ -94,7 +94,7 @@ check_clients_end() {
 	for name in "${!waiting[@]}"; do
 		ends_within 5 "${waiting[$name]}"
 		[ "$status" = 1 ] || [ "$status" = 4 ] || fail "exit of $name:" "  expected: 1 or 4" "  actual:   $status"
-		same "lines of explanation by $name" 1 "$(wc -l <"$T/err.$name")"
+		at_least "lines of explanation by $name" 1 "$(wc -l <"$T/err.$name")"
 	done
 }
 
@@ -111,10 +111,10 @@ test_a_daemon_killed_while_clients_wait_ends_each_of_them() {
 	echo text >&7
 	wait_until has_lines 1 "$T/out.server"
 	client opened h1 ipc9 pipe open //h2/pipe/commands <&5
+	printf text | on h2 ipc9 clipboard copy
 	client paste h1 sh -c 'while ipc9 clipboard paste //h2 >/dev/null; do :; done; ipc9 clipboard paste //h2 2>&1'
 	unset "waiting[paste]"
 	paste=$job
-	printf text | on h2 ipc9 clipboard copy
 	wait_until on h2 ipc9 mailslot info //./mailslot/following
 	wait_until on h2 ipc9 mailslot info //./mailslot/waiting
 

@@ -22,15 +22,16 @@ file=${0##*/} file=${file%.sh}
 LAB=$root/scripts/lab
 export LAB_NAME=${E2E_LAB:-e2e-$file-$$} PATH=$BUILD:$PATH:/usr/sbin:/sbin LC_ALL=C
 unset IPC9_SOCKET IPC9_TIMEOUT IPC9_LISTEN IPC9_PORT IPC9_DOMAIN IPC9_TRUST_SYS IPC9_TRUST_ROOT XDG_RUNTIME_DIR
-T=$(mktemp -d "${TMPDIR:-/tmp}/ipc9-e2e.XXXXXX") || exit
-chmod 711 "$T" # another user's programs are in it (as_other)
-mkdir -m 1777 "$T/reports"
+base=$(mktemp -d "${TMPDIR:-/tmp}/ipc9-e2e.XXXXXX") || exit # of this file
+T=$base                                                     # of the test that runs, later
+chmod 711 "$base"                                           # another user's programs are in it (as_other)
+mkdir -m 1777 "$base/reports"
 exec </dev/null
 
 # A report of a sanitizer fails the test, whichever process made it and whether its exit is looked at.
 for v in ASAN UBSAN TSAN LSAN; do
 	n=${v}_OPTIONS
-	export "$n=${!n:+${!n}:}exitcode=99:log_path=$T/reports/$v"
+	export "$n=${!n:+${!n}:}exitcode=99:log_path=$base/reports/$v"
 done
 export UBSAN_OPTIONS=$UBSAN_OPTIONS:print_stacktrace=1
 slow=1 # what deadlines are multiplied with
@@ -50,7 +51,7 @@ ordinary=(
 
 fail() { # TEXT... : ends the test
 	trap - ERR
-	printf '%s\n' "$@"
+	printf '%s\n' "$@" >&2
 	exit 1
 }
 
@@ -61,7 +62,7 @@ skip() { # REASON : ends the test, or the file
 }
 
 on_error() { # FILE LINE COMMAND EXIT
-	echo "${1##*/}:$2: exit $4: $3"
+	echo "${1##*/}:$2: exit $4: $3" >&2
 }
 
 same() { # WHAT EXPECTED ACTUAL
@@ -99,6 +100,11 @@ expect_exit() { # CODE CMD...
 	[ "$status" = "$expected" ] ||
 		fail "$*:" "  expected: exit $expected" "  actual:   exit $status" \
 			"  stdout:   $(head -c 500 "$T/out" | tr -d '\0')" "  stderr:   $(head -c 2000 "$T/err")"
+}
+
+# That the other end of a pipe was lost, in whatever words.
+says_lost() { # WHAT FILE
+	grep -qE 'lost|vanished' "$2" || fail "$1:" "  expected: something about a lost peer" "  actual: $(<"$2")"
 }
 
 # The last expect_exit must have explained itself: one line, on standard error, that contains PART.
@@ -160,7 +166,7 @@ free_port() {
 
 single_host() { # this machine alone: own socket, folders and a free loopback port, no rpcbind
 	port=$(free_port)
-	export IPC9_SOCKET=$T/run/ipc9d.sock
+	export IPC9_SOCKET=$base/run/ipc9d.sock
 	hosts=(here)
 	ordinary=("port = $port" 'allow = anyone read,write,create,delete')
 }
@@ -195,31 +201,31 @@ background() { # HOST CMD...
 	job=$!
 }
 
-# CMD's own process of a background job: in the lab the job is nsenter, and CMD its child.
+# The process of a background job: in the lab the job is nsenter, and ipc9 its child.
 process_of() { # JOB
 	local pid
 	if [ "${hosts[0]}" = here ]; then
 		echo "$1"
 	else
-		read -r pid _ <"/proc/$1/task/$1/children" 2>/dev/null && [ "$(<"/proc/$pid/comm")" != setpriv ] &&
-			echo "$pid"
+		pid=$(pgrep -P "$1" -x ipc9) && echo "$pid"
 	fi
 }
 
-to_job() { # SIGNAL JOB
+to_job() { # SIGNAL JOB, which runs ipc9
 	wait_until process_of "$2"
 	kill "-$1" "$(process_of "$2")"
+	[ "$1" != CONT ] || kill -CONT "$2" # nsenter stops itself when its child is stopped
 }
 
 # Another, unprivileged user; their copy of the programs is where they can read it.
 as_other() { # HOST CMD...
 	local host=$1
 	shift
-	if ! [ -d "$T/other" ]; then
-		mkdir -m 755 "$T/other"
-		cp "$BUILD"/ipc9 "$BUILD"/libipc9.so.* "$T/other"
+	if ! [ -d "$base/other" ]; then
+		mkdir -m 755 "$base/other"
+		cp "$BUILD"/ipc9 "$BUILD"/libipc9.so.* "$base/other"
 	fi
-	on "$host" setpriv --reuid 65534 --regid 65534 --clear-groups -- env "PATH=$T/other:$PATH" "$@"
+	on "$host" setpriv --reuid 65534 --regid 65534 --clear-groups -- env "PATH=$base/other:$PATH" "$@"
 }
 
 has_other_user() {
@@ -229,7 +235,7 @@ has_other_user() {
 # --- Daemons ---------------------------------------------------------------------------------------
 
 # Runs a daemon and notes its PID, output and exit.
-cat >"$T/launch" <<'END'
+cat >"$base/launch" <<'END'
 cd "$1" && shift || exit
 "$@" >log 2>&1 </dev/null &
 echo $! >pid.new && mv pid.new pid
@@ -246,7 +252,7 @@ daemon() { # HOST [LINE...]
 }
 
 daemon_with() { # HOST CONFIGURATION [OPTION...]
-	local dir=$T/$1 host=$1 config=$2
+	local dir=$base/$1 host=$1 config=$2
 	shift 2
 	[ ! -e "$dir/pid" ] || [ -e "$dir/rc" ] || end_daemon "$host"
 	mkdir -p "$dir"
@@ -254,42 +260,44 @@ daemon_with() { # HOST CONFIGURATION [OPTION...]
 	printf '%s\n' "$config" >"$dir/config"
 	set -- ipc9d --config "$dir/config" "$@"
 	if [ "$host" = here ]; then
-		(close_others && exec setsid sh "$T/launch" "$dir" "$@" --no-rpcbind --state-dir "$T/state" &)
+		(close_others && exec setsid sh "$base/launch" "$dir" "$@" --no-rpcbind --state-dir "$base/state" &)
 	else
-		"$LAB" spawn "$host" ipc9d sh "$T/launch" "$dir" "$@" >/dev/null
+		"$LAB" spawn "$host" ipc9d sh "$base/launch" "$dir" "$@" >/dev/null
 	fi
 	wait_until daemon_started "$host"
+	[ ! -e "$dir/rc" ] || : >"$dir/ended"
 	[ ! -e "$dir/rc" ] || fail "the daemon on $host ended with $(<"$dir/rc"):" "$(<"$dir/log")"
 }
 
-daemon_started() { [ -e "$T/$1/rc" ] || on "$1" ipc9 status; }
+daemon_started() { [ -e "$base/$1/rc" ] || on "$1" ipc9 status; }
 
-daemon_ended() { [ -e "$T/$1/rc" ]; }
+daemon_ended() { [ -e "$base/$1/rc" ]; }
 
 # Ends HOST's daemon and sets $status to its exit.
 end_daemon() { # HOST [SIGNAL]
 	local pid
-	pid=$(<"$T/$1/pid")
-	: >"$T/$1/ended"
+	pid=$(<"$base/$1/pid")
+	: >"$base/$1/ended"
 	on "$1" sh -c "kill -${2:-TERM} $pid"
 	wait_until daemon_ended "$1"
-	status=$(<"$T/$1/rc")
+	status=$(<"$base/$1/rc")
 	[ "${2:-TERM}" != TERM ] || [ "$status" = 0 ] ||
-		fail "the daemon on $1 ended with $status:" "$(tail -n 20 "$T/$1/log")"
+		fail "the daemon on $1 ended with $status:" "$(tail -n 20 "$base/$1/log")"
 }
 
 # A field of the daemon's /proc/PID/status, in KiB: VmRSS, VmHWM.
 memory_of_daemon() { # HOST FIELD
 	# shellcheck disable=SC2016 # awk's
-	on "$1" awk -v "field=$2:" '$1 == field { print $2 }' "/proc/$(<"$T/$1/pid")/status"
+	on "$1" awk -v "field=$2:" '$1 == field { print $2 }' "/proc/$(<"$base/$1/pid")/status"
 }
 
 # Before each test: an ordinary daemon on every host.
 ordinary_daemons() {
 	local host
 	for host in "${hosts[@]}"; do
-		if [ ! -e "$T/$host/pid" ] || [ -e "$T/$host/rc" ] ||
-			[ "$(<"$T/$host/config")" != "$(printf '%s\n' "${ordinary[@]}")" ]; then
+		if [ ! -e "$base/$host/pid" ] || [ -e "$base/$host/rc" ] ||
+			{ [ "$host" = here ] && [ ! -S "$IPC9_SOCKET" ]; } ||
+			[ "$(<"$base/$host/config")" != "$(printf '%s\n' "${ordinary[@]}")" ]; then
 			daemon "$host"
 		fi
 	done
@@ -299,17 +307,17 @@ ordinary_daemons() {
 check_health() {
 	local host report
 	for host in "${hosts[@]}"; do
-		if [ -e "$T/$host/rc" ] && [ ! -e "$T/$host/ended" ]; then
-			: >"$T/$host/ended"
-			echo "the daemon on $host ended with $(<"$T/$host/rc"):"
-			tail -n 20 "$T/$host/log"
+		if [ -e "$base/$host/rc" ] && [ ! -e "$base/$host/ended" ]; then
+			: >"$base/$host/ended"
+			echo "the daemon on $host ended with $(<"$base/$host/rc"):"
+			tail -n 20 "$base/$host/log"
 			return 1
 		fi
 	done
-	for report in "$T"/reports/*; do
+	for report in "$base"/reports/*; do
 		[ -e "$report" ] || continue
 		head -n 60 "$report"
-		rm -f "$T"/reports/*
+		rm -f "$base"/reports/*
 		return 1
 	done
 }
@@ -339,15 +347,14 @@ end_jobs() {
 	local pids i
 	mapfile -t pids < <(jobs -p)
 	[ ${#pids[@]} -gt 0 ] || return 0
-	kill "${pids[@]}" 2>/dev/null
-	kill -CONT "${pids[@]}" 2>/dev/null
+	kill "${pids[@]}" 2>/dev/null || true
+	kill -CONT "${pids[@]}" 2>/dev/null || true
 	for ((i = 0; i < 100; i++)); do
 		[ -n "$(jobs -rp)" ] || break
 		sleep 0.02
 	done
-	kill -9 "${pids[@]}" 2>/dev/null
-	wait 2>/dev/null
-	return 0
+	kill -9 "${pids[@]}" 2>/dev/null || true
+	wait 2>/dev/null || true
 }
 
 one_test() { # FUNCTION : in a subshell
@@ -359,27 +366,30 @@ one_test() { # FUNCTION : in a subshell
 }
 
 run_tests() {
-	local name start seconds status failed=0 passed=0 seen=0
-	while read -r name; do
+	local names name start seconds status failed=0 passed=0 seen=0
+	mapfile -t names < <(sed -n 's/^\(test_[A-Za-z0-9_]*\)().*/\1/p' "$0")
+	for name in "${names[@]}"; do
 		[[ $name == *"${E2E_ONLY:-}"* ]] || continue
 		seen=1
 		start=$(now_ms)
-		rm -f "$T"/{out,err}
-		(one_test "$name") >"$T/test.out" 2>"$T/test.err"
+		T=$base/test
+		mkdir -m 711 "$T" || exit
+		(one_test "$name") >"$base/test.out" 2>"$base/test.err"
 		status=$?
-		check_health >>"$T/test.out" || status=1
+		check_health >>"$base/test.out" || status=1
 		seconds=$(($(now_ms) - start))
 		seconds=$((seconds / 1000)).$(printf %03d $((seconds % 1000)))
 		name=${name#test_}
 		case $status in
 		0) echo "PASS $name ${seconds%??}"; passed=$((passed + 1)) ;;
-		77) echo "SKIP $name ${seconds%??}: $(tail -n 1 "$T/test.err")" ;;
+		77) echo "SKIP $name ${seconds%??}: $(tail -n 1 "$base/test.err")" ;;
 		*)
 			failed=$((failed + 1))
 			echo "FAIL $name ${seconds%??}"
-			cat "$T/test.out" "$T/test.err" | sed 's/^/     /' ;;
+			cat "$base/test.out" "$base/test.err" | sed 's/^/     /' ;;
 		esac
-	done < <(sed -n 's/^\(test_[A-Za-z0-9_]*\)().*/\1/p' "$0")
+		rm -rf "$T"
+	done
 	[ $seen = 1 ] || exit 77
 	[ $failed = 0 ] || exit 1
 	[ $passed -gt 0 ] || exit 77
@@ -390,16 +400,16 @@ clean_up() {
 	trap '' INT TERM HUP
 	end_jobs
 	for host in "${hosts[@]}"; do
-		if [ ! -e "$T/$host/pid" ] || [ -e "$T/$host/rc" ]; then continue; fi
-		on "$host" sh -c "kill $(<"$T/$host/pid")" 2>/dev/null
+		if [ ! -e "$base/$host/pid" ] || [ -e "$base/$host/rc" ]; then continue; fi
+		on "$host" sh -c "kill $(<"$base/$host/pid")" 2>/dev/null
 		for ((i = 0; i < 200; i++)); do
-			[ ! -e "$T/$host/rc" ] || break
+			[ ! -e "$base/$host/rc" ] || break
 			sleep 0.02
 		done
-		[ -e "$T/$host/rc" ] || on "$host" sh -c "kill -9 $(<"$T/$host/pid")" 2>/dev/null
+		[ -e "$base/$host/rc" ] || on "$host" sh -c "kill -9 $(<"$base/$host/pid")" 2>/dev/null
 	done
 	[ "${hosts[0]:-here}" = here ] || "$LAB" down
-	rm -rf "$T"
+	rm -rf "$base"
 }
 trap clean_up EXIT
 trap 'exit 130' INT

@@ -61,21 +61,21 @@ test_the_three_ends_of_a_pipe() {
 	local server=$job
 	wait_until eval '[[ "$(ipc9 pipe ls)" == *ends* ]]'
 	mkfifo "$T/open"
+	exec 5<>"$T/open"
 	background here ipc9 pipe open //./pipe/ends <"$T/open"
-	exec 5>"$T/open"
 	echo text >&5
 	wait_until has_lines 1 "$T/got"
 	kill -9 "$job"
 	ends_within 5 "$server"
 	same "exit of the server of a client that was killed" 1 "$status"
-	contains "what it said" lost "$(<"$T/err.server")"
+	says_lost "what it said" "$T/err.server"
 }
 
 test_status_tells_who_we_are() {
 	ipc9 status --json >"$T/out"
 	same "how" kernel "$(json 'd["you"]["how"]')"
 	same "uid" "$(id -u)" "$(json 'd["you"]["uid"]')"
-	same "pid of the daemon" "$(<"$T/here/pid")" "$(json 'd["pid"]')"
+	same "pid of the daemon" "$(<"$base/here/pid")" "$(json 'd["pid"]')"
 	same "name of the host" "$(hostname)" "$(json 'd["host"]')"
 	contains "in words" "$(hostname)" "$(ipc9 status)"
 }

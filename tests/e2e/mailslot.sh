@@ -97,7 +97,7 @@ test_interrupt_ends_with_130() {
 
 test_json_tells_sender_and_exact_bytes() {
 	reader json --follow --json
-	on h1 ipc9 mailslot send //h2/mailslot/json 'grüße'
+	on h1 ipc9 mailslot send //10.77.1.2/mailslot/json 'grüße'
 	printf 'a\0\xff\n' | on h2 ipc9 mailslot send //./mailslot/json
 	wait_until has_lines 2 "$T/got"
 	same "how senders are known" '["claimed", "kernel"]' "$(json_lines '[m["sender"]["how"] for m in d]' "$T/got")"
