@@ -416,3 +416,30 @@ void link_window_forget(struct link *l, struct link_window *w)
 		w->first = (w->first + 1) % LINK_WINDOW;
 	}
 }
+
+/* --- Listings ---------------------------------------------------------------------------------- */
+
+int link_list(struct link *l, const struct link_procedure *p, void *results, link_page_fn *take,
+    void *listing, struct ipc9_error *e)
+{
+	int64_t deadline = context_deadline(l->ipc9);
+	char after[NAME_TEXT_MAX + 1] = "";
+	ipc9_list_args args = { .after = after };
+	struct link_page page = { .more = true };
+
+	while (page.more) {
+		int r = link_call(l, p, &args, results, deadline, e);
+
+		if (r)
+			return r;
+		r = take(listing, results, &page);
+		page.more =
+		    page.more && page.n; /* an empty page would be asked for again and again */
+		if (page.more)
+			text_format(after, sizeof(after), "%s", page.last);
+		xdr_free(p->results, results);
+		if (r)
+			return error_set_own(e, r);
+	}
+	return 0;
+}

@@ -101,6 +101,22 @@ int link_explain(struct link *link, const struct link_procedure *procedure,
 /* For calls that only tidy up: a daemon that does not answer must not hold a program's end. */
 int64_t link_close_deadline(const struct link *link);
 
+/* --- Listings ---------------------------------------------------------------------------------- */
+
+/* What a page of a listing holds, as its results tell. */
+struct link_page {
+	size_t n;
+	const char *last; /* the name that the next page begins behind; in results */
+	bool more;
+};
+
+/* Takes a page into listing and says what it held.  0 or -errno. */
+typedef int link_page_fn(void *listing, const void *results, struct link_page *ret_page);
+
+/* Asks for one page after another.  results: room for the procedure's. */
+int link_list(struct link *link, const struct link_procedure *procedure, void *results,
+    link_page_fn *take, void *listing, struct ipc9_error *ret_error);
+
 /* --- Waiting over there ------------------------------------------------------------------------ */
 
 /* 0, or IPC9_E_INVALID for a negative number other than IPC9_FOREVER. */

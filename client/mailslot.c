@@ -259,32 +259,22 @@ static int add_slots(struct ipc9_mailslot_listing *listing, const ipc9_mailslot_
 	return r;
 }
 
-/* Asks for one page after another. */
+static int take_page(void *listing, const void *results, struct link_page *ret)
+{
+	const ipc9_mailslot_list_res *res = results;
+	const ipc9_mailslot_list_ok *ok = &res->ipc9_mailslot_list_res_u.ok;
+
+	ret->n = ok->slots.slots_len;
+	ret->more = ok->more;
+	ret->last = ret->n ? ok->slots.slots_val[ret->n - 1].name : NULL;
+	return add_slots(listing, ok->slots.slots_val, ret->n);
+}
+
 static int list_all(struct link *link, struct ipc9_mailslot_listing *listing, struct ipc9_error *e)
 {
-	int64_t deadline = context_deadline(link->ipc9);
-	char after[NAME_TEXT_MAX + 1] = "";
-	ipc9_list_args args = { .after = after };
-	bool more = true;
-	int r = 0;
+	ipc9_mailslot_list_res res;
 
-	while (!r && more) {
-		ipc9_mailslot_list_res res;
-		const ipc9_mailslot_list_ok *ok = &res.ipc9_mailslot_list_res_u.ok;
-
-		r = link_call(link, &list_procedure, &args, &res, deadline, e);
-		if (r)
-			return r;
-		more = ok->more && ok->slots.slots_len;
-		if (more)
-			text_format(after, sizeof(after), "%s",
-			    ok->slots.slots_val[ok->slots.slots_len - 1].name);
-		r = add_slots(listing, ok->slots.slots_val, ok->slots.slots_len);
-		xdr_free(list_procedure.results, &res);
-		if (r)
-			error_set_own(e, r);
-	}
-	return r;
+	return link_list(link, &list_procedure, &res, take_page, listing, e);
 }
 
 static int tell_one(struct link *link, struct ipc9_mailslot_listing *listing, struct ipc9_error *e)

@@ -288,38 +288,22 @@ static int add_pipes(struct ipc9_pipe_listing *listing, const ipc9_pipe_state *s
 	return r;
 }
 
-/* Asks for one page after another. */
-static int list_all(struct link *link, struct ipc9_pipe_listing *listing, struct ipc9_error *e)
+static int take_page(void *listing, const void *results, struct link_page *ret)
 {
-	int64_t deadline = context_deadline(link->ipc9);
-	char after[NAME_TEXT_MAX + 1] = "";
-	ipc9_list_args args = { .after = after };
-	bool more = true;
-	int r = 0;
+	const ipc9_pipe_list_res *res = results;
+	const ipc9_pipe_list_ok *ok = &res->ipc9_pipe_list_res_u.ok;
 
-	while (!r && more) {
-		ipc9_pipe_list_res res;
-		const ipc9_pipe_list_ok *ok = &res.ipc9_pipe_list_res_u.ok;
-
-		r = link_call(link, &list_procedure, &args, &res, deadline, e);
-		if (r)
-			return r;
-		more = ok->more && ok->pipes.pipes_len;
-		if (more)
-			text_format(after, sizeof(after), "%s",
-			    ok->pipes.pipes_val[ok->pipes.pipes_len - 1].name);
-		r = add_pipes(listing, ok->pipes.pipes_val, ok->pipes.pipes_len);
-		xdr_free(list_procedure.results, &res);
-		if (r)
-			error_set_own(e, r);
-	}
-	return r;
+	ret->n = ok->pipes.pipes_len;
+	ret->more = ok->more;
+	ret->last = ret->n ? ok->pipes.pipes_val[ret->n - 1].name : NULL;
+	return add_pipes(listing, ok->pipes.pipes_val, ret->n);
 }
 
 int ipc9_pipe_list(struct ipc9 *ipc9, const char *host, struct ipc9_pipe_listing **ret,
     struct ipc9_error *e)
 {
 	struct ipc9_pipe_listing *listing;
+	ipc9_pipe_list_res res;
 	struct target target;
 	struct link link;
 	int r = target_host(host, "pipe", &target, e);
@@ -330,7 +314,7 @@ int ipc9_pipe_list(struct ipc9 *ipc9, const char *host, struct ipc9_pipe_listing
 	if (!listing)
 		return error_set_own(e, -ENOMEM);
 	link_init(&link, ipc9, IPC9_PROG_PIPE, &target, false);
-	r = list_all(&link, listing, e);
+	r = link_list(&link, &list_procedure, &res, take_page, listing, e);
 	link_close(&link);
 	if (r) {
 		ipc9_pipe_listing_free(listing);

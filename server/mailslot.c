@@ -577,27 +577,24 @@ static void handle_info(struct request *r, void *args)
 static void handle_list(struct request *r, void *args)
 {
 	const ipc9_list_args *a = args;
+	const struct mailslots *all = r->state;
 	ipc9_mailslot_list_res res = { .status = IPC9_STATUS_OK };
 	ipc9_mailslot_list_ok *ok = &res.ipc9_mailslot_list_res_u.ok;
 	ipc9_mailslot_state states[IPC9_LIST_MAX];
 	char from[IPC9_LIST_MAX][ADDRESS_TEXT_SIZE];
-	const struct mailslots *all = r->state;
-	size_t n;
-	struct named **found = named_select(&all->names, r, RIGHT_WRITE, a->after, &n);
+	struct named_page page;
+	int e = named_list(&all->names, r, RIGHT_WRITE, a->after, &page);
 
-	if (!found) {
-		request_trouble(r, -ENOMEM);
+	if (e) {
+		request_trouble(r, e);
 		return;
 	}
-	ok->more = n > IPC9_LIST_MAX;
-	if (ok->more)
-		n = IPC9_LIST_MAX;
-	for (size_t i = 0; i < n; i++)
-		describe((const struct slot *)(const void *)found[i], from[i], &states[i]);
-	ok->slots.slots_len = (u_int)n;
+	for (size_t i = 0; i < page.n; i++)
+		describe((const struct slot *)(const void *)page.objects[i], from[i], &states[i]);
+	ok->more = page.more;
+	ok->slots.slots_len = (u_int)page.n;
 	ok->slots.slots_val = states;
 	request_reply(r, &res);
-	free(found);
 }
 
 /* --- Service ----------------------------------------------------------------------------------- */

@@ -60,15 +60,15 @@ static int by_key(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
-struct named **named_select(const struct named_map *map, const struct request *r, enum right right,
-    const char *after, size_t *ret_n)
+int named_list(const struct named_map *map, const struct request *r, enum right right,
+    const char *after, struct named_page *ret)
 {
 	struct named **found = calloc(named_count(map) + 1, sizeof(struct named *));
 	char key[IPC9_NAME_MAX + 1];
 	size_t n = 0;
 
 	if (!found)
-		return NULL;
+		return -ENOMEM;
 	text_format(key, sizeof(key), "%s", after);
 	text_fold(key);
 	for (struct named *i = map->head; i; i = i->hh.next)
@@ -76,6 +76,9 @@ struct named **named_select(const struct named_map *map, const struct request *r
 		    access_allows(&r->daemon->access, &r->caller, right, &i->object))
 			found[n++] = i;
 	qsort(found, n, sizeof(struct named *), by_key);
-	*ret_n = n;
-	return found;
+	ret->more = n > IPC9_LIST_MAX;
+	ret->n = ret->more ? IPC9_LIST_MAX : n;
+	memcpy(ret->objects, found, ret->n * sizeof(struct named *));
+	free(found);
+	return 0;
 }

@@ -40,11 +40,18 @@ int named_add(struct named_map *map, struct named *named, const char *name,
 /* Takes it out and frees the strings; the struct is the caller's. */
 void named_remove(struct named_map *map, struct named *named);
 
+/* One page of a listing. */
+struct named_page {
+	struct named *objects[IPC9_LIST_MAX];
+	size_t n;
+	bool more; /* there are others behind these */
+};
+
 /*
- * The objects on which the request's caller has a right, with names behind `after`, sorted: an array to be
- * freed, of *ret_n.  NULL without memory.
+ * The first objects with names behind `after`, sorted, on which the request's caller has a right.  0 or
+ * -ENOMEM.
  */
-struct named **named_select(const struct named_map *map, const struct request *request,
-    enum right right, const char *after, size_t *ret_n);
+int named_list(const struct named_map *map, const struct request *request, enum right right,
+    const char *after, struct named_page *ret_page);
 
 #endif

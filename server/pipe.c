@@ -345,22 +345,20 @@ static void handle_list(struct request *r, void *args)
 	ipc9_pipe_list_ok *ok = &res.ipc9_pipe_list_res_u.ok;
 	ipc9_pipe_state states[IPC9_LIST_MAX];
 	char from[IPC9_LIST_MAX][ADDRESS_TEXT_SIZE];
-	size_t n;
-	struct named **found = named_select(&all->names, r, RIGHT_READ, a->after, &n);
+	struct named_page page;
+	int e = named_list(&all->names, r, RIGHT_READ, a->after, &page);
 
-	if (!found) {
-		request_trouble(r, -ENOMEM);
+	if (e) {
+		request_trouble(r, e);
 		return;
 	}
-	ok->more = n > IPC9_LIST_MAX;
-	if (ok->more)
-		n = IPC9_LIST_MAX;
-	for (size_t i = 0; i < n; i++)
-		describe((const struct pipe_name *)(const void *)found[i], from[i], &states[i]);
-	ok->pipes.pipes_len = (u_int)n;
+	for (size_t i = 0; i < page.n; i++)
+		describe((const struct pipe_name *)(const void *)page.objects[i], from[i],
+		    &states[i]);
+	ok->more = page.more;
+	ok->pipes.pipes_len = (u_int)page.n;
 	ok->pipes.pipes_val = states;
 	request_reply(r, &res);
-	free(found);
 }
 
 /* --- Service ----------------------------------------------------------------------------------- */
