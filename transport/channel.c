@@ -23,6 +23,7 @@
 
 #include "transport/message.h"
 #include "transport/record.h"
+#include "transport/spin.h"
 #include "util/clock.h"
 #include "xdr/stream.h"
 
@@ -47,6 +48,7 @@ struct channel {
 
 	struct record_reader reader;
 	unsigned char *scratch; /* made at the first receive */
+	struct spin spin;
 };
 
 /* --- Life -------------------------------------------------------------------------------------- */
@@ -194,13 +196,13 @@ static void take_reply(void *context, const unsigned char *data, size_t size, st
 	bytes_unref(reply);
 }
 
-/* Takes in what is there; -errno when the stream is at its end or beyond repair. */
+/* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
 static int receive(struct channel *c)
 {
 	struct iovec iov[2];
 	unsigned char *room;
 	size_t direct;
-	int n_iov = 0;
+	int n_iov = 0, r;
 	ssize_t n;
 
 	if (!c->scratch)
@@ -218,11 +220,12 @@ static int receive(struct channel *c)
 		return -ECONNRESET;
 	if ((size_t)n <= direct) {
 		record_reader_filled(&c->reader, (size_t)n, take_reply, c);
-		return 0;
+		return 1;
 	}
 	if (direct)
 		record_reader_filled(&c->reader, direct, take_reply, c);
-	return record_reader_feed(&c->reader, c->scratch, (size_t)n - direct, take_reply, c);
+	r = record_reader_feed(&c->reader, c->scratch, (size_t)n - direct, take_reply, c);
+	return r ? r : 1;
 }
 
 static bool take_role(struct channel *c)
@@ -263,8 +266,10 @@ static int wait_to_send(struct channel *c, int64_t deadline)
 	else
 		r = 0;
 	if (mine) {
-		if (!r && p.revents & POLLIN)
+		if (!r && p.revents & POLLIN) {
 			r = receive(c);
+			r = r > 0 ? 0 : r;
+		}
 		give_role(c);
 	}
 	return r;
@@ -360,24 +365,46 @@ static int wait_for_turn(struct channel *c, int64_t deadline)
 	return pthread_cond_timedwait(&c->changed, &c->lock, &until);
 }
 
-/* One look at the socket in the role of the reader; called with lock held, returns with it held. */
-static int read_once(struct channel *c, int64_t deadline)
+/* Receives what is there, or comes within a spin, or before the deadline; as receive, or -ETIMEDOUT. */
+static int receive_until(struct channel *c, int64_t deadline)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	/* Bulk comes when it comes: to sleep until more of it is there costs less. */
+	bool bulk = record_reader_is_inside(&c->reader);
+	int64_t end = bulk ? 0 : spin_end(&c->spin), slept_from;
+	int r = receive(c);
+
+	if (r)
+		return r;
+	while (!r && spin_again(end < deadline ? end : deadline))
+		r = receive(c);
+	if (r) {
+		spin_hit(&c->spin);
+		return r;
+	}
+	if (!bulk)
+		spin_missed(&c->spin);
+	slept_from = clock_now();
+	r = poll(&p, 1, clock_poll_ms(deadline));
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (r == 0)
+		return clock_now() >= deadline ? -ETIMEDOUT : 0;
+	spin_slept(&c->spin, slept_from);
+	return receive(c);
+}
+
+/* One turn in the role of the reader; called with lock held, returns with it held. */
+static int read_once(struct channel *c, int64_t deadline)
+{
 	int r;
 
 	c->reading = true;
 	pthread_mutex_unlock(&c->lock);
-	r = poll(&p, 1, clock_poll_ms(deadline));
-	if (r > 0)
-		r = receive(c);
-	else if (r == 0)
-		r = -ETIMEDOUT;
-	else
-		r = errno == EINTR ? 0 : -errno;
+	r = receive_until(c, deadline);
 	pthread_mutex_lock(&c->lock);
 	c->reading = false;
-	if (r && r != -ETIMEDOUT && !c->dead)
+	if (r < 0 && r != -ETIMEDOUT && !c->dead)
 		c->dead = -r;
 	pthread_cond_broadcast(&c->changed);
 	return r == -ETIMEDOUT ? r : 0;

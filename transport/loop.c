@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "transport/spin.h"
 #include "util/clock.h"
 
 #define EVENTS_PER_WAIT 64
@@ -27,6 +28,7 @@ struct loop {
 	struct list deferred;
 	struct epoll_event events[EVENTS_PER_WAIT];
 	int n_events; /* of the batch at hand */
+	struct spin spin;
 };
 
 static void on_wake(struct loop_io *io, uint32_t events)
@@ -224,14 +226,42 @@ static void run_deferred(struct loop *l)
 	}
 }
 
+static int look(struct loop *l, int ms)
+{
+	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_WAIT, ms);
+
+	return n < 0 && errno == EINTR ? 0 : n;
+}
+
+/* Collects events: those that are there, or come within a spin, or before the deadline. */
+static int wait_for_events(struct loop *l, int64_t deadline)
+{
+	int64_t end = spin_end(&l->spin), slept_from;
+	int n = look(l, 0);
+
+	if (n)
+		return n;
+	while (!n && spin_again(end < deadline ? end : deadline))
+		n = look(l, 0);
+	if (n) {
+		spin_hit(&l->spin);
+		return n;
+	}
+	spin_missed(&l->spin);
+	slept_from = clock_now();
+	n = look(l, clock_poll_ms(deadline));
+	if (n > 0)
+		spin_slept(&l->spin, slept_from);
+	return n;
+}
+
 int loop_run(struct loop *l)
 {
 	while (!atomic_load_explicit(&l->stopping, memory_order_acquire)) {
 		int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
 
-		l->n_events =
-		    epoll_wait(l->epoll_fd, l->events, EVENTS_PER_WAIT, clock_poll_ms(deadline));
-		if (l->n_events < 0 && errno != EINTR)
+		l->n_events = wait_for_events(l, deadline);
+		if (l->n_events < 0)
 			return -errno;
 		for (int i = 0; i < l->n_events; i++) {
 			struct loop_io *io = l->events[i].data.ptr;
