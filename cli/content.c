@@ -59,14 +59,14 @@ static const struct content_magic content_magic_table[] = {
 
 const char *content_type(const void *data, size_t size_bytes, bool more)
 {
-	if (content_is_text(data, size_bytes, more))
-		return "text/plain;charset=utf-8";
 	for (size_t i = 0; i < sizeof(content_magic_table) / sizeof(content_magic_table[0]); i++) {
 		const struct content_magic *row = &content_magic_table[i];
 
 		if (size_bytes >= row->size_bytes && memcmp(data, row->magic, row->size_bytes) == 0)
 			return row->type;
 	}
+	if (content_is_text(data, size_bytes, more))
+		return "text/plain;charset=utf-8";
 	return "application/octet-stream";
 }
 

@@ -84,6 +84,9 @@ static int pipe_join(const struct invocation *invocation, struct ipc9_pipe *pipe
 		_exit(EXIT_FAILED);
 	}
 	session_stop(&session);
+	if (session.received.local && session.received.local != -EPIPE)
+		ipc9_pipe_abort(
+		    pipe); /* what was received is not all kept: the other end reads LOST */
 	status = pipe_report(invocation, &session.received);
 	return status ? status : pipe_report(invocation, &session.sent);
 }
@@ -284,7 +287,8 @@ static const struct verb pipe_verbs[] = {
 static const struct example pipe_examples[] = {
 	{ .command = "ipc9 pipe serve unpack -- tar x", .what = "on alpha: unpack what comes" },
 	{ .command = "tar c . | ipc9 pipe open //alpha/pipe/unpack", .what = "send it a tree" },
-	{ .command = "ipc9 pipe serve sum --instances 4 -- awk '{s+=$1} END{print s}'",
+	{ .command =
+		"ipc9 pipe serve sum --instances 4 -- awk '{s+=$1} END{printf \"%.0f\\n\", s}'",
 	    .what = "at most four at once" },
 	{ .command = "seq 1000000 | ipc9 pipe open //alpha/pipe/sum", .what = "prints the sum" },
 	{ .command = "ipc9 pipe serve talk", .what = "talk to one client from here" },

@@ -55,6 +55,7 @@ struct serve_client {
 	struct ipc9_pipe *pipe;		  /* owned */
 	char name[OUTPUT_IDENTITY_BYTES]; /* who it is */
 	pid_t pid;			  /* 0: no child */
+	bool failed;			  /* the command; the client must not take it for success */
 	struct session session;
 };
 
@@ -162,12 +163,14 @@ static void serve_client_run(struct serve_client *client)
 			(void)session_send(&client->session);
 			wait_status = serve_client_wait(client);
 			session_stop(&client->session);
+			client->failed = wait_status != 0 || client->session.received.local;
 			serve_client_report(client, wait_status);
 			return;
 		}
 		serve_client_lost(client); /* it was started, and gets nothing */
 		(void)serve_client_wait(client);
 	}
+	client->failed = true;
 	output_warning(client->serve->invocation, "client %s: cannot run %s: %s", client->name,
 	    client->serve->command.argv[0], strerror(-r));
 }
@@ -178,6 +181,8 @@ static void *serve_client_thread(void *argument)
 	struct serve *serve = client->serve;
 
 	serve_client_run(client);
+	if (client->failed)
+		ipc9_pipe_abort(client->pipe);
 	ipc9_pipe_close(client->pipe); /* before it stops counting */
 	(void)pthread_mutex_lock(&serve->lock);
 	for (link = &serve->clients; *link != client;)

@@ -237,7 +237,7 @@ IPC9_PUBLIC int ipc9_mailslot_set_timeout(struct ipc9_mailslot *slot, int read_t
 struct ipc9_mailslot_message {
 	size_t size_bytes;
 	struct ipc9_identity sender;
-	bool broadcast;	     /* sender.host is where it came from, no more is known */
+	bool broadcast;	     /* from another host sender.host is all that is known */
 	uint64_t arrived_us; /* microseconds since 1970 */
 	uint32_t waiting;    /* messages still in the slot */
 };

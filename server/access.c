@@ -180,6 +180,21 @@ int access_identify(const struct access *a, const struct peer *peer,
 	return 0;
 }
 
+void access_describe(const struct caller *c, char text[ACCESS_TEXT_SIZE])
+{
+	char host[ADDRESS_TEXT_SIZE];
+
+	if (c->local) {
+		text_format(text, ACCESS_TEXT_SIZE, "uid %u", c->uid);
+		return;
+	}
+	address_host_text(&c->address, host);
+	if (c->how == IPC9_BY_NONE)
+		text_format(text, ACCESS_TEXT_SIZE, "anonymous from %s", host);
+	else
+		text_format(text, ACCESS_TEXT_SIZE, "uid %u (claimed) from %s", c->uid, host);
+}
+
 void access_tell(const struct caller *c, char buffer[ADDRESS_TEXT_SIZE], struct ipc9_caller *ret)
 {
 	static char nobody[] = "";

@@ -105,6 +105,10 @@ bool access_is_owner(const struct caller *caller, const struct object *object);
 /* Makes the caller the object's owner; anonymous callers own nothing. */
 void access_own(struct object *object, const struct caller *caller);
 
+/* For a person: "uid 5 (claimed) from 10.0.0.1", "anonymous from ::1", "uid 5". */
+#define ACCESS_TEXT_SIZE (ADDRESS_TEXT_SIZE + 48)
+void access_describe(const struct caller *caller, char text[ACCESS_TEXT_SIZE]);
+
 /* For the wire: the strings point into buffer, which must live as long. */
 void access_tell(const struct caller *caller, char buffer[ADDRESS_TEXT_SIZE],
     struct ipc9_caller *ret_wire);

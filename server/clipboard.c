@@ -200,9 +200,13 @@ static bool check_name(struct request *r, const char *name)
 		return false;
 	}
 	if (is_own(name) && r->caller.how == IPC9_BY_NONE) {
+		char you[ACCESS_TEXT_SIZE];
+
+		access_describe(&r->caller, you);
 		request_fail(r, IPC9_STATUS_ACCESS, 0,
-		    "callers whom that host cannot identify have no board of their own there; name a shared "
-		    "one, as in //HOST/clipboard/NAME");
+		    "that host takes you for %.100s, who has no board of their own; name a shared one, as in "
+		    "//HOST/clipboard/NAME, or see trust_sys",
+		    you);
 		return false;
 	}
 	return true;
@@ -574,7 +578,7 @@ static void count(const void *state, struct tally *t)
 
 	tally_add(t, "clipboard.boards", named_count(&c->boards));
 	tally_add(t, "clipboard.bytes", c->bytes);
-	tally_add(t, "clipboard.copies", HASH_COUNT(c->tickets));
+	tally_add(t, "clipboard.copying", HASH_COUNT(c->tickets));
 }
 
 static const struct procedure procedures[] = {

@@ -216,17 +216,33 @@ struct reading {
 	int result;
 };
 
+/* Ends a value where a comment begins: at a '#' behind a blank. */
+static void cut_comment(char *value)
+{
+	for (char *p = value; *p; p++) {
+		if (*p != '#' || p == value || (p[-1] != ' ' && p[-1] != '\t'))
+			continue;
+		while (p > value && (p[-1] == ' ' || p[-1] == '\t'))
+			p--;
+		*p = '\0';
+		return;
+	}
+}
+
 /* For inih: 1 is fine; 0 makes ini_parse return the line's number in the end. */
 static int on_line(void *context, const char *section, const char *key, const char *value)
 {
 	struct reading *r = context;
+	char copy[1024];
 
 	if (r->result)
 		return 1;
+	text_format(copy, sizeof(copy), "%s", value);
+	cut_comment(copy);
 	if (*section)
 		r->result = complain(&r->first, "there are no sections such as [%.100s]", section);
 	else
-		r->result = config_set(r->config, key, value, &r->first);
+		r->result = config_set(r->config, key, copy, &r->first);
 	return r->result == 0;
 }
 

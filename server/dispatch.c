@@ -91,9 +91,12 @@ static void run(struct request *r, XDR *xdrs)
 	}
 	object = p->object ? p->object(r, args) : NULL;
 	if (object && !access_allows(&r->daemon->access, &r->caller, p->right, object)) {
+		char you[ACCESS_TEXT_SIZE];
+
+		access_describe(&r->caller, you);
 		r->daemon->refusals++;
 		request_fail(r, IPC9_STATUS_ACCESS, 0,
-		    "it belongs to uid %u and does not admit you", object->owner);
+		    "it belongs to uid %u and does not admit you (%s)", object->owner, you);
 	} else {
 		p->handle(r, args);
 	}

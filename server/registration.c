@@ -24,6 +24,7 @@
 #define RPCBIND_SOCKET "/run/rpcbind.sock"
 #define LOOK_EVERY_MS 5000
 #define CALL_DEADLINE_MS 2000
+#define PROBE_DEADLINE_MS 300
 
 struct registration {
 	struct registration_entry *entries;
@@ -88,51 +89,96 @@ static bool same_place(const struct registration_entry *e, const struct rpcb *li
 	    strcmp(listed->r_netid, e->netid) == 0;
 }
 
-enum finding {
-	FOUND_NOT,
-	FOUND_OURS,
-	FOUND_FOREIGN
-};
-
-static enum finding look_for(const struct registration_entry *e, const struct rpcblist *list)
+static const struct rpcb *find(const struct registration_entry *e, const struct rpcblist *list)
 {
 	for (; list; list = list->rpcb_next)
 		if (same_place(e, &list->rpcb_map))
-			return strcmp(list->rpcb_map.r_addr, e->universal) == 0 ? FOUND_OURS
-										: FOUND_FOREIGN;
-	return FOUND_NOT;
+			return &list->rpcb_map;
+	return NULL;
 }
 
-/* Sets what is missing; first, whatever stands there is taken away, if it is ours to take. */
+static bool is_ours(const struct registration_entry *e, const struct rpcb *listed)
+{
+	return listed && strcmp(listed->r_addr, e->universal) == 0;
+}
+
+/*
+ * Whether somebody accepts connections where an entry says; daemons that died without a word leave theirs
+ * behind.  A program's UDP port is taken for served when the TCP port of that number is.
+ */
+static bool is_served(const struct rpcb *listed)
+{
+	char host[ADDRESS_TEXT_SIZE];
+	struct address a;
+	int fd;
+
+	if (strcmp(listed->r_netid, "local") == 0) {
+		if (address_local(listed->r_addr, &a))
+			return false;
+	} else {
+		text_format(host, sizeof(host), "%s", listed->r_addr);
+		for (int part = 0; part < 2 && strrchr(host, '.'); part++)
+			*strrchr(host, '.') = '\0';
+		if (address_parse(host, address_universal_port(listed->r_addr), &a))
+			return false;
+	}
+	if (connect_address(&a, clock_deadline_ms(PROBE_DEADLINE_MS), &fd))
+		return false;
+	close(fd);
+	return true;
+}
+
+/* Whether an entry is there for us at the end; sets it if nobody else serves in its place. */
+static bool claim(CLIENT *client, const struct registration_entry *e, const struct rpcblist *list,
+    bool first)
+{
+	const struct rpcb *listed = find(e, list);
+
+	if (is_ours(e, listed) && !first)
+		return true;
+	if (listed && !is_ours(e, listed) && is_served(listed))
+		return false;
+	if (listed)
+		change(client, RPCBPROC_UNSET, e);
+	return change(client, RPCBPROC_SET, e);
+}
+
+/* The whole of rpcbind's list in *ret, for xdr_free; false: it does not answer. */
+static bool dump(CLIENT *client, struct rpcblist **ret)
+{
+	*ret = NULL;
+	return client &&
+	    call(client, RPCBPROC_DUMP, (xdrproc_t)(void (*)(void))xdr_void, NULL,
+		(xdrproc_t)xdr_rpcblist_ptr, ret) == RPC_SUCCESS;
+}
+
+/* Sets what is missing; first, whatever a daemon that is gone left there is taken away. */
 static void look(struct registration *r, CLIENT *client, bool first)
 {
-	struct rpcblist *list = NULL;
-	size_t present = 0, foreign = 0;
-	bool answers;
+	struct rpcblist *list;
+	size_t present = 0;
+	bool answers = dump(client, &list);
 
-	answers = client &&
-	    call(client, RPCBPROC_DUMP, (xdrproc_t)(void (*)(void))xdr_void, NULL,
-		(xdrproc_t)xdr_rpcblist_ptr, &list) == RPC_SUCCESS;
-	for (size_t i = 0; answers && i < r->n; i++) {
-		enum finding found = look_for(&r->entries[i], list);
-
-		if (found == FOUND_OURS && !first) {
-			present++;
-			continue;
-		}
-		if (found != FOUND_NOT)
-			change(client, RPCBPROC_UNSET, &r->entries[i]);
-		if (change(client, RPCBPROC_SET, &r->entries[i]))
-			present++;
-		else
-			foreign++;
-	}
+	for (size_t i = 0; answers && i < r->n; i++)
+		present += claim(client, &r->entries[i], list, first);
 	xdr_free((xdrproc_t)xdr_rpcblist_ptr, &list);
 	pthread_mutex_lock(&r->lock);
 	r->answers = answers;
 	r->present = present;
-	r->foreign = foreign;
+	r->foreign = answers ? r->n - present : 0;
 	pthread_mutex_unlock(&r->lock);
+}
+
+/* Removes our entries, and nobody else's. */
+static void leave(struct registration *r, CLIENT *client)
+{
+	struct rpcblist *list;
+
+	if (dump(client, &list))
+		for (size_t i = 0; i < r->n; i++)
+			if (is_ours(&r->entries[i], find(&r->entries[i], list)))
+				change(client, RPCBPROC_UNSET, &r->entries[i]);
+	xdr_free((xdrproc_t)xdr_rpcblist_ptr, &list);
 }
 
 /* Each change of state is said once. */
@@ -183,9 +229,7 @@ static void *run(void *context)
 		stop = sleep_until_next(r);
 	}
 	client = reach();
-	for (size_t i = 0; client && i < r->n; i++)
-		if (!change(client, RPCBPROC_UNSET, &r->entries[i]) && !r->foreign)
-			break;
+	leave(r, client);
 	if (client)
 		clnt_destroy(client);
 	return NULL;

@@ -216,7 +216,7 @@ static void test_a_configuration_file_is_read(void)
 	config_init(&c);
 	EQUAL(c.port, 20490);
 	EQUAL(read_text(&c,
-		  "# a comment\nlisten = 10.0.0.1, fd77::1\nport = 99\n\ndomain = lab\n"
+		  "# a comment\nlisten = 10.0.0.1, fd77::1\t# trailing\nport = 99 # too\n\ndomain = lab\n"
 		  "trust_sys = 10.0.0.0/8, fd00::/8\ntrust_root = yes\nallow = anyone read\n"
 		  "deny = uid:5 all\n",
 		  &e),

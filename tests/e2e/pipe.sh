@@ -276,4 +276,19 @@ test_a_writer_waits_for_a_reader_that_does_not_read() {
 	same "sha256 of all of it, later" "$sum" "$(<"$T/sum")"
 }
 
+test_a_command_that_fails_is_not_taken_for_success() {
+	serve failing -- sh -c 'cat >/dev/null; exit 3'
+	expect_exit 1 on h1 ipc9 pipe open //h2/pipe/failing <"$0"
+	grep -q vanished "$T/err" || fail "no word of it: $(<"$T/err")"
+	wait_until grep -q 'status 3\|exit.* 3' "$T/served.err"
+}
+
+test_output_that_cannot_be_written_is_not_taken_for_success() {
+	background h2 ipc9 pipe serve full >/dev/full 2>"$T/served.err"
+	server=$job
+	wait_until is_listening full
+	expect_exit 1 on h1 ipc9 pipe open //h2/pipe/full <"$0"
+	ends 1 "$server"
+}
+
 run_tests

@@ -110,4 +110,18 @@ test_another_port_is_found_by_rpcbind() {
 	same "asking rpcbind" found "$(on h1 ipc9 clipboard paste //h2)"
 }
 
+test_a_second_daemon_of_the_same_user_leaves_the_entries_of_the_first() {
+	wait_until all_registered
+	on h2 mkdir -p /run/second
+	background h2 ipc9d --port 20777 --listen any --socket /run/second/s --state-dir /run/second/state \
+		2>"$T/second.err"
+	wait_until grep -q 'taken by another' "$T/second.err"
+	all_registered
+	on h2 rpcinfo >"$T/rpcinfo"
+	! grep -F '.81.41' "$T/rpcinfo" || fail "entries of port 20777"
+	on h2 kill -TERM "$(sed -n 's/.*pid \([0-9]*\)$/\1/p' "$T/second.err")"
+	ends 0 "$job"
+	all_registered
+}
+
 run_tests
