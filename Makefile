@@ -130,6 +130,7 @@ install: all
 	sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
 		-e 's|@version@|$(VERSION)|' client/ipc9.pc.in >$(DESTDIR)$(libdir)/pkgconfig/ipc9.pc
 	for m in $(MAN); do $(INSTALL) -m 644 $$m $(DESTDIR)$(mandir)/man$${m##*.}/ || exit 1; done
+	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/ipc9 $(DESTDIR)$(sbindir)/ipc9d $(DESTDIR)$(includedir)/ipc9.h \

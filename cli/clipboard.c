@@ -241,11 +241,33 @@ static int clipboard_paste_json(const struct invocation *invocation, struct ipc9
 	return output_json(json_incref(object));
 }
 
+/* Checks the -t option before anything is asked for.  0 or EXIT_USAGE. */
+static int clipboard_paste_check(const struct invocation *invocation)
+{
+	const char *type = invocation_text(invocation, "type");
+	size_t n = 0;
+
+	for (size_t i = 0; i < invocation->n_options; i++)
+		n += strcmp(invocation->options[i].row->name, "type") == 0;
+	if (n > 1) {
+		output_error("one type at a time can be pasted, not %zu", n);
+		return EXIT_USAGE;
+	}
+	if (type && !strchr(type, '/')) {
+		output_error("\"%s\" is no MIME type; they look like image/png", type);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
 static int clipboard_paste(struct ipc9 *ipc9, const struct invocation *invocation)
 {
 	_cleanup_(clipboard_paste_freep) struct ipc9_paste *paste = NULL;
 	struct ipc9_error error;
+	int status = clipboard_paste_check(invocation);
 
+	if (status)
+		return status;
 	if (ipc9_paste_begin(ipc9, invocation_operand(invocation, 0),
 		invocation_text(invocation, "type"), &paste, &error))
 		return output_fail(invocation, &error);

@@ -92,6 +92,8 @@ static int start_registration(struct daemon *d)
 		n++;
 	}
 	r = registration_start(entries, n, &d->registration);
+	if (r)
+		log_error("registration: %s", strerror(-r));
 	free(entries);
 	return r;
 }
@@ -129,17 +131,27 @@ static int start_domain(struct daemon *d)
 	return domain_start(&place, &d->domain);
 }
 
-static int start(struct daemon *d)
+static int start_engine(struct daemon *d)
 {
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
-	int r = listen_lock(d);
+	int r = loop_new(&d->loop);
 
-	if (!r)
-		r = loop_new(&d->loop);
 	if (!r)
 		r = take_signals(d);
 	if (!r)
 		r = server_new(d->loop, &server_ops, d, &limits, &d->server);
+	if (r)
+		log_error("event loop: %s", strerror(-r));
+	return r;
+}
+
+/* Each step says by itself why it failed. */
+static int start(struct daemon *d)
+{
+	int r = listen_lock(d);
+
+	if (!r)
+		r = start_engine(d);
 	if (!r)
 		r = start_services(d);
 	if (!r)
@@ -188,9 +200,7 @@ int daemon_run(struct config *config)
 	take_over_access(&d);
 	gethostname(d.host, sizeof(d.host) - 1);
 	r = start(&d);
-	if (r) {
-		log_error("cannot start: %s", strerror(-r));
-	} else {
+	if (!r) {
 		log_notice("ready: ipc9d " IPC9_VERSION ", pid %ld", (long)getpid());
 		for (unsigned i = 0; i < d.n_addresses; i++)
 			log_notice("listening on %s", d.addresses[i]);

@@ -69,6 +69,12 @@ test_a_good_configuration_is_checked_and_nothing_started() {
 	same "standard error" "" "$(<"$T/err")"
 }
 
+test_the_configuration_in_the_README_is_fine() {
+	sed -n '/^listen /,/^```/{ /^```/d; p }' "$root/README.md" >"$T/readme.conf"
+	at_least "its lines" 4 "$(wc -l <"$T/readme.conf")"
+	expect_exit 0 ipc9d --config "$T/readme.conf" --check-config --socket "$T/s" --state-dir "$T/d"
+}
+
 test_a_file_that_is_not_there_ends_with_2() {
 	expect_exit 2 on here ipc9d --check-config --config "$T/not-there.conf"
 	contains "what it said" "$T/not-there.conf" "$(<"$T/err")"

@@ -95,4 +95,10 @@ test_a_daemon_killed_while_clients_wait_ends_each_of_them() {
 	at_least "bytes of explanation" 1 "$(wc -c <"$T/err2")"
 }
 
+test_paste_takes_one_type_that_is_one() {
+	expect_exit 2 ipc9 clipboard paste -t ""
+	expect_exit 2 ipc9 clipboard paste -t nonsense
+	expect_exit 2 ipc9 clipboard paste -t a/b -t c/d
+}
+
 run_tests
