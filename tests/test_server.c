@@ -215,11 +215,12 @@ static void test_a_configuration_file_is_read(void)
 
 	config_init(&c);
 	EQUAL(c.port, 20490);
-	EQUAL(read_text(&c,
-		  "# a comment\nlisten = 10.0.0.1, fd77::1\t# trailing\nport = 99 # too\n\ndomain = lab\n"
-		  "trust_sys = 10.0.0.0/8, fd00::/8\ntrust_root = yes\nallow = anyone read\n"
-		  "deny = uid:5 all\n",
-		  &e),
+	EQUAL(
+	    read_text(&c,
+		"# a comment\nlisten = 10.0.0.1, fd77::1\t# trailing\nport = 99 # too\n\ndomain = lab\n"
+		"trust_sys = 10.0.0.0/8, fd00::/8\ntrust_root = yes\nallow = anyone read\n"
+		"deny = uid:5 all\n",
+		&e),
 	    0);
 	EQUAL(c.listen, LISTEN_ADDRESSES);
 	EQUAL(c.n_addresses, 2);
