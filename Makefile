@@ -59,6 +59,7 @@ help:
 	@echo 'make            build everything into $(BUILD)/'
 	@echo 'make check      run the tests (root, or user namespaces, for those with several hosts)'
 	@echo 'make check-all  the same with the long counts'
+	@echo 'make check-cross  golden bytes and services on big-endian and 32-bit machines, under qemu'
 	@echo 'make demo       show the services working across three virtual hosts'
 	@echo 'make install    into $(prefix) (DESTDIR, prefix, bindir, ... as usual)'
 	@echo 'make uninstall  take that away again'
@@ -138,6 +139,6 @@ uninstall:
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(mandir)/man$${m##*.}/$$m; done
 
 clean:
-	rm -rf build build-san $(GENERATED)
+	rm -rf build build-san build-fuzz build-cross $(GENERATED)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

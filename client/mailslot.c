@@ -221,7 +221,11 @@ int ipc9_mailslot_read(struct ipc9_mailslot *slot, void *buffer, size_t size,
 		return hand_over(slot, &res, buffer, size, ret, e);
 	if (r == IPC9_E_TOOSMALL) {
 		memset(ret, 0, sizeof(*ret));
-		ret->size_bytes = res.ipc9_mailslot_read_res_u.error.value;
+		/* The daemon says it; a wrong one must not look small. */
+		if (res.ipc9_mailslot_read_res_u.error.value < SIZE_MAX)
+			ret->size_bytes = (size_t)res.ipc9_mailslot_read_res_u.error.value;
+		else
+			ret->size_bytes = SIZE_MAX;
 	}
 	return r;
 }

@@ -74,7 +74,7 @@ static void back_off(struct sending *s)
 		s->backoff *= 2;
 	if (pause <= 0)
 		return;
-	t = (struct timespec){ .tv_sec = pause / NS_PER_S, .tv_nsec = pause % NS_PER_S };
+	t = clock_timespec(pause);
 	nanosleep(&t, NULL);
 }
 

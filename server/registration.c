@@ -202,7 +202,7 @@ static void tell(struct registration *r)
 static bool sleep_until_next(struct registration *r)
 {
 	int64_t deadline = clock_deadline_ms(LOOK_EVERY_MS);
-	struct timespec until = { deadline / NS_PER_S, deadline % NS_PER_S };
+	struct timespec until = clock_timespec(deadline);
 	int e = 0;
 	bool stop;
 

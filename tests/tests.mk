@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tests: `make check`, `make check-all`; included by the Makefile.
 
+include tests/golden/golden.mk
+
 TEST_SRC := $(wildcard tests/*.c tests/conformance/*.c)
 UNIT_OBJ := $(call obj,$(TEST_SRC) $(LIB_SRC) $(filter-out server/main.c,$(wildcard server/*.c)))
 
@@ -13,13 +15,14 @@ $(BUILD)/tests/mark: $(call obj,tests/bench/mark.c $(LIB_SRC))
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
 
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".
-check: all $(BUILD)/tests/unit
+check: all $(BUILD)/tests/unit $(BUILD)/tests/golden
 	@passed=0 failed=0; \
 	for part in layers shape; do \
 		if scripts/check-$$part; then passed=$$((passed + 1)); else failed=$$((failed + 1)); fi; \
 	done; \
 	echo "tree: $$passed passed, $$failed failed, 0 skipped"; \
 	$(BUILD)/tests/unit || failed=1; \
+	$(BUILD)/tests/golden || failed=1; \
 	BUILD=$(BUILD) tests/e2e/run || failed=1; \
 	test $$failed = 0
 

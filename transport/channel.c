@@ -358,7 +358,7 @@ enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
 
 static int wait_for_turn(struct channel *c, int64_t deadline)
 {
-	struct timespec until = { .tv_sec = deadline / NS_PER_S, .tv_nsec = deadline % NS_PER_S };
+	struct timespec until = clock_timespec(deadline);
 
 	if (deadline == CLOCK_NEVER)
 		return pthread_cond_wait(&c->changed, &c->lock);

@@ -126,7 +126,7 @@ int connect_resolve(const char *host, int64_t deadline, struct address *ret, siz
 	r = lookup_start(l);
 	pthread_mutex_lock(&l->lock);
 	while (!r && !l->done) {
-		struct timespec until = { deadline / NS_PER_S, deadline % NS_PER_S };
+		struct timespec until = clock_timespec(deadline);
 
 		r = deadline == CLOCK_NEVER
 		    ? pthread_cond_wait(&l->finished, &l->lock)

@@ -173,22 +173,41 @@ static void pause_accepting(struct listener *l)
 	loop_timer_set(l->server->loop, &l->retry, clock_deadline_ms(RETRY_ACCEPT_MS));
 }
 
+/* The first of the peer's supplementary groups, however many it has. */
+static void groups_of(int fd, struct peer *ret)
+{
+	socklen_t len = sizeof(ret->groups);
+	gid_t *all;
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret->groups, &len)) {
+		ret->n_groups = (unsigned)(len / sizeof(gid_t));
+		return;
+	}
+	if (errno != ERANGE) /* else len says how much room they take */
+		return;
+	all = malloc(len);
+	if (all && !getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &len) &&
+	    len >= sizeof(ret->groups)) {
+		ret->n_groups = MESSAGE_GROUPS_MAX;
+		memcpy(ret->groups, all, sizeof(ret->groups));
+	}
+	free(all);
+}
+
 static bool peer_of(int fd, bool local, struct peer *ret)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	if (local) {
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
-			return false;
-		ret->local = true;
-		ret->uid = cred.uid;
-		ret->gid = cred.gid;
-		ret->pid = cred.pid;
-		len = sizeof(ret->groups);
-		if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret->groups, &len))
-			ret->n_groups = (unsigned)(len / sizeof(gid_t));
-	}
+	if (!local)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return false;
+	ret->local = true;
+	ret->uid = cred.uid;
+	ret->gid = cred.gid;
+	ret->pid = cred.pid;
+	groups_of(fd, ret);
 	return true;
 }
 

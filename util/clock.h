@@ -38,6 +38,14 @@ static inline int64_t clock_deadline_ms(int64_t ms)
 	return ms < 0 ? CLOCK_NEVER : clock_now() + ms * NS_PER_MS;
 }
 
+/* A point on the clock, or a span, as the system's calls take it; CLOCK_NEVER is for none of them. */
+static inline struct timespec clock_timespec(int64_t ns)
+{
+	struct timespec t = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+
+	return t;
+}
+
 /* What poll() and epoll_wait() take for a deadline: rounded up, -1 for never. */
 static inline int clock_poll_ms(int64_t deadline)
 {
