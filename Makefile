@@ -80,9 +80,10 @@ rpcgen-out/%_clnt.c: idl/%.x
 	$(RPCGEN) -l -o ../$@ $*.x
 
 # --- Objects, libraries, programs ----------------------------------------------------------------
+# xdr_text is xdr_string but for strings with a NUL inside, which C would cut short (xdr/stream.h).
 $(BUILD)/obj/rpcgen-out/%.o: rpcgen-out/%.c | $(GENERATED)
 	@mkdir -p $(@D)
-	$(call quiet,CC)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -w -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Dxdr_string=xdr_text -w -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)

@@ -24,7 +24,9 @@
 
 #define TOTAL_MAX (UINT64_C(1) << 30)
 #define BOARDS_MAX 1024
+#define SHARED_BOARDS_MAX 768 /* the rest is for users' own */
 #define TICKETS_MAX 256
+#define TICKETS_EACH_MAX 16 /* on one connection */
 
 struct format {
 	char *type;
@@ -152,9 +154,9 @@ static void board_free(struct clipboard *c, struct board *b)
 }
 
 /* Empty boards are only kept while there is room for them. */
-static bool make_room_for_board(struct clipboard *c)
+static bool make_room_for_board(struct clipboard *c, size_t max)
 {
-	if (named_count(&c->boards) < BOARDS_MAX)
+	if (named_count(&c->boards) < max)
 		return true;
 	for (struct named *n = c->boards.head; n; n = n->hh.next) {
 		struct board *b = (struct board *)(void *)n;
@@ -176,7 +178,7 @@ static int board_new(const struct request *r, const char *name, struct board **r
 
 	if (!board_key(r, name, key))
 		return -EACCES;
-	if (!make_room_for_board(c))
+	if (!make_room_for_board(c, is_own(name) ? BOARDS_MAX : SHARED_BOARDS_MAX))
 		return -EDQUOT;
 	b = calloc(1, sizeof(*b));
 	if (!b)
@@ -311,6 +313,15 @@ static int ticket_new(struct request *r, const char *name, struct ticket **ret)
 	return 0;
 }
 
+static unsigned tickets_of(const struct clipboard *c, const struct connection *connection)
+{
+	unsigned n = 0;
+
+	for (const struct ticket *t = c->tickets; t; t = t->hh.next)
+		n += t->connection == connection;
+	return n;
+}
+
 static void handle_begin(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
@@ -321,9 +332,10 @@ static void handle_begin(struct request *r, void *args)
 
 	if (!check_name(r, a->name))
 		return;
-	if (HASH_COUNT(c->tickets) >= TICKETS_MAX) {
-		request_fail(r, IPC9_STATUS_QUOTA, TICKETS_MAX, "%d copies are under way",
-		    TICKETS_MAX);
+	if (HASH_COUNT(c->tickets) >= TICKETS_MAX ||
+	    tickets_of(c, r->call.connection) >= TICKETS_EACH_MAX) {
+		request_fail(r, IPC9_STATUS_QUOTA, TICKETS_EACH_MAX,
+		    "too many copies are under way");
 		return;
 	}
 	e = ticket_new(r, a->name, &t);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define GATHER_BELOW 32768 /* shorter payloads are copied together */
-#define BLOCK_MIN 4096
+#define BLOCK_MIN 64
 #define BLOCK_MAX 262144
 
 static int make_room(struct content *c)

@@ -20,8 +20,7 @@ struct dedup {
 	struct entry *entries;
 	size_t max;
 	int64_t window; /* ns */
-	int64_t
-	    forgot; /* when the youngest key that was forgotten early had been added; 0: none was */
+	int64_t forgot; /* of what was first tried until then nothing is known for sure */
 };
 
 int dedup_new(size_t max, unsigned window_ms, struct dedup **ret)
@@ -32,6 +31,7 @@ int dedup_new(size_t max, unsigned window_ms, struct dedup **ret)
 		return -ENOMEM;
 	d->max = max;
 	d->window = window_ms * NS_PER_MS;
+	d->forgot = clock_now(); /* a daemon before us may have seen anything */
 	*ret = d;
 	return 0;
 }

@@ -149,8 +149,10 @@ static int clear_path(const char *path, const struct address *a)
 		return -EEXIST;
 	}
 	r = connect_address(a, clock_deadline_ms(1000), &fd);
-	if (r == 0) {
+	if (r == 0)
 		close(fd);
+	/* A busy one may not answer now; only a refusal tells that nobody listens. */
+	if (r != -ECONNREFUSED) {
 		log_error("another daemon answers on %s", path);
 		return -EADDRINUSE;
 	}

@@ -389,6 +389,9 @@ static void refuse_delivery(struct request *r, struct slot *s, int why)
 	else if (why == IPC9_STATUS_TOOBIG)
 		request_fail(r, why, s->max_message, "the slot takes messages of at most %u bytes",
 		    s->max_message);
+	else if (s->slots->bytes + IPC9_MAILSLOT_QUEUE_MAX > TOTAL_MAX)
+		request_fail(r, why, TOTAL_MAX,
+		    "the slots of this host hold all they may together");
 	else
 		request_fail(r, why, IPC9_MAILSLOT_QUEUE_MAX,
 		    "the slot is full until its server reads (%u messages wait)", s->waiting);
@@ -452,6 +455,7 @@ static bool take_broadcast(struct mailslots *all, const ipc9_mailslot_broadcast_
 	if (dedup_look(all->broadcasts, key, 0) != DEDUP_NEW)
 		return false;
 	if (deliver(s, &arrival)) {
+		dedup_forget(all->broadcasts, key);
 		s->refused++;
 		return false;
 	}

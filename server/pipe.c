@@ -15,16 +15,17 @@
 #include "util/name.h"
 
 #define INSTANCES_TOTAL_MAX 4096
+#define BYTES_TOTAL_MAX (UINT64_C(256) << 20)
+#define OVER_QUOTA_MAX 4194304 /* what a writer may have under way beyond the quota */
 
 /* --- Waiting ----------------------------------------------------------------------------------- */
 
-static void park(struct request *r, struct list *queue, uint32_t wait_ms, size_t held,
-    call_ended_fn *ended)
+static void park(struct request *r, struct list *queue, uint32_t wait_ms, call_ended_fn *ended)
 {
 	if (wait_ms == 0)
 		ended(&r->call, CALL_EXPIRED);
 	else if (call_park(&r->call, queue, wait_ms < IPC9_WAIT_MAX_MS ? wait_ms : IPC9_WAIT_MAX_MS,
-		     held, ended))
+		     0, ended))
 		request_trouble(r, -ENOMEM);
 }
 
@@ -165,7 +166,7 @@ static void handle_accept(struct request *r, void *args)
 	else if (end_accept_state(e) != -EAGAIN)
 		end_answer_accept(r, e, false);
 	else
-		park(r, &e->acceptors, a->wait_ms, 0, on_wait_ended);
+		park(r, &e->acceptors, a->wait_ms, on_wait_ended);
 }
 
 static const struct object *object_of_open(struct request *r, const void *args)
@@ -246,8 +247,17 @@ static void handle_read(struct request *r, void *args)
 		end_answer_read(r, e);
 		end_wake(e);
 	} else {
-		park(r, &e->readers, a->wait_ms, 0, on_wait_ended);
+		park(r, &e->readers, a->wait_ms, on_wait_ended);
 	}
+}
+
+/* The data is queued; whatever happens to the waiting, the answer must not deny that. */
+static void park_write(struct request *r, struct end *to, const ipc9_pipe_write_args *a)
+{
+	uint32_t wait_ms = a->wait_ms < IPC9_WAIT_MAX_MS ? a->wait_ms : IPC9_WAIT_MAX_MS;
+
+	if (wait_ms == 0 || call_park(&r->call, &to->writers, wait_ms, a->data.len, on_write_ended))
+		end_answer_write(r, true);
 }
 
 static void handle_write(struct request *r, void *args)
@@ -264,6 +274,12 @@ static void handle_write(struct request *r, void *args)
 		return;
 	}
 	to = end_other(e);
+	if (queue_charge(&to->queue) > (uint64_t)e->instance->quota + OVER_QUOTA_MAX ||
+	    to->instance->pipes->bytes + a->data.len > BYTES_TOTAL_MAX) {
+		request_fail(r, IPC9_STATUS_QUOTA, e->instance->quota,
+		    "too much waits to be read; wait for answers before writing more");
+		return;
+	}
 	if (queue_push(&to->queue, &a->data, e->instance->type == IPC9_PIPE_MESSAGE)) {
 		request_trouble(r, -ENOMEM);
 		return;
@@ -273,7 +289,7 @@ static void handle_write(struct request *r, void *args)
 	if (r->amount <= to->queue.taken + e->instance->quota)
 		end_answer_write(r, false);
 	else
-		park(r, &to->writers, a->wait_ms, a->data.len, on_write_ended);
+		park_write(r, to, a);
 }
 
 static void handle_poll(struct request *r, void *args)
@@ -289,7 +305,7 @@ static void handle_poll(struct request *r, void *args)
 	else if (end_events(e) & a->events)
 		end_answer_poll(r, end_events(e));
 	else
-		park(r, &e->pollers, a->wait_ms, 0, on_wait_ended);
+		park(r, &e->pollers, a->wait_ms, on_wait_ended);
 }
 
 static void handle_end(struct request *r, void *args)
@@ -386,6 +402,7 @@ static void count(const void *state, struct tally *t)
 
 	tally_add(t, "pipe.names", named_count(&all->names));
 	tally_add(t, "pipe.instances", all->n_instances);
+	tally_add(t, "pipe.bytes", all->bytes);
 }
 
 static const struct procedure procedures[] = {

@@ -21,7 +21,7 @@ struct end *end_other(const struct end *e)
 static void end_init(struct end *e, struct instance *i)
 {
 	e->instance = i;
-	queue_init(&e->queue);
+	queue_init(&e->queue, &i->pipes->bytes);
 	list_init(&e->readers);
 	list_init(&e->writers);
 	list_init(&e->pollers);

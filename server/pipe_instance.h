@@ -71,6 +71,7 @@ struct pipes {
 	struct end *ends; /* by handle; those that are OPEN */
 	uint64_t next_id;
 	unsigned n_instances;
+	uint64_t bytes; /* charge of all queues */
 };
 
 /* Makes a new instance of a name: both ends ABSENT, every list empty. */

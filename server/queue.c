@@ -18,9 +18,10 @@ struct chunk {
 	bool gathering; /* a block of our own, with perhaps room behind rest */
 };
 
-void queue_init(struct queue *q)
+void queue_init(struct queue *q, uint64_t *total)
 {
 	memset(q, 0, sizeof(*q));
+	q->total = total;
 	list_init(&q->chunks);
 }
 
@@ -29,10 +30,16 @@ static struct chunk *first(const struct queue *q)
 	return LIST_ENTRY(q->chunks.next, struct chunk, link);
 }
 
+static void count_taken(struct queue *q, uint64_t charge)
+{
+	q->taken += charge;
+	*q->total -= charge;
+}
+
 static void drop(struct queue *q, struct chunk *c)
 {
 	q->bytes -= c->rest.len;
-	q->taken += c->rest.len + (c->message ? QUEUE_MESSAGE_CHARGE : 0);
+	count_taken(q, c->rest.len + (c->message ? QUEUE_MESSAGE_CHARGE : 0));
 	bytes_unref(c->rest.owner);
 	list_remove(&c->link);
 	free(c);
@@ -126,6 +133,7 @@ int queue_push(struct queue *q, const ipc9_blob *payload, bool message)
 		return r;
 	q->bytes += payload->len;
 	q->pushed += payload->len + (message ? QUEUE_MESSAGE_CHARGE : 0);
+	*q->total += payload->len + (message ? QUEUE_MESSAGE_CHARGE : 0);
 	return 0;
 }
 
@@ -139,7 +147,7 @@ static void consume(struct queue *q, uint32_t n)
 	c->rest.data += n;
 	c->rest.len -= n;
 	q->bytes -= n;
-	q->taken += n;
+	count_taken(q, n);
 	if (c->rest.len == 0)
 		drop(q, c);
 }

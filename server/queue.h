@@ -22,9 +22,10 @@ struct queue {
 	struct list chunks;
 	uint64_t bytes;		/* payload in the queue */
 	uint64_t pushed, taken; /* charges since the beginning */
+	uint64_t *total;	/* charge of all queues together, kept here too */
 };
 
-void queue_init(struct queue *queue);
+void queue_init(struct queue *queue, uint64_t *total);
 void queue_clear(struct queue *queue);
 
 static inline bool queue_is_empty(const struct queue *queue)

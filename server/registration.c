@@ -152,6 +152,16 @@ static bool dump(CLIENT *client, struct rpcblist **ret)
 		(xdrproc_t)xdr_rpcblist_ptr, ret) == RPC_SUCCESS;
 }
 
+static bool is_stopping(struct registration *r)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&r->lock);
+	stopping = r->stopping;
+	pthread_mutex_unlock(&r->lock);
+	return stopping;
+}
+
 /* Sets what is missing; first, whatever a daemon that is gone left there is taken away. */
 static void look(struct registration *r, CLIENT *client, bool first)
 {
@@ -159,7 +169,7 @@ static void look(struct registration *r, CLIENT *client, bool first)
 	size_t present = 0;
 	bool answers = dump(client, &list);
 
-	for (size_t i = 0; answers && i < r->n; i++)
+	for (size_t i = 0; answers && i < r->n && !is_stopping(r); i++)
 		present += claim(client, &r->entries[i], list, first);
 	xdr_free((xdrproc_t)xdr_rpcblist_ptr, &list);
 	pthread_mutex_lock(&r->lock);
@@ -223,7 +233,8 @@ static void *run(void *context)
 	for (bool first = true; !stop; first = first && !r->answers) {
 		client = reach();
 		look(r, client, first);
-		tell(r);
+		if (!is_stopping(r))
+			tell(r);
 		if (client)
 			clnt_destroy(client);
 		stop = sleep_until_next(r);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/access.h"
@@ -285,6 +286,8 @@ static void test_a_key_is_new_once(void)
 	EQUAL(dedup_new(100, 60000, &d), 0);
 	EQUAL(look(d, 5, 0), DEDUP_NEW);
 	EQUAL(look(d, 5, 0), DEDUP_SEEN);
+	EQUAL(look(d, 7, 60000 - 1), DEDUP_UNKNOWN); /* first tried before we were there */
+	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	EQUAL(look(d, 6, 3), DEDUP_NEW); /* a second try of something that never came */
 	dedup_forget(d, key);
 	EQUAL(look(d, 5, 0), DEDUP_NEW);
@@ -331,9 +334,10 @@ static void expect_take(struct queue *q, uint32_t max, bool message, const char 
 
 static void test_bytes_are_joined_and_messages_are_not(void)
 {
+	uint64_t total = 0;
 	struct queue q;
 
-	queue_init(&q);
+	queue_init(&q, &total);
 	push(&q, "ab", false);
 	push(&q, "cd", false);
 	expect_take(&q, 3, false, "abc", false);
@@ -351,6 +355,7 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 	HOLDS(queue_is_empty(&q));
 	EQUAL(queue_charge(&q), 0);
 	EQUAL(q.bytes, 0);
+	EQUAL(total, 0);
 	queue_clear(&q);
 }
 
@@ -360,9 +365,10 @@ static void test_a_large_payload_passes_without_a_copy(void)
 	const ipc9_blob in = { block->data, 500000, block };
 	struct queue q;
 	ipc9_blob out;
+	uint64_t total = 0;
 	bool more;
 
-	queue_init(&q);
+	queue_init(&q, &total);
 	memset(block->data, 'q', 500000);
 	EQUAL(queue_push(&q, &in, false), 0);
 	EQUAL(queue_take(&q, 200000, false, &out, &more), 0);

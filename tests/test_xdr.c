@@ -93,6 +93,21 @@ static void test_no_length_reads_beyond_the_record(void)
 	}
 }
 
+static void test_a_name_with_a_nul_inside_does_not_decode(void)
+{
+	unsigned char record[8] = { 0, 0, 0, 3, 'a', '\0', 'b', 0 };
+	ipc9_name_args args = { 0 };
+	XDR xdrs;
+
+	xdr_record_create(&xdrs, record, sizeof(record), NULL);
+	HOLDS(!xdr_ipc9_name_args(&xdrs, &args));
+	record[5] = 'x';
+	xdr_record_create(&xdrs, record, sizeof(record), NULL);
+	if (HOLDS(xdr_ipc9_name_args(&xdrs, &args)))
+		SAME_TEXT(args.name, "axb");
+	xdr_free((xdrproc_t)xdr_ipc9_name_args, &args);
+}
+
 static void test_a_payload_in_passing_memory_is_copied_to_be_kept(void)
 {
 	unsigned char passing[8] = { 0, 0, 0, 4, 'k', 'e', 'e', 'p' };
@@ -140,6 +155,7 @@ static void test_every_status_has_a_text_and_an_exit_status(void)
 SUITE(xdr, TEST(test_both_streams_agree_with_the_stock_one),
     TEST(test_a_large_payload_is_referred_to_both_ways),
     TEST(test_no_length_reads_beyond_the_record),
+    TEST(test_a_name_with_a_nul_inside_does_not_decode),
     TEST(test_a_payload_in_passing_memory_is_copied_to_be_kept),
     TEST(test_a_small_payload_does_not_hold_a_large_record),
     TEST(test_every_status_has_a_text_and_an_exit_status));

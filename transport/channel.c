@@ -108,12 +108,12 @@ static void die(struct channel *c, int error)
 		c->dead = error;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
+	shutdown(c->fd, SHUT_RDWR); /* wakes whoever sleeps on the socket */
 }
 
 void channel_abort(struct channel *c)
 {
 	die(c, ECANCELED);
-	shutdown(c->fd, SHUT_RDWR);
 }
 
 bool channel_is_alive(struct channel *c)
@@ -278,9 +278,13 @@ static int wait_to_send(struct channel *c, int64_t deadline)
 /* Writes a record; a part of one that stays unwritten kills the channel. */
 static int write_record(struct channel *c, struct gather *out, int64_t deadline, bool *ret_sent)
 {
+	struct timespec until = clock_timespec(deadline);
 	int r = 0;
 
-	pthread_mutex_lock(&c->send_lock);
+	if (deadline == CLOCK_NEVER)
+		pthread_mutex_lock(&c->send_lock);
+	else if (pthread_mutex_clocklock(&c->send_lock, CLOCK_MONOTONIC, &until))
+		return -ETIMEDOUT;
 	while (out->size && !r) {
 		ssize_t n = gather_send(out, c->fd);
 

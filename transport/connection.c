@@ -4,8 +4,9 @@
  *
  * 1. A connection is freed only from its deferred flush or by server_free, never while its own records are
  *    being handed out; until then it is doomed, and doomed connections read and send nothing.
- * 2. We read unless a bound is reached (may_read); what one receive brought is always handed out whole,
- *    so that a bound may be passed by as many calls as fit one receive.
+ * 2. We read unless a bound is reached or there is a backlog (may_read).  What one receive brought beyond a bound
+ *    waits in the backlog, which holds one receive at most, and is handed out from a timer, so that other
+ *    connections have their turn in between.
  * 3. record_timer is set exactly while we read and a record is incomplete; it counts from the record's first
  *    byte, or from when we began to read again, never from its last byte.
  */
@@ -30,11 +31,16 @@ static void doom(struct connection *c)
 	connection_stir(c);
 }
 
-static bool may_read(const struct connection *c)
+static bool is_within_bounds(const struct connection *c)
 {
 	const struct server_limits *l = &c->server->limits;
 
 	return c->n_calls < l->calls && c->held < l->held_bytes && c->out.size < l->unread_bytes;
+}
+
+static bool may_read(const struct connection *c)
+{
+	return is_within_bounds(c) && list_is_empty(&c->backlog);
 }
 
 static void set_record_timer(struct connection *c, bool reading, bool began)
@@ -58,6 +64,8 @@ static void update_interest(struct connection *c)
 
 	loop_change(&c->io, (reading ? EPOLLIN : 0u) | EPOLLRDHUP | (c->out.size ? EPOLLOUT : 0u));
 	set_record_timer(c, reading, false);
+	if (!list_is_empty(&c->backlog) && is_within_bounds(c))
+		loop_timer_set(c->server->loop, &c->backlog_timer, clock_now());
 }
 
 /* --- In ---------------------------------------------------------------------------------------- */
@@ -70,16 +78,14 @@ static void refuse_version(struct connection *c, uint32_t xid)
 		call_refuse(call, MESSAGE_RPC_MISMATCH, 0, 0);
 }
 
-static void take_record(void *context, const unsigned char *data, size_t size, struct bytes *owner)
+static void handle_record(struct connection *c, const unsigned char *data, size_t size,
+    struct bytes *owner)
 {
-	struct connection *c = context;
 	struct server *s = c->server;
 	struct message_call header;
 	struct call *call;
 	XDR args;
 
-	if (c->doomed)
-		return;
 	switch (message_parse_call(data, size, &header)) {
 	case 0:
 		break;
@@ -101,6 +107,64 @@ static void take_record(void *context, const unsigned char *data, size_t size, s
 	}
 	xdr_record_create(&args, data + header.header_size, size - header.header_size, owner);
 	s->ops->call(s->context, call, &header, &args);
+}
+
+struct waiting_record {
+	struct list link;
+	struct bytes *bytes;
+};
+
+static void keep_record(struct connection *c, const unsigned char *data, size_t size,
+    struct bytes *owner)
+{
+	struct waiting_record *w = malloc(sizeof(*w));
+
+	if (w)
+		w->bytes = owner ? bytes_ref(owner) : bytes_new(size);
+	if (!w || !w->bytes) {
+		free(w);
+		doom(c);
+		return;
+	}
+	if (!owner && size)
+		memcpy(w->bytes->data, data, size);
+	w->bytes->size = (uint32_t)size;
+	list_append(&c->backlog, &w->link);
+}
+
+static struct bytes *next_record(struct connection *c)
+{
+	struct waiting_record *w = LIST_ENTRY(c->backlog.next, struct waiting_record, link);
+	struct bytes *bytes = w->bytes;
+
+	list_remove(&w->link);
+	free(w);
+	return bytes;
+}
+
+static void take_record(void *context, const unsigned char *data, size_t size, struct bytes *owner)
+{
+	struct connection *c = context;
+
+	if (c->doomed)
+		return;
+	if (may_read(c))
+		handle_record(c, data, size, owner);
+	else
+		keep_record(c, data, size, owner);
+}
+
+static void on_backlog(struct loop_timer *timer)
+{
+	struct connection *c = LIST_ENTRY(timer, struct connection, backlog_timer);
+
+	while (!c->doomed && !list_is_empty(&c->backlog) && is_within_bounds(c)) {
+		struct bytes *record = next_record(c);
+
+		handle_record(c, record->data, record->size, record);
+		bytes_unref(record);
+	}
+	connection_stir(c);
 }
 
 /* One receive: into the record at hand as far as it goes, the rest into the scratch. */
@@ -215,10 +279,12 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	c->io.fn = on_stream;
 	c->record_timer.fn = on_slow_record;
 	c->unread_timer.fn = on_unread;
+	c->backlog_timer.fn = on_backlog;
 	c->flush.fn = on_flush;
 	list_init(&c->flush.link);
 	list_init(&c->calls);
 	list_init(&c->watches);
+	list_init(&c->backlog);
 	gather_init(&c->out);
 	record_reader_init(&c->reader, s->limits.record_bytes);
 	r = loop_add(s->loop, &c->io, fd, EPOLLIN | EPOLLRDHUP);
@@ -255,6 +321,9 @@ void connection_free(struct connection *c)
 	}
 	loop_timer_clear(&c->record_timer);
 	loop_timer_clear(&c->unread_timer);
+	loop_timer_clear(&c->backlog_timer);
+	while (!list_is_empty(&c->backlog))
+		bytes_unref(next_record(c));
 	loop_undefer(&c->flush);
 	loop_remove(&c->io);
 	close(c->io.fd);

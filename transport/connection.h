@@ -31,6 +31,8 @@ struct connection {
 	struct gather out; /* replies that have not left */
 	struct list calls; /* under way */
 	struct list watches;
+	struct list backlog; /* records that came while a bound was reached */
+	struct loop_timer backlog_timer;
 	struct loop_deferred flush;
 	struct loop_timer record_timer; /* set while a record is incomplete and we are reading */
 	struct loop_timer unread_timer; /* set while out waits for the peer to read */

@@ -36,7 +36,9 @@ static bool_t encode(XDR *xdrs, ipc9_blob *blob)
 
 	if (len > IPC9_BLOB_MAX || !xdr_uint32_t(xdrs, &len))
 		return FALSE;
-	if (len >= BLOB_REFER_MIN && xdr_gather_is(xdrs))
+	/* A small part of a large block is copied: replies that nobody reads must not hold the block. */
+	if (len >= BLOB_REFER_MIN && xdr_gather_is(xdrs) &&
+	    (!blob->owner || len >= blob->owner->capacity / 4))
 		return xdr_gather_refer(xdrs, blob->data, len, blob->owner);
 	return xdr_opaque(xdrs, (char *)(uintptr_t)blob->data, len);
 }

@@ -8,7 +8,7 @@
  *   reference, or NULL where the record lies in memory that is used again when the call returns; then a
  *   blob is good until that return only.  blob_keep makes it last in both cases.
  * - Decoded from any other XDR stream, data points into a block of its own.
- * - Encoded to a gather stream, 2 KiB and more are referred to: with owner the stream takes a reference,
+ * - Encoded to a gather stream, 2 KiB and more are referred to, if they are a quarter of their block: with owner the stream takes a reference,
  *   without it the memory must stay until the stream was sent or owns it (gather_own).
  *
  * xdr_free drops the reference.

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint32_t padding(uint32_t len)
@@ -215,4 +216,31 @@ size_t xdr_record_left(const XDR *xdrs)
 {
 	assert(xdr_record_is(xdrs));
 	return xdrs->x_handy;
+}
+
+/* --- Strings ----------------------------------------------------------------------------------- */
+
+static bool_t decode_text(XDR *xdrs, char **text, u_int max_len)
+{
+	uint32_t len;
+	char *copy;
+
+	if (!xdr_uint32_t(xdrs, &len) || len > max_len)
+		return FALSE;
+	copy = malloc((size_t)len + 1);
+	if (!copy)
+		return FALSE;
+	if (!xdr_opaque(xdrs, copy, len) || memchr(copy, '\0', len)) {
+		free(copy);
+		return FALSE;
+	}
+	copy[len] = '\0';
+	*text = copy;
+	return TRUE;
+}
+
+bool_t xdr_text(XDR *xdrs, char **text, u_int max_len)
+{
+	return xdrs->x_op == XDR_DECODE ? decode_text(xdrs, text, max_len)
+					: xdr_string(xdrs, text, max_len);
 }

@@ -40,4 +40,10 @@ const unsigned char *xdr_record_take(XDR *xdrs, uint32_t len, struct bytes **ret
 /* How much of the record has not been decoded. */
 size_t xdr_record_left(const XDR *xdrs);
 
+/*
+ * As xdr_string, but a string with a NUL byte inside does not decode: a C string could only hold its
+ * beginning, which is another name.
+ */
+bool_t xdr_text(XDR *xdrs, char **text, u_int max_len);
+
 #endif
