@@ -146,7 +146,8 @@ static void believe(const struct access *a, const struct message_auth_sys *claim
 	c->gid = claim->gid == 0 && !a->trust_root ? NOBODY : claim->gid;
 	for (uint32_t i = 0; i < claim->n_groups; i++)
 		if (claim->groups[i] != 0 || a->trust_root)
-			c->groups[c->n_groups++] = claim->groups[i];
+			c->claimed[c->n_groups++] = claim->groups[i];
+	c->groups = c->claimed;
 }
 
 int access_identify(const struct access *a, const struct peer *peer,
@@ -171,13 +172,22 @@ int access_identify(const struct access *a, const struct peer *peer,
 		ret->gid = peer->gid;
 		ret->pid = (uint32_t)peer->pid;
 		ret->n_groups = peer->n_groups;
-		memcpy(ret->groups, peer->groups, sizeof(peer->groups));
+		ret->groups = peer->groups;
 		return 0;
 	}
 	ret->address = peer->address;
 	if (credential->flavor == AUTH_SYS && is_trusted(a, peer))
 		believe(a, &claim, ret);
 	return 0;
+}
+
+struct caller access_keep(const struct caller *c)
+{
+	struct caller kept = *c;
+
+	kept.n_groups = 0;
+	kept.groups = NULL;
+	return kept;
 }
 
 void access_describe(const struct caller *c, char text[ACCESS_TEXT_SIZE])

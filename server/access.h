@@ -41,7 +41,8 @@ struct caller {
 	int how; /* IPC9_BY_... ; with IPC9_BY_NONE there are no ids */
 	uint32_t uid, gid, pid;
 	uint32_t n_groups;
-	uint32_t groups[MESSAGE_GROUPS_MAX];
+	const gid_t *groups; /* of a local caller: the connection's; else claimed */
+	gid_t claimed[MESSAGE_GROUPS_MAX];
 	bool local;
 	struct address address; /* of a local caller: not set */
 };
@@ -94,6 +95,9 @@ struct access {
 /* Makes the caller of a message; -EBADMSG: a malformed credential, -ENOTSUP: a flavor we do not know. */
 int access_identify(const struct access *access, const struct peer *peer,
     const struct message_auth *credential, struct caller *ret_caller);
+
+/* A copy that outlives the request, for telling who it was: without groups, which go with the connection. */
+struct caller access_keep(const struct caller *caller);
 
 /* object may be NULL: the daemon's rules alone. */
 bool access_allows(const struct access *access, const struct caller *caller, enum right right,

@@ -253,7 +253,7 @@ static void replace_item(struct clipboard *c, struct board *b, struct item *item
 	}
 	b->seq = ++c->seq;
 	b->changed_us = clock_wall_us();
-	b->author = *author;
+	b->author = access_keep(author);
 }
 
 /* --- Tickets ----------------------------------------------------------------------------------- */

@@ -156,7 +156,7 @@ static int deliver(struct slot *s, const struct arrival *a)
 		message_free(m);
 		return r;
 	}
-	m->sender = *a->sender;
+	m->sender = access_keep(a->sender);
 	m->broadcast = a->broadcast;
 	m->arrived_us = clock_wall_us();
 	s->received++;
@@ -267,7 +267,7 @@ static struct slot *slot_new(struct request *r, const ipc9_mailslot_create_args 
 	s->slots = all;
 	s->connection = r->call.connection;
 	s->watch.closed = on_connection_closed;
-	s->owner = r->caller;
+	s->owner = access_keep(&r->caller);
 	s->max_message = a->max_message_bytes;
 	s->read_timeout_ms = a->read_timeout_ms;
 	list_init(&s->messages);

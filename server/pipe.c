@@ -57,7 +57,7 @@ static struct pipe_name *name_new(struct request *r, const ipc9_pipe_create_args
 		free(n);
 		return NULL;
 	}
-	n->owner = r->caller;
+	n->owner = access_keep(&r->caller);
 	n->type = a->type;
 	n->direction = a->direction;
 	n->max_instances = a->max_instances;

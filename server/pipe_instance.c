@@ -106,7 +106,7 @@ int end_enter(struct end *e, struct request *r)
 	if (!added)
 		return -ENOMEM;
 	e->state = END_OPEN;
-	e->who = r->caller;
+	e->who = access_keep(&r->caller);
 	e->connection = r->call.connection;
 	e->watch.closed = on_connection_closed;
 	connection_watch(e->connection, &e->watch);

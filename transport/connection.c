@@ -330,6 +330,7 @@ void connection_free(struct connection *c)
 	gather_clear(&c->out);
 	record_reader_clear(&c->reader);
 	list_remove(&c->link);
+	free(c->peer.groups);
 	s->stats.connections--;
 	free(c);
 	server_made_room(s);

@@ -42,7 +42,7 @@ struct connection {
 	bool doomed; /* to be freed when the events at hand are done */
 };
 
-/* Takes fd over on success. */
+/* Takes fd and the peer's groups over on success. */
 int connection_new(struct server *server, int fd, const struct peer *peer);
 void connection_free(struct connection *connection);
 

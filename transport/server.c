@@ -173,25 +173,29 @@ static void pause_accepting(struct listener *l)
 	loop_timer_set(l->server->loop, &l->retry, clock_deadline_ms(RETRY_ACCEPT_MS));
 }
 
-/* The first of the peer's supplementary groups, however many it has. */
-static void groups_of(int fd, struct peer *ret)
+/* All of the peer's supplementary groups: a rule that denies one must not miss it. */
+static bool groups_of(int fd, struct peer *ret)
 {
-	socklen_t len = sizeof(ret->groups);
-	gid_t *all;
+	gid_t few[16], *groups;
+	socklen_t len = sizeof(few);
+	int r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, few, &len);
 
-	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret->groups, &len)) {
-		ret->n_groups = (unsigned)(len / sizeof(gid_t));
-		return;
+	if (r && errno != ERANGE) /* else len says how much room they take */
+		return errno == ENOPROTOOPT;
+	if (len == 0)
+		return true;
+	groups = malloc(len);
+	if (!groups)
+		return false;
+	if (r && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len)) {
+		free(groups);
+		return false;
 	}
-	if (errno != ERANGE) /* else len says how much room they take */
-		return;
-	all = malloc(len);
-	if (all && !getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &len) &&
-	    len >= sizeof(ret->groups)) {
-		ret->n_groups = MESSAGE_GROUPS_MAX;
-		memcpy(ret->groups, all, sizeof(ret->groups));
-	}
-	free(all);
+	if (!r)
+		memcpy(groups, few, len);
+	ret->n_groups = (unsigned)(len / sizeof(gid_t));
+	ret->groups = groups;
+	return true;
 }
 
 static bool peer_of(int fd, bool local, struct peer *ret)
@@ -207,8 +211,7 @@ static bool peer_of(int fd, bool local, struct peer *ret)
 	ret->uid = cred.uid;
 	ret->gid = cred.gid;
 	ret->pid = cred.pid;
-	groups_of(fd, ret);
-	return true;
+	return groups_of(fd, ret);
 }
 
 static void on_listener(struct loop_io *io, uint32_t events)
@@ -232,8 +235,10 @@ static void on_listener(struct loop_io *io, uint32_t events)
 				pause_accepting(l);
 			return;
 		}
-		if (!peer_of(fd, l->local, &peer) || connection_new(l->server, fd, &peer))
+		if (!peer_of(fd, l->local, &peer) || connection_new(l->server, fd, &peer)) {
+			free(peer.groups);
 			close(fd);
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ struct peer {
 	gid_t gid;
 	pid_t pid;
 	unsigned n_groups;
-	gid_t groups[MESSAGE_GROUPS_MAX]; /* the first of them */
+	gid_t *groups; /* supplementary; the connection's to free */
 	struct address address;
 };
 
