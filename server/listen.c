@@ -159,6 +159,32 @@ static int clear_path(const char *path, const struct address *a)
 	return unlink(path) ? -errno : 0;
 }
 
+/*
+ * Makes the socket beside its place and moves it there when it is ready, so that whoever finds it can connect.
+ */
+static int make_socket(const char *path, int *ret_fd)
+{
+	char beside[4096];
+	struct address a;
+	int r;
+
+	text_format(beside, sizeof(beside), "%s.new", path);
+	if (address_local(beside, &a))
+		return -ENAMETOOLONG;
+	if (unlink(beside) && errno != ENOENT)
+		return -errno;
+	r = socket_listen(&a, ret_fd);
+	if (r)
+		return r;
+	/* Anybody may connect; who it is the kernel tells. */
+	if (chmod(beside, 0666) || rename(beside, path)) {
+		r = -errno;
+		unlink(beside);
+		close(*ret_fd);
+	}
+	return r;
+}
+
 int listen_local(struct daemon *d)
 {
 	const char *path = d->config.socket;
@@ -170,7 +196,7 @@ int listen_local(struct daemon *d)
 	text_format(folder, sizeof(folder), "%s", path);
 	slash = strrchr(folder, '/');
 	if (!slash || slash == folder || address_local(path, &a)) {
-		log_error("%s: not a path for a socket (absolute, in a folder, at most 107 bytes)",
+		log_error("%s: not a path for a socket (absolute, in a folder, at most 103 bytes)",
 		    path);
 		return -EINVAL;
 	}
@@ -180,15 +206,12 @@ int listen_local(struct daemon *d)
 		r = clear_path(path, &a);
 	if (r)
 		return r;
-	r = socket_listen(&a, &fd);
-	d->has_socket = !r;
-	/* Anybody may connect; who it is the kernel tells. */
-	if (!r && chmod(path, 0666))
-		r = -errno, close(fd);
+	r = make_socket(path, &fd);
 	if (r) {
 		log_error("cannot listen on %s: %s", path, strerror(-r));
 		return r;
 	}
+	d->has_socket = true;
 	r = server_listen(d->server, fd);
 	if (r) {
 		close(fd);
