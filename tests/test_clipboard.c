@@ -338,7 +338,29 @@ static void test_a_fresh_daemon_answers_strangers_null_and_nothing_else(void)
 	daemon_end(&d);
 }
 
-SUITE(clipboard, TEST(test_what_is_published_is_read_by_type),
+static void test_one_connection_cannot_use_up_all_tickets(void)
+{
+	struct daemon_fixture d;
+	ipc9_name_args args = { own };
+	ipc9_clipboard_begin_res res = { 0 };
+	CLIENT *greedy, *other;
+
+	daemon_start(&d, "");
+	greedy = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	other = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	for (int i = 0; i < 16; i++)
+		begin(greedy, own);
+	EQUAL(ipc9_clipboardproc_begin_1(&args, &res, greedy), RPC_SUCCESS);
+	EQUAL(res.status, IPC9_STATUS_QUOTA);
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_begin_res, &res);
+	HOLDS(begin(other, own) != 0);
+	clnt_destroy(greedy);
+	clnt_destroy(other);
+	daemon_end(&d);
+}
+
+SUITE(clipboard, TEST(test_one_connection_cannot_use_up_all_tickets),
+    TEST(test_what_is_published_is_read_by_type),
     TEST(test_nothing_is_seen_before_publish_nor_after_a_lost_ticket),
     TEST(test_a_reader_never_mixes_two_items), TEST(test_clear_empties_and_is_a_change),
     TEST(test_formats_keep_their_order_and_a_repeated_one_its_place),

@@ -334,6 +334,21 @@ static void test_a_write_over_the_quota_is_answered_when_it_was_read(void)
 	end(&w);
 }
 
+static void test_a_writer_who_does_not_wait_is_refused_in_the_end(void)
+{
+	static unsigned char big[IPC9_BLOB_MAX];
+	struct world w;
+	int status = 0, n = 0;
+
+	begin_connected(&w, &bytes_shape);
+	for (; n < 100 && !status; n++)
+		status = write_bytes(&w.client, big, sizeof(big), 0, NULL);
+	EQUAL(status, IPC9_STATUS_QUOTA);
+	HOLDS(n <= 8); /* 1 MiB of quota, and 4 beyond it */
+	EQUAL(simple(&w.client, ipc9_pipeproc_close_1), 0);
+	end(&w);
+}
+
 /* --- Ends -------------------------------------------------------------------------------------- */
 
 static void test_close_is_eof_after_what_was_sent(void)
@@ -561,6 +576,7 @@ SUITE(pipe, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_a_message_read_of_a_byte_pipe_is_refused),
     TEST(test_a_read_waits_for_what_is_written_later),
     TEST(test_a_write_over_the_quota_is_answered_when_it_was_read),
+    TEST(test_a_writer_who_does_not_wait_is_refused_in_the_end),
     TEST(test_close_is_eof_after_what_was_sent),
     TEST(test_a_vanished_peer_is_lost_after_what_was_sent),
     TEST(test_a_vanished_server_is_lost_for_its_client), TEST(test_end_closes_one_direction_only),
