@@ -60,6 +60,7 @@ help:
 	@echo 'make check      run the tests (root, or user namespaces, for those with several hosts)'
 	@echo 'make check-all  the same with the long counts'
 	@echo 'make check-cross  golden bytes and services on big-endian and 32-bit machines, under qemu'
+	@echo 'make fuzz       fuzz each decoder for FUZZ_SECONDS (60); fuzz-corpus: the corpora, and 5 s'
 	@echo 'make demo       show the services working across three virtual hosts'
 	@echo 'make install    into $(prefix) (DESTDIR, prefix, bindir, ... as usual)'
 	@echo 'make uninstall  take that away again'

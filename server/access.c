@@ -75,6 +75,8 @@ static const char *parse_who(const char *word, struct access_rule *rule)
 			return "gid: takes a number";
 	} else if (strncmp(word, "user:", 5) == 0 && word[5]) {
 		rule->who = WHO_USER;
+		if (strlen(word + 5) > IPC9_PRINCIPAL_MAX)
+			return "user: takes a name of at most 255 bytes";
 		text_format(rule->user, sizeof(rule->user), "%s", word + 5);
 	} else if (strncmp(word, "host:", 5) == 0) {
 		rule->who = WHO_HOST;

@@ -372,7 +372,7 @@ static void handle_add(struct request *r, void *args)
 		    "a type looks like text/plain or image/png");
 		return;
 	}
-	if (t->item.n == IPC9_FORMAT_LIST_MAX) {
+	if (t->item.n == IPC9_FORMAT_LIST_MAX && !item_find(&t->item, a->type)) {
 		request_fail(r, IPC9_STATUS_INVALID, IPC9_FORMAT_LIST_MAX, "at most %d formats",
 		    IPC9_FORMAT_LIST_MAX);
 		return;

@@ -77,6 +77,8 @@ static int add_address(struct config *c, const char *text, struct config_error *
 
 static int set_listen(struct config *c, const char *value, struct config_error *e)
 {
+	int r;
+
 	c->n_addresses = 0;
 	if (strcmp(value, "loopback") == 0) {
 		c->listen = LISTEN_LOOPBACK;
@@ -86,10 +88,11 @@ static int set_listen(struct config *c, const char *value, struct config_error *
 		c->listen = LISTEN_ANY;
 		return 0;
 	}
-	if (!*value)
-		return complain(e, "listen: takes loopback, any, or addresses");
 	c->listen = LISTEN_ADDRESSES;
-	return each_item(c, value, add_address, e);
+	r = each_item(c, value, add_address, e);
+	if (!r && !c->n_addresses)
+		return complain(e, "listen: takes loopback, any, or addresses");
+	return r;
 }
 
 static int set_port(struct config *c, const char *value, struct config_error *e)
@@ -212,6 +215,8 @@ int config_read_environment(struct config *c, struct config_error *e)
 
 struct reading {
 	struct config *config;
+	FILE *file;
+	bool too_long;		   /* a line did not fit inih's buffer */
 	struct config_error first; /* what the first bad line is told */
 	int result;
 };
@@ -246,19 +251,49 @@ static int on_line(void *context, const char *section, const char *key, const ch
 	return r->result == 0;
 }
 
-int config_read_file(struct config *c, const char *path, struct config_error *e)
+/*
+ * For inih, which would take the rest of a line that is too long for another line: what stands behind a long
+ * comment must not become a rule.
+ */
+static char *next_line(char *line, int size, void *context)
 {
-	struct reading reading = { .config = c };
-	int line = ini_parse(path, on_line, &reading);
+	struct reading *r = context;
 
-	if (line == -1)
-		return complain(e, "%s: %s", path, strerror(errno));
-	if (reading.result == -ENOMEM)
+	if (r->too_long || !fgets(line, size, r->file))
+		return NULL;
+	if (!strchr(line, '\n') && !feof(r->file)) {
+		r->too_long = true;
+		text_format(line, (size_t)size, "a line that is too long\n");
+	}
+	return line;
+}
+
+static int read_lines(struct reading *r, const char *path, struct config_error *e)
+{
+	int line = ini_parse_stream(next_line, r, on_line, r);
+
+	if (r->result == -ENOMEM)
 		return -ENOMEM;
 	if (line > 0)
 		return complain(e, "%s:%d: %.400s", path, line,
-		    reading.result ? reading.first.text : "not a line of the form key = value");
-	return 0;
+		    r->result	      ? r->first.text
+			: r->too_long ? "the line is too long (at most 198 bytes)"
+				      : "not a line of the form key = value");
+	return line < 0 ? complain(e, "%s: cannot be read", path) : 0;
+}
+
+int config_read_file(struct config *c, const char *path, struct config_error *e)
+{
+	struct reading reading = { .config = c, .file = fopen(path, "re") };
+	int r;
+
+	if (!reading.file)
+		return complain(e, "%s: %s", path, strerror(errno));
+	r = read_lines(&reading, path, e);
+	if (!r && ferror(reading.file))
+		r = complain(e, "%s: %s", path, strerror(EISDIR));
+	fclose(reading.file);
+	return r;
 }
 
 int config_read_standard(struct config *c, struct config_error *e)

@@ -250,6 +250,7 @@ static void test_errors_name_file_line_and_word(void)
 		{ "domain = a/b\n", "\"a/b\"", 1 },
 		{ "[section]\nport = 5\n", "sections", 2 },
 		{ "nonsense\n", "key = value", 1 },
+		{ "port = 5\nlisten = ,\n", "listen", 2 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -266,7 +267,24 @@ static void test_errors_name_file_line_and_word(void)
 	}
 }
 
-SUITE(config, TEST(test_a_configuration_file_is_read), TEST(test_errors_name_file_line_and_word));
+static void test_a_long_comment_grants_nothing(void)
+{
+	for (size_t n = 150; n < 450; n++) {
+		struct config_error e = { "" };
+		struct config c;
+		char text[600];
+
+		memset(text, '#', n);
+		snprintf(text + n, sizeof(text) - n, "allow = anyone all\n");
+		config_init(&c);
+		read_text(&c, text, &e); /* fine, or too long */
+		EQUAL(c.rules.n, 0);
+		config_clear(&c);
+	}
+}
+
+SUITE(config, TEST(test_a_long_comment_grants_nothing), TEST(test_a_configuration_file_is_read),
+    TEST(test_errors_name_file_line_and_word));
 
 /* --- dedup ------------------------------------------------------------------------------------- */
 

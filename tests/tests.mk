@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tests: `make check`, `make check-all`; included by the Makefile.
 
+include tests/fuzz/fuzz.mk
 include tests/golden/golden.mk
 
 TEST_SRC := $(wildcard tests/*.c tests/conformance/*.c)
