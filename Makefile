@@ -40,7 +40,7 @@ GENERATED := $(IDL:%=rpcgen-out/%.h) $(IDL:%=rpcgen-out/%_xdr.c) \
 	$(patsubst %,rpcgen-out/%_clnt.c,$(filter-out common,$(IDL)))
 GEN_SRC   := $(filter %.c,$(GENERATED))
 COMMON_SRC := $(wildcard util/*.c xdr/*.c transport/*.c)
-LIB_SRC   := $(COMMON_SRC) $(wildcard client/*.c) $(GEN_SRC)
+LIB_SRC   := $(COMMON_SRC) $(wildcard client/*.c) $(filter %_xdr.c,$(GEN_SRC))
 DAEMON_SRC := $(COMMON_SRC) $(wildcard server/*.c) $(filter %_xdr.c,$(GEN_SRC))
 CLI_SRC   := $(wildcard cli/*.c)
 MAN       := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))

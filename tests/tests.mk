@@ -5,7 +5,8 @@ include tests/fuzz/fuzz.mk
 include tests/golden/golden.mk
 
 TEST_SRC := $(wildcard tests/*.c tests/conformance/*.c)
-UNIT_OBJ := $(call obj,$(TEST_SRC) $(LIB_SRC) $(filter-out server/main.c,$(wildcard server/*.c)))
+# The generated clients stand for those of other languages: the tests of the protocol call by them.
+UNIT_OBJ := $(call obj,$(TEST_SRC) $(LIB_SRC) $(filter %_clnt.c,$(GEN_SRC)) $(filter-out server/main.c,$(wildcard server/*.c)))
 
 $(BUILD)/tests/unit: $(UNIT_OBJ)
 	@mkdir -p $(@D)
