@@ -347,8 +347,9 @@ end_jobs() {
 	local pids i
 	mapfile -t pids < <(jobs -p)
 	[ ${#pids[@]} -gt 0 ] || return 0
-	kill "${pids[@]}" 2>/dev/null || true
+	# CONT first: behind a TERM it could undo the stop by which LeakSanitizer looks at a process that ends.
 	kill -CONT "${pids[@]}" 2>/dev/null || true
+	kill "${pids[@]}" 2>/dev/null || true
 	for ((i = 0; i < 100; i++)); do
 		[ -n "$(jobs -rp)" ] || break
 		sleep 0.02
