@@ -9,16 +9,29 @@
 #include "util/clock.h"
 #include "xdr/stream.h"
 
+static struct call *take_free(struct server *s)
+{
+	struct call *call;
+
+	if (list_is_empty(&s->free_calls))
+		return malloc(s->ops->call_size);
+	call = LIST_ENTRY(s->free_calls.next, struct call, link);
+	list_remove(&call->link);
+	s->n_free_calls--;
+	return call;
+}
+
 struct call *call_new(struct server *s, struct connection *c, struct datagram_socket *socket,
     const struct peer *peer, uint32_t xid)
 {
 	struct call *call;
 
 	assert(s->ops->call_size >= sizeof(*call));
-	call = malloc(s->ops->call_size);
+	call = take_free(s);
 	if (!call)
 		return NULL;
 	memset(call, 0, sizeof(*call));
+	call->server = s;
 	call->connection = c;
 	call->socket = socket;
 	call->peer = peer;
@@ -33,76 +46,122 @@ struct call *call_new(struct server *s, struct connection *c, struct datagram_so
 	return call;
 }
 
-static void call_free(struct call *call)
+void call_drop(struct call *call)
 {
 	struct connection *c = call->connection;
+	struct server *s = call->server;
 
 	assert(list_is_empty(&call->parked));
+	list_remove(&call->link);
 	if (c) {
-		list_remove(&call->link);
 		c->n_calls--;
 		c->held -= call->held;
 		connection_stir(c);
 	}
-	free(call);
+	if (s->n_free_calls == CALLS_KEPT) {
+		free(call);
+		return;
+	}
+	s->n_free_calls++;
+	list_append(&s->free_calls, &call->link);
 }
 
-/* Ends a call with what was put into out: a whole record on a stream, a datagram otherwise. */
-static void finish(struct call *call, struct gather *out)
+void call_free_all(struct server *s)
 {
+	while (!list_is_empty(&s->free_calls))
+		free(take_free(s));
+}
+
+void call_keep(struct call *call)
+{
+	call->kept = true;
+}
+
+void call_lose(struct call *call)
+{
+	call->gone = true;
+	call->connection = NULL;
+	call->socket = NULL;
+	call->peer = NULL;
+	list_remove(&call->link);
+}
+
+/* --- Answers ----------------------------------------------------------------------------------- */
+
+/* What goes before the reply on a stream: its record mark. */
+struct answer {
+	struct gather own, *out;
+	struct gather_mark before;
+	unsigned char *mark;
+	size_t start;
+};
+
+static bool answer_begin(struct answer *a, struct call *call)
+{
+	struct connection *c = call->connection;
+
+	a->out = c ? &c->out : &a->own;
+	if (!c)
+		gather_init(&a->own);
+	gather_mark(a->out, &a->before);
+	a->mark = c ? message_begin_record(a->out) : NULL;
+	a->start = a->out->size;
+	return !c || a->mark;
+}
+
+static void answer_end(struct answer *a, struct call *call, bool ok)
+{
+	if (!ok)
+		gather_rewind(a->out, &a->before);
+	else if (a->mark)
+		message_end_record(a->mark, a->out->size - a->start);
 	if (!call->connection)
-		server_answer_datagram(call, out);
-	call_free(call);
+		server_answer_datagram(call, a->out);
+	else
+		connection_stir(call->connection);
+}
+
+void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t low, uint32_t high)
+{
+	struct answer a;
+
+	if (call->gone)
+		return;
+	answer_end(&a, call,
+	    answer_begin(&a, call) && !message_put_refusal(a.out, call->xid, why, low, high));
+}
+
+void call_answer(struct call *call, xdrproc_t xdr, void *results)
+{
+	struct answer a;
+	XDR xdrs;
+
+	if (call->gone)
+		return;
+	if (answer_begin(&a, call) && !message_put_success(a.out, call->xid)) {
+		xdr_gather_create(&xdrs, a.out);
+		if (xdr(&xdrs, results) && !gather_own(a.out)) {
+			answer_end(&a, call, true);
+			return;
+		}
+	}
+	gather_rewind(a.out, &a.before);
+	call_answer_refusal(call, MESSAGE_SYSTEM_ERR, 0, 0);
 }
 
 void call_refuse(struct call *call, enum message_refusal why, uint32_t low, uint32_t high)
 {
-	struct gather own, *out = call->connection ? &call->connection->out : &own;
-	struct gather_mark before;
-	unsigned char *mark = NULL;
-	size_t start;
-
-	gather_init(&own);
-	gather_mark(out, &before);
-	if (call->connection)
-		mark = message_begin_record(out);
-	start = out->size;
-	if ((call->connection && !mark) || message_put_refusal(out, call->xid, why, low, high))
-		gather_rewind(out, &before);
-	else if (mark)
-		message_end_record(mark, out->size - start);
-	finish(call, out);
+	call_answer_refusal(call, why, low, high);
+	call_drop(call);
 }
 
 void call_reply(struct call *call, xdrproc_t xdr, void *results)
 {
-	struct gather own, *out = call->connection ? &call->connection->out : &own;
-	struct gather_mark before;
-	unsigned char *mark = NULL;
-	size_t start;
-	XDR xdrs;
-
-	gather_init(&own);
-	gather_mark(out, &before);
-	if (call->connection)
-		mark = message_begin_record(out);
-	start = out->size;
-	xdr_gather_create(&xdrs, out);
-	if ((call->connection && !mark) || message_put_success(out, call->xid) ||
-	    !xdr(&xdrs, results) || gather_own(out)) {
-		gather_rewind(out, &before);
-		call_refuse(call, MESSAGE_SYSTEM_ERR, 0, 0);
-		return;
-	}
-	if (mark)
-		message_end_record(mark, out->size - start);
-	finish(call, out);
+	call_answer(call, xdr, results);
+	call_drop(call);
 }
 
-void call_drop(struct call *call)
-{
-	call_free(call);
-}
+/* --- Waiting ----------------------------------------------------------------------------------- */
 
 static void on_expired(struct loop_timer *timer)
 {

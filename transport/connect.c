@@ -180,7 +180,7 @@ int connect_address(const struct address *a, int64_t deadline, int *ret_fd)
 		return r;
 	}
 	if (a->storage.ss_family != AF_UNIX)
-		socket_tune(fd);
+		socket_tune(fd, SOCKET_VANISHED_MS);
 	*ret_fd = fd;
 	return 0;
 }

@@ -19,7 +19,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "transport/socket.h"
 #include "util/clock.h"
 #include "xdr/stream.h"
 
@@ -287,16 +286,18 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	list_init(&c->backlog);
 	gather_init(&c->out);
 	record_reader_init(&c->reader, s->limits.record_bytes);
-	r = loop_add(s->loop, &c->io, fd, EPOLLIN | EPOLLRDHUP);
+	r = server_enter(s, peer);
 	if (r) {
 		free(c);
 		return r;
 	}
-	if (!peer->local)
-		socket_tune(fd);
+	r = loop_add(s->loop, &c->io, fd, EPOLLIN | EPOLLRDHUP);
+	if (r) {
+		server_leave(s, peer);
+		free(c);
+		return r;
+	}
 	list_append(&s->connections, &c->link);
-	s->stats.connections++;
-	s->stats.accepted++;
 	return 0;
 }
 
@@ -308,6 +309,10 @@ void connection_free(struct connection *c)
 	while (!list_is_empty(&c->calls)) {
 		struct call *call = LIST_ENTRY(c->calls.next, struct call, link);
 
+		if (call->kept) {
+			call_lose(call);
+			continue;
+		}
 		call_unpark(call);
 		call->ended(call, CALL_GONE);
 		call_drop(call);
@@ -331,9 +336,8 @@ void connection_free(struct connection *c)
 	record_reader_clear(&c->reader);
 	list_remove(&c->link);
 	free(c->peer.groups);
-	s->stats.connections--;
+	server_leave(s, &c->peer);
 	free(c);
-	server_made_room(s);
 }
 
 void connection_watch(struct connection *c, struct connection_watch *w)

@@ -5,11 +5,14 @@
 #ifndef TRANSPORT_CONNECTION_H
 #define TRANSPORT_CONNECTION_H
 
+#include "transport/hosts.h"
 #include "transport/record.h"
 #include "transport/server.h"
 #include "util/gather.h"
 
 #define CONNECTION_SCRATCH 65536
+
+#define CALLS_KEPT 64 /* call objects that wait to be used again */
 
 struct server {
 	struct loop *loop;
@@ -18,6 +21,9 @@ struct server {
 	struct server_limits limits;
 	struct server_stats stats;
 	struct list listeners, sockets, connections;
+	struct hosts hosts;	/* of the connections */
+	struct list free_calls; /* by their link; n_free_calls of them */
+	unsigned n_free_calls;
 	unsigned char
 	    scratch[CONNECTION_SCRATCH]; /* what one receive brought; nothing stays in it */
 };
@@ -42,7 +48,7 @@ struct connection {
 	bool doomed; /* to be freed when the events at hand are done */
 };
 
-/* Takes fd and the peer's groups over on success. */
+/* Takes fd and the peer's groups over on success.  0 or -errno; -EUSERS: the peer's host has its share. */
 int connection_new(struct server *server, int fd, const struct peer *peer);
 void connection_free(struct connection *connection);
 
@@ -52,10 +58,21 @@ void connection_stir(struct connection *connection);
 struct call *call_new(struct server *server, struct connection *connection,
     struct datagram_socket *socket, const struct peer *peer, uint32_t xid);
 
-/* Connections or descriptors were freed: listeners that paused go on. */
-void server_made_room(struct server *server);
+/* The connection or socket of a kept call goes. */
+void call_lose(struct call *call);
+
+/* Frees the objects that wait to be used again. */
+void call_free_all(struct server *server);
+
+/* Counts a connection; 0, -EUSERS, -ENOMEM as hosts_enter. */
+int server_enter(struct server *server, const struct peer *peer);
+/* Takes it back when its descriptor is closed: listeners that paused go on. */
+void server_leave(struct server *server, const struct peer *peer);
 
 /* Sends a reply the way its call came, and empties out. */
 void server_answer_datagram(struct call *call, struct gather *out);
+
+/* Closes all datagram sockets. */
+void server_forget_all(struct server *server);
 
 #endif

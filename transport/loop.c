@@ -4,6 +4,10 @@
  *
  * Timers lie in a binary heap, soonest first; heap[0] is not used, so that a timer's slot 0 can mean "not
  * set".
+ *
+ * While the running thread of a shared loop waits, `events` is the kernel's to write, and other threads may
+ * remove sources.  What they remove is noted in `removed`, and the waiting thread leaves its events out; where there were
+ * too many to note it forgets all events of that look, which come again.
  */
 #include "transport/loop.h"
 
@@ -17,6 +21,7 @@
 #include "util/clock.h"
 
 #define EVENTS_PER_WAIT 64
+#define REMOVED_MAX 64
 
 struct loop {
 	int epoll_fd;
@@ -29,6 +34,15 @@ struct loop {
 	struct epoll_event events[EVENTS_PER_WAIT];
 	int n_events; /* of the batch at hand */
 	struct spin spin;
+
+	pthread_mutex_t *lock; /* NULL: one thread's own */
+	uint64_t runs;
+	bool waiting; /* the running thread does not hold the lock, and waits for events */
+	int64_t wait_until;
+	const struct loop_io *removed[REMOVED_MAX];
+	size_t n_removed; /* REMOVED_MAX: at least so many */
+	void (*turn)(void *context);
+	void *turn_context;
 };
 
 static void on_wake(struct loop_io *io, uint32_t events)
@@ -108,6 +122,8 @@ void loop_remove(struct loop_io *io)
 	if (!l)
 		return;
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+	if (l->waiting && l->n_removed < REMOVED_MAX)
+		l->removed[l->n_removed++] = io;
 	for (int i = 0; i < l->n_events; i++)
 		if (l->events[i].data.ptr == io)
 			l->events[i].data.ptr = NULL;
@@ -203,7 +219,7 @@ static void run_timers(struct loop *l)
 	}
 }
 
-/* --- Running ----------------------------------------------------------------------------------- */
+/* --- Waiting ----------------------------------------------------------------------------------- */
 
 void loop_defer(struct loop *l, struct loop_deferred *d)
 {
@@ -230,7 +246,9 @@ static int look(struct loop *l, int ms)
 {
 	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_WAIT, ms);
 
-	return n < 0 && errno == EINTR ? 0 : n;
+	if (n >= 0)
+		return n;
+	return errno == EINTR ? 0 : -errno;
 }
 
 /* Collects events: those that are there, or come within a spin, or before the deadline. */
@@ -255,14 +273,98 @@ static int wait_for_events(struct loop *l, int64_t deadline)
 	return n;
 }
 
+/* --- Several threads --------------------------------------------------------------------------- */
+
+void loop_share(struct loop *l, pthread_mutex_t *lock)
+{
+	l->lock = lock;
+}
+
+void loop_each_turn(struct loop *l, void (*fn)(void *context), void *context)
+{
+	l->turn = fn;
+	l->turn_context = context;
+}
+
+static void wake(struct loop *l)
+{
+	uint64_t one = 1;
+
+	(void)!write(l->wake_fd, &one, sizeof(one));
+}
+
+void loop_enter(struct loop *l)
+{
+	pthread_mutex_lock(l->lock);
+}
+
+void loop_leave(struct loop *l)
+{
+	run_deferred(l);
+	/* Whoever waits knows nothing of a timer that was set meanwhile. */
+	if (l->waiting && l->n_timers && l->heap[1]->deadline < l->wait_until)
+		wake(l);
+	pthread_mutex_unlock(l->lock);
+}
+
+uint64_t loop_runs(const struct loop *l)
+{
+	return l->runs;
+}
+
+bool loop_is_waiting(const struct loop *l)
+{
+	return l->waiting;
+}
+
+/* Leaves out the events of what was removed since they began to be collected. */
+static void forget_removed(struct loop *l)
+{
+	for (size_t r = 0; r < l->n_removed; r++)
+		for (int i = 0; i < l->n_events; i++)
+			if (l->n_removed == REMOVED_MAX || l->events[i].data.ptr == l->removed[r])
+				l->events[i].data.ptr = NULL;
+}
+
+/* 0 or -errno. */
+static int collect(struct loop *l)
+{
+	int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
+	int n;
+
+	if (l->lock) {
+		l->n_removed = 0;
+		l->wait_until = deadline;
+		l->waiting = true;
+		pthread_mutex_unlock(l->lock);
+	}
+	n = wait_for_events(l, deadline);
+	if (l->lock) {
+		pthread_mutex_lock(l->lock);
+		l->waiting = false;
+	}
+	l->n_events = n > 0 ? n : 0;
+	if (l->lock)
+		forget_removed(l);
+	return n < 0 ? n : 0;
+}
+
+/* --- Running ----------------------------------------------------------------------------------- */
+
 int loop_run(struct loop *l)
 {
-	while (!atomic_load_explicit(&l->stopping, memory_order_acquire)) {
-		int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
+	uint64_t run = ++l->runs;
+	int r;
 
-		l->n_events = wait_for_events(l, deadline);
-		if (l->n_events < 0)
-			return -errno;
+	for (;;) {
+		if (l->turn)
+			l->turn(l->turn_context);
+		run_deferred(l);
+		if (loop_is_stopping(l) || l->runs != run)
+			return 0;
+		r = collect(l);
+		if (r)
+			return r;
 		for (int i = 0; i < l->n_events; i++) {
 			struct loop_io *io = l->events[i].data.ptr;
 
@@ -271,17 +373,19 @@ int loop_run(struct loop *l)
 		}
 		l->n_events = 0;
 		run_timers(l);
-		run_deferred(l);
 	}
-	return 0;
+}
+
+bool loop_is_stopping(const struct loop *l)
+{
+	return atomic_load_explicit(&l->stopping, memory_order_acquire);
 }
 
 void loop_stop(struct loop *l)
 {
-	uint64_t one = 1;
 	int saved = errno;
 
 	atomic_store_explicit(&l->stopping, true, memory_order_release);
-	(void)!write(l->wake_fd, &one, sizeof(one));
+	wake(l);
 	errno = saved;
 }

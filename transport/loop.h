@@ -5,10 +5,15 @@
  * Everything but loop_stop is for the loop's own thread.  Callbacks run on it and must not
  * block.  A callback may remove any source or timer, its own included; a removed one is not called again,
  * not even for events that had already been collected.
+ *
+ * A loop that was given a lock (loop_share) is for whoever holds it: the running thread lets go of it only while it
+ * waits for events, and in loop_each_turn's callback; other threads work between
+ * loop_enter and loop_leave.
  */
 #ifndef TRANSPORT_LOOP_H
 #define TRANSPORT_LOOP_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,10 +65,36 @@ struct loop_deferred {
 void loop_defer(struct loop *loop, struct loop_deferred *deferred);
 void loop_undefer(struct loop_deferred *deferred);
 
-/* Runs until loop_stop; 0, or -errno when waiting itself fails. */
+/*
+ * Runs until loop_stop; 0, or -errno when waiting itself fails.  On a shared loop another thread may call it
+ * while a callback of the first has let go of the lock; the first then returns 0 as soon as that callback does.
+ */
 int loop_run(struct loop *loop);
 
 /* From any thread, and from signal handlers. */
 void loop_stop(struct loop *loop);
+
+/* --- Loops of several threads ------------------------------------------------------------------ */
+
+/* From now on the loop is guarded by lock, which loop_run and everything else expects to be held. */
+void loop_share(struct loop *loop, pthread_mutex_t *lock);
+
+/*
+ * fn runs on the running thread once in each turn, before what was put off; it may let go of the lock for a
+ * while, and returns at once when loop_runs has changed after that.
+ */
+void loop_each_turn(struct loop *loop, void (*fn)(void *context), void *context);
+
+/* Takes the lock; and lets go of it when what was put off has been done. */
+void loop_enter(struct loop *loop);
+void loop_leave(struct loop *loop);
+
+/* Which thread runs the loop: changes whenever loop_run is entered. */
+uint64_t loop_runs(const struct loop *loop);
+
+/* Whether the running thread waits for events now. */
+bool loop_is_waiting(const struct loop *loop);
+
+bool loop_is_stopping(const struct loop *loop);
 
 #endif

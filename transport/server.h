@@ -50,12 +50,15 @@ typedef void call_ended_fn(struct call *call, enum call_end end);
 
 /* One call.  Servers embed it at the beginning of a struct of their own (server_ops.call_size). */
 struct call {
-	struct list link;	       /* in the connection's calls */
+	struct list link; /* in the connection's calls */
+	struct server *server;
 	struct connection *connection; /* NULL: came as a datagram */
 	struct datagram_socket *socket;
 	const struct peer *peer; /* of a datagram: good until the handler returns only */
 	uint32_t xid;
 	bool unanswered; /* whatever ends it, nothing is sent */
+	bool kept;	 /* call_keep */
+	bool gone;	 /* kept, and nobody is there any more who wants an answer */
 
 	struct list parked; /* in its owner's queue while it waits */
 	struct loop_timer timer;
@@ -75,14 +78,21 @@ struct server_ops {
 
 /* Zero means the default. */
 struct server_limits {
-	size_t record_bytes;  /* longest record; default 1 MiB and 8 KiB */
-	unsigned record_ms;   /* a record's time, beside what it takes at 32 KiB/s; default 10 s */
-	unsigned unread_ms;   /* replies that nobody takes; default 30 s */
-	unsigned calls;	      /* under way, per connection; default 64 */
-	size_t held_bytes;    /* payload held by calls under way, per connection; default 4 MiB */
-	size_t unread_bytes;  /* replies waiting to be read, per connection; default 4 MiB */
-	unsigned connections; /* over networks; default: descriptors less a reserve */
-	unsigned local_connections; /* beyond those, for local clients; default 64 */
+	size_t record_bytes; /* longest record; default 1 MiB and 8 KiB */
+	unsigned record_ms;  /* a record's time, beside what it takes at 32 KiB/s; default 10 s */
+	unsigned unread_ms;  /* replies that nobody takes; default 30 s */
+	unsigned calls;	     /* under way, per connection; default 64 */
+	size_t held_bytes;   /* payload held by calls under way, per connection; default 4 MiB */
+	size_t unread_bytes; /* replies waiting to be read, per connection; default 4 MiB */
+	/*
+	 * Together with local_connections never more than the process's descriptors less a reserve, which is
+	 * also the default.
+	 */
+	unsigned connections;
+	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
+	unsigned local_connections;    /* beyond those, for local clients; default 64 */
+	unsigned
+	    vanished_ms; /* a TCP peer that gives no sign of life; default SOCKET_VANISHED_MS */
 };
 
 struct server_stats {
@@ -90,6 +100,7 @@ struct server_stats {
 	uint64_t calls, refused, dropped;
 	uint64_t datagrams;
 	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
+	uint64_t refused_host; /* connections beyond connections_per_host */
 };
 
 int server_new(struct loop *loop, const struct server_ops *ops, void *context,
@@ -110,6 +121,8 @@ int server_receive(struct server *server, int fd, bool answers);
 void server_forget(struct server *server, int fd);
 
 const struct server_stats *server_stats(const struct server *server);
+/* Those in force, without zeros. */
+const struct server_limits *server_limits(const struct server *server);
 
 /* --- Calls ------------------------------------------------------------------------------------- */
 
@@ -121,6 +134,19 @@ void call_reply(struct call *call, xdrproc_t xdr, void *results);
 void call_refuse(struct call *call, enum message_refusal why, uint32_t low, uint32_t high);
 /* Ends a call without an answer. */
 void call_drop(struct call *call);
+
+/*
+ * The same in two steps: what was answered, and only once, is still there until call_drop.  On a call that is gone
+ * nothing happens.
+ */
+void call_answer(struct call *call, xdrproc_t xdr, void *results);
+void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t low, uint32_t high);
+
+/*
+ * The call goes on after the handler, outside any queue: when its connection goes before it is ended, it stays, with
+ * `gone` set and `connection` and `peer` NULL.
+ */
+void call_keep(struct call *call);
 
 /*
  * Leaves a call waiting at the end of a queue.  ended runs after wait_ms, or when the connection goes;

@@ -9,22 +9,29 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-#define KEEPALIVE_IDLE_S 10
-#define KEEPALIVE_EVERY_S 5
+#define KEEPALIVE_S_MAX 32767
 #define KEEPALIVE_COUNT 3
-#define UNACKNOWLEDGED_MS 25000
 
-void socket_tune(int fd)
+/* Seconds, as the kernel takes them. */
+static int seconds(unsigned ms)
 {
-	static const struct {
+	unsigned s = ms / 1000;
+
+	return (int)(s < 1 ? 1 : s > KEEPALIVE_S_MAX ? KEEPALIVE_S_MAX : s);
+}
+
+void socket_tune(int fd, unsigned vanished_ms)
+{
+	/* Two fifths of the time silent, and then three times one fifth without an answer. */
+	const struct {
 		int level, option, value;
 	} options[] = {
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY_S },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, seconds(vanished_ms / 5 * 2) },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, seconds(vanished_ms / 5) },
 		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)vanished_ms },
 	};
 
 	/* None of these fails on a TCP socket, and we can do without each of them. */

@@ -7,13 +7,16 @@
 
 #include "transport/address.h"
 
+#define SOCKET_VANISHED_MS 25000 /* unless somebody says otherwise */
+
 /*
- * What every TCP connection of ours has: no delay for small records, and a limit for hosts that vanished: 25 s
- * from the last sign of life, by keep-alive where nothing is under way and by the user timeout where something
- * is.  The latter also ends a connection whose peer has let its window stay closed that long; neither of our
- * halves does that.
+ * What every TCP connection of ours has: no delay for small records, and a limit for hosts that vanished:
+ * vanished_ms from the last sign of life, by keep-alive where nothing is under way and by the user timeout where
+ * something is.  The latter also ends a connection whose peer has let its window stay closed that long;
+ * neither of our halves does that.  The kernel looks every fifth of the time, and at most once a second.
+ * Connections accepted from a listening socket have what that was told.
  */
-void socket_tune(int fd);
+void socket_tune(int fd, unsigned vanished_ms);
 
 /* A nonblocking listening stream socket; IPv6 ones take IPv6 only.  0 or -errno. */
 int socket_listen(const struct address *address, int *ret_fd);

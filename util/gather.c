@@ -18,6 +18,18 @@ void gather_init(struct gather *g)
 	g->capacity = GATHER_INLINE;
 }
 
+/* Nothing is left: nor is anything kept. */
+static void start_over(struct gather *g)
+{
+	g->first = g->end = 0;
+	g->tail = NULL;
+	if (g->pieces != g->inline_pieces) {
+		free(g->pieces);
+		g->pieces = g->inline_pieces;
+		g->capacity = GATHER_INLINE;
+	}
+}
+
 static void drop_first(struct gather *g)
 {
 	struct gather_piece *p = &g->pieces[g->first++];
@@ -26,15 +38,8 @@ static void drop_first(struct gather *g)
 		g->tail = NULL;
 	g->size -= p->len;
 	bytes_unref(p->owner);
-	if (g->first == g->end) {
-		g->first = g->end = 0;
-		g->tail = NULL;
-		if (g->pieces != g->inline_pieces) {
-			free(g->pieces);
-			g->pieces = g->inline_pieces;
-			g->capacity = GATHER_INLINE;
-		}
-	}
+	if (g->first == g->end)
+		start_over(g);
 }
 
 void gather_clear(struct gather *g)
@@ -172,6 +177,8 @@ void gather_rewind(struct gather *g, const struct gather_mark *mark)
 	}
 	if (mark->pieces)
 		g->pieces[g->end - 1].len = mark->last_len;
+	else
+		start_over(g);
 	/* What was cut off the last block is not used again. */
 	g->tail = NULL;
 	g->size = mark->size;

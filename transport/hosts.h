@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hosts.h - how many connections each host has, so that none of them takes all.
+ *
+ * A host is an IPv4 address, or the 64-bit prefix of an IPv6 one, for whoever has such a prefix has 2^64
+ * addresses; but with link-local addresses, which share theirs, it is the whole address and its link.  There is
+ * an entry for each host that has a connection, and so never more of them than connections.
+ */
+#ifndef TRANSPORT_HOSTS_H
+#define TRANSPORT_HOSTS_H
+
+#include "transport/address.h"
+
+struct host;
+
+/* Starts from all zero, and is that again when everybody has left. */
+struct hosts {
+	struct host *head;
+};
+
+/*
+ * Counts one more connection of the address's host.  0; -EUSERS: it has `limit` of them already; -ENOMEM.
+ * An address that is neither IPv4 nor IPv6 is not counted, and always 0.
+ */
+int hosts_enter(struct hosts *hosts, const struct address *address, unsigned limit);
+
+/* Takes one back that hosts_enter counted. */
+void hosts_leave(struct hosts *hosts, const struct address *address);
+
+#endif
