@@ -307,7 +307,7 @@ static void note_timeout(struct link *l, const struct link_try *try)
 static bool send_call(struct link *l, struct channel_call *call, const struct link_procedure *p,
     void *args, int64_t deadline, struct link_try *ret)
 {
-	const struct channel_target target = { l->program, VERSION, p->number };
+	const struct channel_target target = { l->program, VERSION, p->number, NULL };
 
 	memset(ret, 0, sizeof(*ret));
 	ret->stat = channel_send(l->channel, call, &target, p->args, args, deadline, &ret->error);

@@ -19,6 +19,7 @@ void config_init(struct config *c)
 	memset(c, 0, sizeof(*c));
 	c->port = IPC9_PORT;
 	c->rpcbind = true;
+	c->limits.record_bytes = IPC9_RECORD_MAX;
 	text_format(c->domain, sizeof(c->domain), "ipc9");
 }
 
@@ -186,29 +187,97 @@ static const struct {
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
+/*
+ * The budgets: whole numbers, in the unit that the name ends with.  Bounds are where a value would be
+ * a mistake: no call fits, an ordinary client is cut off, or the protocol has no use for more.
+ */
+static const struct budget {
+	const char *name, *variable;
+	size_t offset; /* in struct server_limits */
+	bool is_size;  /* a size_t there, else an unsigned */
+	unsigned low, high;
+} budgets[] = {
+#define BYTES(field) offsetof(struct server_limits, field), true
+#define NUMBER(field) offsetof(struct server_limits, field), false
+	{ "record_bytes", "IPC9_RECORD_BYTES", BYTES(record_bytes), 4096, IPC9_RECORD_MAX },
+	{ "record_ms", "IPC9_RECORD_MS", NUMBER(record_ms), 100, 3600000 },
+	{ "calls_per_connection", "IPC9_CALLS_PER_CONNECTION", NUMBER(calls), 1, 65536 },
+	{ "held_bytes", "IPC9_HELD_BYTES", BYTES(held_bytes), 4096, 1u << 30 },
+	{ "unread_bytes", "IPC9_UNREAD_BYTES", BYTES(unread_bytes), 4096, 1u << 30 },
+	{ "unread_ms", "IPC9_UNREAD_MS", NUMBER(unread_ms), 100, 3600000 },
+	{ "connections", "IPC9_CONNECTIONS", NUMBER(connections), 1, 1000000 },
+	{ "connections_per_host", "IPC9_CONNECTIONS_PER_HOST", NUMBER(connections_per_host), 1,
+	    1000000 },
+	{ "local_connections", "IPC9_LOCAL_CONNECTIONS", NUMBER(local_connections), 1, 100000 },
+	{ "vanished_ms", "IPC9_VANISHED_MS", NUMBER(vanished_ms), 2000, 3600000 },
+#undef BYTES
+#undef NUMBER
+};
+
+#define N_BUDGETS (sizeof(budgets) / sizeof(budgets[0]))
+
+static int set_budget(struct config *c, const struct budget *b, const char *value,
+    struct config_error *e)
+{
+	char *end, *field = (char *)&c->limits + b->offset;
+	unsigned long n = strtoul(value, &end, 10);
+	unsigned number = (unsigned)n;
+	size_t size = n;
+
+	if (*value < '0' || *value > '9' || *end || n < b->low || n > b->high)
+		return complain(e, "%s: \"%s\" is not a number from %u to %u", b->name, value,
+		    b->low, b->high);
+	if (b->is_size)
+		memcpy(field, &size, sizeof(size));
+	else
+		memcpy(field, &number, sizeof(number));
+	return 0;
+}
+
+static int unknown_key(const char *key, struct config_error *e)
+{
+	char known[400];
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_KEYS + N_BUDGETS; i++) {
+		text_format(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
+		    i < N_KEYS ? keys[i].name : budgets[i - N_KEYS].name);
+		n += strlen(known + n);
+	}
+	return complain(e, "unknown key \"%.64s\"; there are %s", key, known);
+}
+
 int config_set(struct config *c, const char *key, const char *value, struct config_error *e)
 {
 	for (size_t i = 0; i < N_KEYS; i++)
 		if (strcmp(keys[i].name, key) == 0)
 			return keys[i].set(c, value, e);
-	return complain(e,
-	    "unknown key \"%s\"; there are listen, port, domain, trust_sys, trust_root, allow, deny",
-	    key);
+	for (size_t i = 0; i < N_BUDGETS; i++)
+		if (strcmp(budgets[i].name, key) == 0)
+			return set_budget(c, &budgets[i], value, e);
+	return unknown_key(key, e);
+}
+
+/* A key's environment variable, if both are there. */
+static int read_variable(struct config *c, const char *key, const char *variable,
+    struct config_error *e)
+{
+	const char *value = variable ? getenv(variable) : NULL;
+	struct config_error inner;
+	int r = value ? config_set(c, key, value, &inner) : 0;
+
+	return r == -EINVAL ? complain(e, "environment %s: %.400s", variable, inner.text) : r;
 }
 
 int config_read_environment(struct config *c, struct config_error *e)
 {
-	for (size_t i = 0; i < N_KEYS; i++) {
-		const char *value = keys[i].variable ? getenv(keys[i].variable) : NULL;
-		struct config_error inner;
-		int r = value ? keys[i].set(c, value, &inner) : 0;
+	int r = 0;
 
-		if (r == -EINVAL)
-			return complain(e, "environment %s: %.400s", keys[i].variable, inner.text);
-		if (r)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; i < N_KEYS && !r; i++)
+		r = read_variable(c, keys[i].name, keys[i].variable, e);
+	for (size_t i = 0; i < N_BUDGETS && !r; i++)
+		r = read_variable(c, budgets[i].name, budgets[i].variable, e);
+	return r;
 }
 
 /* --- Files ------------------------------------------------------------------------------------- */

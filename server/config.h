@@ -12,6 +12,7 @@
 #include "rpcgen-out/common.h"
 #include "server/access.h"
 #include "transport/address.h"
+#include "transport/server.h"
 
 #define CONFIG_FILE "/etc/ipc9/ipc9d.conf"
 #define CONFIG_DIR "/etc/ipc9/conf.d"
@@ -33,6 +34,7 @@ struct config {
 	size_t n_trusted;
 	bool trust_root;
 	struct access_list rules;
+	struct server_limits limits; /* zero: nobody said, and the engine's default counts */
 
 	char *socket;	 /* NULL until config_finish */
 	char *state_dir; /* NULL until config_finish */

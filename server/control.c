@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "server/daemon.h"
-#include "server/registration.h"
+#include "transport/registration.h"
 #include "util/clock.h"
 
 static void count_engine(const struct daemon *d, struct tally *t)
@@ -22,6 +22,7 @@ static void count_engine(const struct daemon *d, struct tally *t)
 	tally_add(t, "rpc.closed.oversize", s->closed_oversize);
 	tally_add(t, "rpc.closed.slow", s->closed_slow_record);
 	tally_add(t, "rpc.closed.unread", s->closed_unread);
+	tally_add(t, "rpc.refused.host", s->refused_host);
 	tally_add(t, "access.refused", d->refusals);
 }
 

@@ -3,6 +3,7 @@
 #include "server/daemon.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,12 @@
 
 #include "server/domain.h"
 #include "server/listen.h"
-#include "server/registration.h"
+#include "transport/registration.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/text.h"
+
+#define TIDY_MS 5000
 
 static const struct server_ops server_ops = {
 	.call_size = sizeof(struct request),
@@ -50,6 +53,24 @@ static int take_signals(struct daemon *d)
 		return -errno;
 	d->signal_io.fn = on_signal;
 	return loop_add(d->loop, &d->signal_io, fd, EPOLLIN);
+}
+
+/* --- Tidying up -------------------------------------------------------------------------------- */
+
+static void on_tidy(struct loop_timer *timer)
+{
+	struct daemon *d = LIST_ENTRY(timer, struct daemon, tidy_timer);
+	const struct server_stats *s = server_stats(d->server);
+	uint64_t work = s->calls + s->accepted;
+	unsigned held_back = log_rate_held_back(&d->troubles);
+
+	if (held_back)
+		log_error("%u more calls failed by a trouble of ours", held_back);
+	/* What a burst of payload took, the allocator would keep for ever. */
+	if (work != d->trimmed_at)
+		malloc_trim(0);
+	d->trimmed_at = work;
+	loop_timer_set(d->loop, timer, clock_deadline_ms(TIDY_MS));
 }
 
 /* --- Registration ------------------------------------------------------------------------------ */
@@ -91,7 +112,7 @@ static int start_registration(struct daemon *d)
 		    d->config.socket);
 		n++;
 	}
-	r = registration_start(entries, n, &d->registration);
+	r = registration_start(entries, n, true, &d->registration);
 	if (r)
 		log_error("registration: %s", strerror(-r));
 	free(entries);
@@ -133,15 +154,22 @@ static int start_domain(struct daemon *d)
 
 static int start_engine(struct daemon *d)
 {
-	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
+	const struct server_limits *limits = &d->config.limits;
 	int r = loop_new(&d->loop);
 
 	if (!r)
 		r = take_signals(d);
 	if (!r)
-		r = server_new(d->loop, &server_ops, d, &limits, &d->server);
+		r = server_new(d->loop, &server_ops, d, limits, &d->server);
+	d->tidy_timer.fn = on_tidy;
+	if (!r)
+		r = loop_timer_set(d->loop, &d->tidy_timer, clock_deadline_ms(TIDY_MS));
 	if (r)
 		log_error("event loop: %s", strerror(-r));
+	else if (server_limits(d->server)->connections < limits->connections)
+		log_warning(
+		    "connections = %u is more than the limit of open files allows: taking %u",
+		    limits->connections, server_limits(d->server)->connections);
 	return r;
 }
 
@@ -172,6 +200,7 @@ static void stop(struct daemon *d)
 	if (d->has_socket)
 		unlink(d->config.socket);
 	domain_stop(d->domain);
+	loop_timer_clear(&d->tidy_timer);
 	server_free(d->server);
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])

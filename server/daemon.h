@@ -10,6 +10,7 @@
 #include "server/services.h"
 #include "transport/loop.h"
 #include "transport/server.h"
+#include "util/log.h"
 
 struct domain;
 struct registration;
@@ -24,10 +25,14 @@ struct daemon {
 	void *states[SERVICES_MAX];	   /* of services[i] */
 	int64_t started;
 	uint64_t refusals; /* by rules and lists */
+	struct log_rate troubles;
 	char host[IPC9_HOST_MAX + 1];
 	int lock_fd;
 	bool has_socket; /* the local socket is ours to remove */
 	struct loop_io signal_io;
+	struct loop_timer tidy_timer;
+	uint64_t
+	    trimmed_at; /* calls and connections that there had been when memory was given back last */
 	ipc9_text *addresses; /* what we listen on, as text */
 	unsigned n_addresses;
 	struct address *bound; /* the same, those of networks */

@@ -22,8 +22,8 @@
 #include "transport/socket.h"
 #include "util/clock.h"
 
-static const struct channel_target null_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_NULL };
-static const struct channel_target park_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_PARK };
+static const struct channel_target null_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_NULL, NULL };
+static const struct channel_target park_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_PARK, NULL };
 
 #define XDR_NOTHING ((xdrproc_t)(void (*)(void))xdr_void)
 
@@ -126,7 +126,7 @@ static void test_two_sides_that_both_send_much_do_not_lock_each_other(void)
 		SIZE = 262144
 	};
 	static unsigned char payload[SIZE];
-	const struct channel_target echo = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_ECHO };
+	const struct channel_target echo = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_ECHO, NULL };
 	struct engine *e = engine_start(NULL);
 	struct channel *c = channel_to(e);
 	static struct channel_call calls[N];

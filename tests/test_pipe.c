@@ -274,7 +274,7 @@ static void test_a_message_read_of_a_byte_pipe_is_refused(void)
 
 static void test_a_read_waits_for_what_is_written_later(void)
 {
-	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_READ };
+	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_READ, NULL };
 	struct channel_call call[2];
 	ipc9_pipe_read_res res;
 	struct rpc_err error;
@@ -304,7 +304,7 @@ static void test_a_read_waits_for_what_is_written_later(void)
 static void test_a_write_over_the_quota_is_answered_when_it_was_read(void)
 {
 	static const struct shape tight = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 10 };
-	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_WRITE };
+	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_WRITE, NULL };
 	struct channel_call call;
 	ipc9_pipe_write_res res = { 0 };
 	struct rpc_err error;
@@ -417,7 +417,7 @@ static void test_end_closes_one_direction_only(void)
 
 static void test_closing_wakes_whoever_waits_at_the_other_end(void)
 {
-	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_READ };
+	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_READ, NULL };
 	struct channel_call call;
 	ipc9_pipe_read_res res = { 0 };
 	struct rpc_err error;

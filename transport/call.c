@@ -58,7 +58,9 @@ void call_drop(struct call *call)
 		c->held -= call->held;
 		connection_stir(c);
 	}
-	if (s->n_free_calls == CALLS_KEPT) {
+	if (call->socket)
+		server_end_datagram(call);
+	if (call->gone || s->n_free_calls == CALLS_KEPT) { /* gone: the server may be so too */
 		free(call);
 		return;
 	}
@@ -70,6 +72,11 @@ void call_free_all(struct server *s)
 {
 	while (!list_is_empty(&s->free_calls))
 		free(take_free(s));
+}
+
+int call_fd(const struct call *call)
+{
+	return call->connection ? call->connection->io.fd : datagram_fd(call->socket);
 }
 
 void call_keep(struct call *call)
@@ -177,13 +184,14 @@ int call_park(struct call *call, struct list *queue, unsigned wait_ms, size_t he
 	struct connection *c = call->connection;
 	int r;
 
-	assert(c && list_is_empty(&call->parked));
+	assert(!call->gone && list_is_empty(&call->parked));
 	call->timer.fn = on_expired;
 	call->ended = ended;
-	r = loop_timer_set(c->server->loop, &call->timer, clock_deadline_ms(wait_ms));
+	r = loop_timer_set(call->server->loop, &call->timer, clock_deadline_ms(wait_ms));
 	if (r)
 		return r;
-	c->held += held_bytes - call->held;
+	if (c)
+		c->held += held_bytes - call->held;
 	call->held = held_bytes;
 	list_append(queue, &call->parked);
 	return 0;

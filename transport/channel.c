@@ -4,7 +4,8 @@
  *
  * Locks: `lock` guards calls, reading, dead; it is never held across a system call that may wait.
  * `send_lock` is held while one call's record is written, so that records do not mix; it may wait for the
- * socket and is taken before `lock`, never after.  The reader and the scratch belong to whoever set `reading`.
+ * socket and is taken before `lock`, never after; it guards `rest`.  The reader and the scratch belong to whoever set
+ * `reading`.
  */
 #include "transport/channel.h"
 
@@ -23,6 +24,7 @@
 
 #include "transport/message.h"
 #include "transport/record.h"
+#include "transport/reply.h"
 #include "transport/spin.h"
 #include "util/clock.h"
 #include "xdr/stream.h"
@@ -30,6 +32,7 @@
 #define SCRATCH_SIZE 65536
 #define LOOK_AGAIN_MS 20
 #define REPLY_MAX (16u << 20) /* other people's servers answer with more than ours do */
+#define BUCKETS 64
 
 struct channel {
 	_Atomic unsigned refs;
@@ -38,10 +41,12 @@ struct channel {
 	uint32_t flavor, credential_len;
 
 	pthread_mutex_t send_lock;
+	struct gather rest; /* of records that left in part and that nobody waits for */
 	pthread_mutex_t lock;
 	pthread_cond_t
 	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
-	struct channel_call *calls;
+	struct channel_call *calls[BUCKETS]; /* by xid, which counts up */
+	unsigned n_calls;
 	bool reading;
 	int dead; /* errno of the stream's end; 0 while it lives */
 	uint32_t next_xid;
@@ -76,8 +81,20 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 	if (getrandom(&c->next_xid, sizeof(c->next_xid), 0) != sizeof(c->next_xid))
 		c->next_xid = (uint32_t)clock_now();
 	record_reader_init(&c->reader, REPLY_MAX);
+	gather_init(&c->rest);
 	*ret = c;
 	return 0;
+}
+
+void channel_limit_reply(struct channel *c, size_t bytes)
+{
+	record_reader_init(&c->reader, bytes);
+}
+
+void channel_make_anonymous(struct channel *c)
+{
+	c->flavor = AUTH_NONE;
+	c->credential_len = 0;
 }
 
 struct channel *channel_ref(struct channel *c)
@@ -90,8 +107,9 @@ struct channel *channel_unref(struct channel *c)
 {
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return NULL;
-	assert(!c->calls);
+	assert(!c->n_calls);
 	close(c->fd);
+	gather_clear(&c->rest);
 	record_reader_clear(&c->reader);
 	free(c->scratch);
 	pthread_cond_destroy(&c->changed);
@@ -124,7 +142,7 @@ bool channel_is_alive(struct channel *c)
 
 	pthread_mutex_lock(&c->lock);
 	alive = !c->dead;
-	idle = !c->reading && !c->calls;
+	idle = !c->reading && !c->n_calls;
 	pthread_mutex_unlock(&c->lock);
 	if (!alive || !idle)
 		return alive;
@@ -137,9 +155,14 @@ bool channel_is_alive(struct channel *c)
 
 /* --- The table of calls; all under lock ------------------------------------------------------- */
 
+static struct channel_call **bucket(struct channel *c, uint32_t xid)
+{
+	return &c->calls[xid % BUCKETS];
+}
+
 static struct channel_call *find(struct channel *c, uint32_t xid)
 {
-	struct channel_call *call = c->calls;
+	struct channel_call *call = *bucket(c, xid);
 
 	while (call && call->xid != xid)
 		call = call->next;
@@ -148,12 +171,37 @@ static struct channel_call *find(struct channel *c, uint32_t xid)
 
 static void unlink_call(struct channel *c, struct channel_call *call)
 {
-	struct channel_call **at = &c->calls;
+	struct channel_call **at = bucket(c, call->xid);
 
 	while (*at && *at != call)
 		at = &(*at)->next;
-	if (*at)
-		*at = call->next;
+	if (!*at)
+		return;
+	*at = call->next;
+	c->n_calls--;
+}
+
+void channel_leave(struct channel *c, struct channel_call *call)
+{
+	unlink_call(c, call);
+}
+
+int channel_enter(struct channel *c, struct channel_call *call)
+{
+	struct channel_call **at;
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	call->xid = c->next_xid++;
+	r = -c->dead;
+	if (!r) {
+		at = bucket(c, call->xid);
+		call->next = *at;
+		*at = call;
+		c->n_calls++;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return r;
 }
 
 void channel_forget(struct channel *c, struct channel_call *call)
@@ -166,34 +214,42 @@ void channel_forget(struct channel *c, struct channel_call *call)
 
 /* --- Receiving; by whoever set `reading` ------------------------------------------------------ */
 
+/* Keeps a reply for somebody who has not said yet what to decode it into; without memory that one times out. */
+static void keep_reply(struct channel_call *call, const unsigned char *data, size_t size,
+    struct bytes *owner)
+{
+	call->reply = owner ? bytes_ref(owner) : bytes_new(size);
+	if (!call->reply)
+		return;
+	if (!owner) {
+		memcpy(call->reply->data, data, size);
+		call->reply->size = (uint32_t)size;
+	}
+	call->done = true;
+}
+
 static void take_reply(void *context, const unsigned char *data, size_t size, struct bytes *owner)
 {
 	struct channel *c = context;
 	struct channel_call *call;
-	struct bytes *reply;
 	uint32_t xid;
 
 	if (size < sizeof(xid))
 		return;
 	memcpy(&xid, data, sizeof(xid));
-	if (owner) {
-		reply = bytes_ref(owner);
-	} else {
-		reply = bytes_new(size);
-		if (!reply)
-			return; /* the caller times out */
-		memcpy(reply->data, data, size);
-		reply->size = (uint32_t)size;
-	}
 	pthread_mutex_lock(&c->lock);
 	call = find(c, ntohl(xid));
-	if (call && !call->done) {
-		call->reply = reply;
-		reply = NULL;
+	if (call && !call->done && !call->xdr) {
+		keep_reply(call, data, size, owner);
+	} else if (call && !call->done) {
+		call->stat = reply_decode(data, size, owner, call->xdr, call->results, call->error);
 		call->done = true;
+		if (call->fn) {
+			unlink_call(c, call);
+			call->fn(call);
+		}
 	}
 	pthread_mutex_unlock(&c->lock);
-	bytes_unref(reply);
 }
 
 /* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
@@ -286,10 +342,11 @@ static int write_record(struct channel *c, struct gather *out, int64_t deadline,
 	else if (pthread_mutex_clocklock(&c->send_lock, CLOCK_MONOTONIC, &until))
 		return -ETIMEDOUT;
 	while (out->size && !r) {
-		ssize_t n = gather_send(out, c->fd);
+		bool own = !c->rest.size;
+		ssize_t n = gather_send(own ? out : &c->rest, c->fd);
 
 		if (n > 0)
-			*ret_sent = true;
+			*ret_sent |= own;
 		else if (n == -EAGAIN)
 			r = wait_to_send(c, deadline);
 		else
@@ -301,7 +358,29 @@ static int write_record(struct channel *c, struct gather *out, int64_t deadline,
 	return r;
 }
 
-static bool encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
+int channel_flush(struct channel *c, struct gather *out)
+{
+	ssize_t n = 0;
+
+	if (pthread_mutex_trylock(&c->send_lock))
+		return -EAGAIN;
+	if (c->rest.size)
+		n = gather_send(&c->rest, c->fd);
+	if (!c->rest.size && out->size) {
+		n = gather_send(out, c->fd);
+		/* Others may send before we come back: what is left goes before theirs. */
+		if (n >= 0 && out->size)
+			n = gather_append(&c->rest, out);
+	}
+	if (n >= 0)
+		n = c->rest.size ? -EAGAIN : 0;
+	if (n != 0 && n != -EAGAIN)
+		die(c, (int)-n);
+	pthread_mutex_unlock(&c->send_lock);
+	return (int)n;
+}
+
+bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
     void *args, struct gather *out)
 {
 	const struct message_call header = {
@@ -309,18 +388,27 @@ static bool encode(struct channel *c, uint32_t xid, const struct channel_target 
 		.program = t->program,
 		.version = t->version,
 		.procedure = t->procedure,
-		.credential = { c->flavor, c->credential_len, c->credential },
+		.credential = t->credential
+		    ? *t->credential
+		    : (struct message_auth){ c->flavor, c->credential_len, c->credential },
 	};
-	unsigned char *mark = message_begin_record(out);
+	struct gather_mark before;
+	unsigned char *mark;
+	size_t start;
 	XDR xdrs;
 
-	if (!mark || message_put_call(out, &header))
-		return false;
-	xdr_gather_create(&xdrs, out);
-	if (!xdr(&xdrs, args))
-		return false;
-	message_end_record(mark, out->size - 4);
-	return true;
+	gather_mark(out, &before);
+	mark = message_begin_record(out);
+	start = out->size;
+	if (mark && !message_put_call(out, &header)) {
+		xdr_gather_create(&xdrs, out);
+		if (xdr(&xdrs, args)) {
+			message_end_record(mark, out->size - start);
+			return true;
+		}
+	}
+	gather_rewind(out, &before);
+	return false;
 }
 
 enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
@@ -332,19 +420,12 @@ enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
 
 	memset(call, 0, sizeof(*call));
 	gather_init(&out);
-	pthread_mutex_lock(&c->lock);
-	call->xid = c->next_xid++;
-	r = -c->dead;
-	if (!r) {
-		call->next = c->calls;
-		c->calls = call;
-	}
-	pthread_mutex_unlock(&c->lock);
+	r = channel_enter(c, call);
 	if (r) {
 		ret_error->re_errno = -r;
 		return RPC_CANTSEND;
 	}
-	if (!encode(c, call->xid, target, xdr, args, &out)) {
+	if (!channel_encode(c, call->xid, target, xdr, args, &out)) {
 		gather_clear(&out);
 		channel_forget(c, call);
 		return RPC_CANTENCODEARGS;
@@ -414,11 +495,11 @@ static int read_once(struct channel *c, int64_t deadline)
 	return r == -ETIMEDOUT ? r : 0;
 }
 
+/* With lock held, but for while it waits. */
 static int await(struct channel *c, struct channel_call *call, int64_t deadline)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&c->lock);
 	while (!call->done && !c->dead && !r) {
 		if (!c->reading)
 			r = read_once(c, deadline);
@@ -430,166 +511,87 @@ static int await(struct channel *c, struct channel_call *call, int64_t deadline)
 	else if (c->dead)
 		r = -c->dead;
 	unlink_call(c, call);
-	pthread_mutex_unlock(&c->lock);
 	return r;
-}
-
-static enum clnt_stat decode(struct bytes *reply, xdrproc_t xdr, void *results, struct rpc_err *e)
-{
-	struct rpc_msg msg = { 0 };
-	XDR xdrs;
-
-	/* The results are decoded below, once it is known that there are any. */
-	msg.acpted_rply.ar_results.proc = (xdrproc_t)(void (*)(void))xdr_void;
-	xdr_record_create(&xdrs, reply->data, reply->size, reply);
-	if (!xdr_replymsg(&xdrs, &msg)) {
-		xdr_free((xdrproc_t)xdr_replymsg, &msg);
-		return RPC_CANTDECODERES;
-	}
-	_seterr_reply(&msg, e);
-	if (msg.rm_reply.rp_stat == MSG_ACCEPTED && msg.acpted_rply.ar_verf.oa_base)
-		xdr_free((xdrproc_t)xdr_opaque_auth, &msg.acpted_rply.ar_verf);
-	if (e->re_status == RPC_SUCCESS && !xdr(&xdrs, results))
-		return RPC_CANTDECODERES;
-	return e->re_status;
 }
 
 enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrproc_t xdr,
     void *results, int64_t deadline, struct rpc_err *ret_error)
 {
-	int r = await(c, call, deadline);
 	enum clnt_stat stat;
+	int r;
 
+	pthread_mutex_lock(&c->lock);
+	if (!call->done) {
+		call->xdr = xdr;
+		call->results = results;
+		call->error = ret_error;
+	}
+	r = await(c, call, deadline);
+	pthread_mutex_unlock(&c->lock);
 	if (r == -ETIMEDOUT)
 		return RPC_TIMEDOUT;
 	if (r) {
 		ret_error->re_errno = -r;
 		return RPC_CANTRECV;
 	}
-	stat = decode(call->reply, xdr, results, ret_error);
+	if (!call->reply)
+		return call->stat;
+	stat = reply_decode(call->reply->data, call->reply->size, call->reply, xdr, results,
+	    ret_error);
 	call->reply = bytes_unref(call->reply);
 	return stat;
 }
 
-/* --- CLIENT ------------------------------------------------------------------------------------ */
+/* --- For calls that nobody waits for ----------------------------------------------------------- */
 
-struct handle {
-	CLIENT client;
-	struct channel *channel;
-	struct channel_target target;
-	int64_t deadline; /* CLOCK_NEVER when own_deadline is set and there is none */
-	bool own_deadline, sent;
-	struct rpc_err error;
-};
-
-static struct handle *handle_of(const CLIENT *client)
+/* Waits until the socket can be read, or written; 0, -ETIMEDOUT, -errno. */
+static int wait_for_either(struct channel *c, int64_t deadline)
 {
-	return (struct handle *)client->cl_private;
+	struct pollfd p = { .fd = c->fd, .events = POLLIN | POLLOUT };
+	int r = poll(&p, 1, clock_poll_ms(deadline));
+
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	return r == 0 && clock_now() >= deadline ? -ETIMEDOUT : 0;
 }
 
-static enum clnt_stat handle_call(CLIENT *client, rpcproc_t procedure, xdrproc_t xdr_args,
-    void *args, xdrproc_t xdr_results, void *results, struct timeval timeout)
+int channel_read(struct channel *c, int64_t deadline, bool full)
 {
-	struct handle *h = handle_of(client);
-	struct channel_target target = h->target;
-	struct channel_call call;
-	int64_t deadline = h->own_deadline
-	    ? h->deadline
-	    : clock_now() + timeout.tv_sec * NS_PER_S + timeout.tv_usec * INT64_C(1000);
+	int r = 0;
 
-	target.procedure = procedure;
-	memset(&h->error, 0, sizeof(h->error));
-	h->error.re_status =
-	    channel_send(h->channel, &call, &target, xdr_args, args, deadline, &h->error);
-	h->sent = call.sent;
-	if (h->error.re_status == RPC_SUCCESS)
-		h->error.re_status =
-		    channel_wait(h->channel, &call, xdr_results, results, deadline, &h->error);
-	return h->error.re_status;
-}
-
-static void handle_abort(CLIENT *client)
-{
-	(void)client;
-}
-
-static void handle_geterr(CLIENT *client, struct rpc_err *ret)
-{
-	*ret = handle_of(client)->error;
-}
-
-static bool_t handle_freeres(CLIENT *client, xdrproc_t xdr, void *results)
-{
-	(void)client;
-	xdr_free(xdr, results);
-	return TRUE;
-}
-
-static void handle_destroy(CLIENT *client)
-{
-	struct handle *h = handle_of(client);
-
-	channel_unref(h->channel);
-	free(h);
-}
-
-static bool_t handle_control(CLIENT *client, u_int request, void *info)
-{
-	struct handle *h = handle_of(client);
-
-	switch (request) {
-	case CLGET_VERS:
-		*(rpcvers_t *)info = h->target.version;
-		return TRUE;
-	case CLSET_VERS:
-		h->target.version = *(const rpcvers_t *)info;
-		return TRUE;
-	case CLGET_PROG:
-		*(rpcprog_t *)info = h->target.program;
-		return TRUE;
-	case CLSET_PROG:
-		h->target.program = *(const rpcprog_t *)info;
-		return TRUE;
-	case CLGET_FD:
-		*(int *)info = h->channel->fd;
-		return TRUE;
-	default:
-		return FALSE;
+	pthread_mutex_lock(&c->lock);
+	if (c->dead) {
+		r = -c->dead;
+	} else if (c->reading) {
+		r = wait_for_turn(c, deadline) == ETIMEDOUT ? -EAGAIN : 0;
+	} else {
+		c->reading = true;
+		pthread_mutex_unlock(&c->lock);
+		if (full)
+			r = wait_for_either(c, deadline);
+		if (!r)
+			r = full ? receive(c) : receive_until(c, deadline);
+		pthread_mutex_lock(&c->lock);
+		c->reading = false;
+		if (r < 0 && r != -ETIMEDOUT && !c->dead)
+			c->dead = -r;
+		pthread_cond_broadcast(&c->changed);
 	}
+	pthread_mutex_unlock(&c->lock);
+	return r > 0 ? 0 : r;
 }
 
-CLIENT *channel_client(struct channel *c, uint32_t program, uint32_t version)
+void channel_lock(struct channel *c)
 {
-	/* libtirpc declares the table's type inside CLIENT and does not change it. */
-	static struct clnt_ops ops = {
-		.cl_call = handle_call,
-		.cl_abort = handle_abort,
-		.cl_geterr = handle_geterr,
-		.cl_freeres = handle_freeres,
-		.cl_destroy = handle_destroy,
-		.cl_control = handle_control,
-	};
-	struct handle *h = calloc(1, sizeof(*h));
-
-	if (!h)
-		return NULL;
-	h->channel = channel_ref(c);
-	h->target.program = program;
-	h->target.version = version;
-	h->client.cl_ops = &ops;
-	h->client.cl_private = h;
-	return &h->client;
+	pthread_mutex_lock(&c->lock);
 }
 
-void channel_client_deadline(CLIENT *client, int64_t deadline)
+void channel_unlock(struct channel *c)
 {
-	struct handle *h = handle_of(client);
-
-	h->deadline = deadline;
-	h->own_deadline = true;
+	pthread_mutex_unlock(&c->lock);
 }
 
-bool channel_client_sent(const CLIENT *client)
+int channel_fd(const struct channel *c)
 {
-	return handle_of(client)->sent;
+	return c->fd;
 }

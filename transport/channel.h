@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "util/bytes.h"
+#include "util/gather.h"
 
 struct channel;
 
@@ -35,17 +36,37 @@ void channel_abort(struct channel *channel);
 /* Whether calls can still be made, as far as that shows without making one. */
 bool channel_is_alive(struct channel *channel);
 
-/* One call; lies with the caller, whose it is again when channel_wait or channel_forget returned. */
+/* Sends AUTH_NONE from now on.  Before the first call. */
+void channel_make_anonymous(struct channel *channel);
+
+/* How many bytes of a reply are taken; 16 MiB unless said.  Before the first call. */
+void channel_limit_reply(struct channel *channel, size_t bytes);
+
+/*
+ * One call; lies with the caller, whose it is again when channel_wait or channel_forget returned, or when fn runs.
+ */
 struct channel_call {
 	struct channel_call *next; /* in the channel's table, under its lock */
 	uint32_t xid;
 	bool done;
-	bool sent;	     /* some of it left: the other side may have run it */
-	struct bytes *reply; /* the whole record, once done */
+	bool sent; /* some of it left: the other side may have run it */
+	struct bytes
+	    *reply; /* the whole record, once done, where it came before anybody said xdr */
+
+	/* Whoever reads the reply decodes it at once, under the channel's lock, if xdr is set. */
+	xdrproc_t xdr;
+	void *results;
+	enum clnt_stat stat;
+	struct rpc_err *error;
+	/* Then, for calls that nobody waits for, with the call out of the table; not when the channel dies. */
+	void (*fn)(struct channel_call *call);
 };
+
+struct message_auth;
 
 struct channel_target {
 	uint32_t program, version, procedure;
+	const struct message_auth *credential; /* NULL: the channel's */
 };
 
 /*
@@ -57,8 +78,8 @@ enum clnt_stat channel_send(struct channel *channel, struct channel_call *call,
     struct rpc_err *ret_error);
 
 /*
- * Waits for the reply and decodes it into results, which start from all zero; blobs in them refer to the
- * record.  Ends the call in every case.
+ * Waits for the reply and decodes it into results, which start from all zero; a blob in them refers to the
+ * record or has a block of its own.  Ends the call in every case.
  */
 enum clnt_stat channel_wait(struct channel *channel, struct channel_call *call, xdrproc_t xdr,
     void *results, int64_t deadline, struct rpc_err *ret_error);
@@ -66,7 +87,37 @@ enum clnt_stat channel_wait(struct channel *channel, struct channel_call *call, 
 /* Ends a call that was sent and is not waited for. */
 void channel_forget(struct channel *channel, struct channel_call *call);
 
-/* --- CLIENT handles ---------------------------------------------------------------------------- */
+/* --- Parts, for calls that nobody waits for ---------------------------------------------------- */
+
+/* Puts a call into the table, with an xid.  0 or -errno: the channel is dead. */
+int channel_enter(struct channel *channel, struct channel_call *call);
+
+/* Takes it out again; with the channel's lock held. */
+void channel_leave(struct channel *channel, struct channel_call *call);
+
+/* Appends a call's record to out.  False: the arguments cannot be encoded, and out is as before. */
+bool channel_encode(struct channel *channel, uint32_t xid, const struct channel_target *target,
+    xdrproc_t xdr, void *args, struct gather *out);
+
+/*
+ * Sends what can be sent now without waiting, of whole records that out owns; what is left stays there, and a
+ * record that left in part is completed before anything else.  0: all has left; -EAGAIN; or the channel is dead.
+ */
+int channel_flush(struct channel *channel, struct gather *out);
+
+/*
+ * Takes in replies, waiting for some until the deadline, and for room to send if `full`.  0; -ETIMEDOUT; -EAGAIN:
+ * another thread reads, and has for the time waited; or the channel is dead.
+ */
+int channel_read(struct channel *channel, int64_t deadline, bool full);
+
+/* What guards the table of calls, and is held when fn runs. */
+void channel_lock(struct channel *channel);
+void channel_unlock(struct channel *channel);
+
+int channel_fd(const struct channel *channel);
+
+/* --- CLIENT handles (handle.c) ----------------------------------------------------------------- */
 
 /*
  * A standard handle for rpcgen's stubs over a channel, with its own reference.  Light: each thread makes its
@@ -79,6 +130,15 @@ CLIENT *channel_client(struct channel *channel, uint32_t program, uint32_t versi
  * pass.
  */
 void channel_client_deadline(CLIENT *client, int64_t deadline);
+
+/* The channel of such a handle, still the handle's; NULL: it is another library's handle. */
+struct channel *channel_client_channel(const CLIENT *client);
+
+/* What the handle's calls go to, but for the procedure. */
+struct channel_target channel_client_target(const CLIENT *client);
+
+/* What begins asynchronous calls on the handle, made at the first use; NULL: not ours, or no memory. */
+struct async *channel_client_async(CLIENT *client);
 
 /* Whether something of the handle's last call left for the other side. */
 bool channel_client_sent(const CLIENT *client);

@@ -185,25 +185,32 @@ int connect_address(const struct address *a, int64_t deadline, int *ret_fd)
 	return 0;
 }
 
-int connect_ask_rpcbind(const struct address *address, uint32_t program, uint32_t version,
-    int64_t deadline, uint16_t *ret_port)
+static const char *netid_of(const struct address *a)
 {
-	struct address at = *address;
-	struct rpcb wanted = { .r_prog = program, .r_vers = version };
-	char nothing[] = "", netid[] = "tcp", netid6[] = "tcp6";
-	struct channel_target target = { RPCBPROG, RPCBVERS, RPCBPROC_GETADDR };
+	switch (a->storage.ss_family) {
+	case AF_UNIX:
+		return "local";
+	case AF_INET6:
+		return "tcp6";
+	default:
+		return "tcp";
+	}
+}
+
+int connect_ask_rpcbind_at(const struct address *rpcbind, uint32_t program, uint32_t version,
+    int64_t deadline, char *ret_universal, size_t size)
+{
+	char nothing[] = "", netid[8], *universal = NULL;
+	struct rpcb wanted = { program, version, netid, nothing, nothing };
+	struct channel_target target = { RPCBPROG, RPCBVERS, RPCBPROC_GETADDR, NULL };
 	struct channel *channel;
 	struct channel_call call;
 	struct rpc_err error = { 0 };
 	enum clnt_stat stat;
-	char *universal = NULL;
 	int fd, r;
 
-	address_set_port(&at, RPCBIND_PORT);
-	wanted.r_netid = at.storage.ss_family == AF_INET6 ? netid6 : netid;
-	wanted.r_addr = nothing;
-	wanted.r_owner = nothing;
-	r = connect_address(&at, deadline, &fd);
+	text_format(netid, sizeof(netid), "%s", netid_of(rpcbind));
+	r = connect_address(rpcbind, deadline, &fd);
 	if (r)
 		return r;
 	r = channel_new(fd, false, &channel);
@@ -219,8 +226,23 @@ int connect_ask_rpcbind(const struct address *address, uint32_t program, uint32_
 	channel_unref(channel);
 	if (stat != RPC_SUCCESS)
 		return stat == RPC_TIMEDOUT ? -ETIMEDOUT : -EPROTO;
-	*ret_port = address_universal_port(universal);
+	text_format(ret_universal, size, "%s", universal ? universal : "");
 	xdr_free((xdrproc_t)xdr_wrapstring, &universal);
+	return 0;
+}
+
+int connect_ask_rpcbind(const struct address *address, uint32_t program, uint32_t version,
+    int64_t deadline, uint16_t *ret_port)
+{
+	struct address at = *address;
+	char universal[ADDRESS_TEXT_SIZE];
+	int r;
+
+	address_set_port(&at, RPCBIND_PORT);
+	r = connect_ask_rpcbind_at(&at, program, version, deadline, universal, sizeof(universal));
+	if (r)
+		return r;
+	*ret_port = address_universal_port(universal);
 	return *ret_port ? 0 : -ENOENT;
 }
 
@@ -242,18 +264,20 @@ static int try_address(struct address *a, const struct connect_target *t, int64_
     int *ret_fd, struct connect_failure *f)
 {
 	uint16_t port;
-	int r, asked;
+	int r = -ECONNREFUSED, asked;
 
-	address_set_port(a, t->port);
-	r = connect_address(a, deadline, ret_fd);
-	if (r)
-		fail(f, CONNECT_HOST, r);
-	if (r != -ECONNREFUSED || !t->ask_rpcbind)
-		return r;
+	if (t->port) {
+		address_set_port(a, t->port);
+		r = connect_address(a, deadline, ret_fd);
+		if (r)
+			fail(f, CONNECT_HOST, r);
+		if (r != -ECONNREFUSED || !t->ask_rpcbind)
+			return r;
+	}
 	asked = connect_ask_rpcbind(a, t->program, t->version, deadline, &port);
 	f->rpcbind_answers = asked == 0 || asked == -ENOENT;
 	if (asked)
-		return r;
+		return t->port ? r : fail(f, CONNECT_RPCBIND, asked);
 	address_set_port(a, port);
 	r = connect_address(a, deadline, ret_fd);
 	return r ? fail(f, CONNECT_HOST, r) : 0;

@@ -38,7 +38,7 @@ int connect_address(const struct address *address, int64_t deadline, int *ret_fd
 
 struct connect_target {
 	const char *host;
-	uint16_t port;
+	uint16_t port;	  /* 0: rpcbind's is the only one */
 	bool ask_rpcbind; /* where the port is closed: for the port of the program */
 	uint32_t program, version;
 };
@@ -46,6 +46,13 @@ struct connect_target {
 /* A channel to a host.  0 or -errno, then *ret_failure says more. */
 int connect_host(const struct connect_target *target, int64_t deadline,
     struct channel **ret_channel, struct connect_failure *ret_failure);
+
+/*
+ * Asks the rpcbind that listens at `rpcbind` for the universal address of a program, on the transport of that
+ * address.  0, and at most size bytes with NUL in ret_universal, "" where it is not registered; -errno: not answered.
+ */
+int connect_ask_rpcbind_at(const struct address *rpcbind, uint32_t program, uint32_t version,
+    int64_t deadline, char *ret_universal, size_t size);
 
 /*
  * Asks the rpcbind at address (its port is set here) for the port of a program on the transport the address

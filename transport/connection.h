@@ -22,6 +22,9 @@ struct server {
 	struct server_stats stats;
 	struct list listeners, sockets, connections;
 	struct hosts hosts;	/* of the connections */
+	struct limiter *limiter; /* both from the first datagram socket on */
+	struct replies *replies; /* NULL: repeated calls run again */
+	uint32_t n_sockets;	 /* datagram sockets so far */
 	struct list free_calls; /* by their link; n_free_calls of them */
 	unsigned n_free_calls;
 	unsigned char
@@ -58,6 +61,8 @@ void connection_stir(struct connection *connection);
 struct call *call_new(struct server *server, struct connection *connection,
     struct datagram_socket *socket, const struct peer *peer, uint32_t xid);
 
+int datagram_fd(const struct datagram_socket *socket);
+
 /* The connection or socket of a kept call goes. */
 void call_lose(struct call *call);
 
@@ -69,10 +74,13 @@ int server_enter(struct server *server, const struct peer *peer);
 /* Takes it back when its descriptor is closed: listeners that paused go on. */
 void server_leave(struct server *server, const struct peer *peer);
 
-/* Sends a reply the way its call came, and empties out. */
+/* Sends a reply the way its call came, notes it for repeats, and empties out. */
 void server_answer_datagram(struct call *call, struct gather *out);
 
-/* Closes all datagram sockets. */
+/* Lets go of what a call keeps of its datagram. */
+void server_end_datagram(struct call *call);
+
+/* Closes all datagram sockets; their calls end or are lost. */
 void server_forget_all(struct server *server);
 
 #endif

@@ -298,12 +298,17 @@ void loop_enter(struct loop *l)
 	pthread_mutex_lock(l->lock);
 }
 
-void loop_leave(struct loop *l)
+void loop_settle(struct loop *l)
 {
 	run_deferred(l);
 	/* Whoever waits knows nothing of a timer that was set meanwhile. */
 	if (l->waiting && l->n_timers && l->heap[1]->deadline < l->wait_until)
 		wake(l);
+}
+
+void loop_leave(struct loop *l)
+{
+	loop_settle(l);
 	pthread_mutex_unlock(l->lock);
 }
 

@@ -88,6 +88,8 @@ void loop_each_turn(struct loop *loop, void (*fn)(void *context), void *context)
 /* Takes the lock; and lets go of it when what was put off has been done. */
 void loop_enter(struct loop *loop);
 void loop_leave(struct loop *loop);
+/* Does what was put off, with the lock held. */
+void loop_settle(struct loop *loop);
 
 /* Which thread runs the loop: changes whenever loop_run is entered. */
 uint64_t loop_runs(const struct loop *loop);

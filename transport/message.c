@@ -43,6 +43,13 @@ static int get_auth(struct cursor *c, struct message_auth *ret)
 	return skip(c, ret->len);
 }
 
+int message_parse_auth(const unsigned char *data, size_t size, struct message_auth *ret)
+{
+	struct cursor c = { data, data + size };
+
+	return get_auth(&c, ret);
+}
+
 int message_parse_call(const unsigned char *data, size_t size, struct message_call *ret)
 {
 	struct cursor c = { data, data + size };
@@ -68,9 +75,11 @@ int message_parse_call(const unsigned char *data, size_t size, struct message_ca
 int message_parse_auth_sys(const struct message_auth *credential, struct message_auth_sys *ret)
 {
 	struct cursor c = { credential->body, credential->body + credential->len };
-	uint32_t stamp, name_len;
 
-	if (get_word(&c, &stamp) || get_word(&c, &name_len) || name_len > 255 || skip(&c, name_len))
+	if (get_word(&c, &ret->stamp) || get_word(&c, &ret->machine_len) || ret->machine_len > 255)
+		return -EBADMSG;
+	ret->machine = c.at;
+	if (skip(&c, ret->machine_len))
 		return -EBADMSG;
 	if (get_word(&c, &ret->uid) || get_word(&c, &ret->gid) || get_word(&c, &ret->n_groups) ||
 	    ret->n_groups > MESSAGE_GROUPS_MAX)

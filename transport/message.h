@@ -35,8 +35,13 @@ struct message_call {
  */
 int message_parse_call(const unsigned char *data, size_t size, struct message_call *ret_call);
 
+/* Reads one authenticator, as it begins a credential or verifier.  0 or -EBADMSG. */
+int message_parse_auth(const unsigned char *data, size_t size, struct message_auth *ret_auth);
+
 /* The body of an AUTH_SYS credential (RFC 5531 appendix A), as claimed by the caller. */
 struct message_auth_sys {
+	uint32_t stamp, machine_len;
+	const unsigned char *machine; /* at most 255 bytes, in the credential */
 	uint32_t uid, gid, n_groups;
 	uint32_t groups[MESSAGE_GROUPS_MAX];
 };

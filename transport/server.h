@@ -27,6 +27,7 @@
 struct server;
 struct connection;
 struct datagram_socket;
+struct datagram_origin;
 struct call;
 
 /* What the kernel knows of the other side. */
@@ -50,11 +51,12 @@ typedef void call_ended_fn(struct call *call, enum call_end end);
 
 /* One call.  Servers embed it at the beginning of a struct of their own (server_ops.call_size). */
 struct call {
-	struct list link; /* in the connection's calls */
+	struct list link; /* in the calls of its connection or socket */
 	struct server *server;
 	struct connection *connection; /* NULL: came as a datagram */
 	struct datagram_socket *socket;
-	const struct peer *peer; /* of a datagram: good until the handler returns only */
+	struct datagram_origin *origin; /* what is kept of the datagram */
+	const struct peer *peer;	/* good until the call ends */
 	uint32_t xid;
 	bool unanswered; /* whatever ends it, nothing is sent */
 	bool kept;	 /* call_keep */
@@ -69,8 +71,7 @@ struct call {
 struct server_ops {
 	size_t call_size;
 	/*
-	 * A call has come.  header and args are good until return only.  A call that came as a datagram
-	 * must be ended before return.
+	 * A call has come.  header and args are good until return only.
 	 */
 	void (*call)(void *context, struct call *call, const struct message_call *header,
 	    XDR *args);
@@ -91,8 +92,25 @@ struct server_limits {
 	unsigned connections;
 	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
 	unsigned local_connections;    /* beyond those, for local clients; default 64 */
-	unsigned
-	    vanished_ms; /* a TCP peer that gives no sign of life; default SOCKET_VANISHED_MS */
+	unsigned vanished_ms;	       /* TCP peers without a sign of life; default 25 s */
+
+	size_t datagram_bytes; /* longest that is taken; default 4096, never over SERVER_DATAGRAM_MAX */
+	/* Calls under way that came as datagrams; further ones are dropped, and asked again by their clients. */
+	unsigned calls_datagram;      /* of a socket; default 1024 */
+	unsigned calls_datagram_host; /* of a host's (transport/hosts.h), on a socket; default 64 */
+	/*
+	 * Bytes per second that are sent in answer to datagrams into a network (transport/limiter.h), and four
+	 * times as many in all: each answer counts what it is longer than its call, and 64 bytes at
+	 * least.  Answers over that are not sent.  Default 8 MiB, but no bound for what comes from this
+	 * host itself.
+	 */
+	size_t answer_bytes;
+	/*
+	 * Replies to datagrams that are kept for repeated calls (transport/replies.h), which then do not run
+	 * again.  Default 0: no reply is kept, and a repeat is a new call.
+	 */
+	size_t reply_cache_bytes;
+	unsigned reply_cache_ms; /* since a reply was last asked for; default 60 s */
 };
 
 struct server_stats {
@@ -101,6 +119,11 @@ struct server_stats {
 	uint64_t datagrams;
 	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
 	uint64_t refused_host; /* connections beyond connections_per_host */
+	/* Of datagrams: */
+	uint64_t replayed;	   /* repeats, answered with the reply kept, or silent */
+	uint64_t dropped_over;	   /* calls beyond calls_datagram or its host's, also in dropped */
+	uint64_t answers_limited;  /* not sent, being over answer_bytes */
+	uint64_t answers_too_long; /* that fit no datagram: the caller got SYSTEM_ERR */
 };
 
 int server_new(struct loop *loop, const struct server_ops *ops, void *context,
@@ -112,12 +135,17 @@ struct server *server_free(struct server *server);
 /* Takes over a listening stream socket (TCP or local). 0 or -errno; then fd is still the caller's. */
 int server_listen(struct server *server, int fd);
 
+/* The longest message that a UDP datagram holds over IPv4, which goes for IPv6 as well. */
+#define SERVER_DATAGRAM_MAX 65507
+
 /*
  * Takes over a datagram socket.  Without `answers` nothing is ever sent from it; and what was sent to a group
- * or a broadcast address is not answered in any case.
+ * or a broadcast address, or is no call, is not answered in any case.  Answers leave from the address
+ * that was called.  One that fits no datagram is never cut off: the caller gets SYSTEM_ERR in its place, and has
+ * to ask over a stream.
  */
 int server_receive(struct server *server, int fd, bool answers);
-/* Closes such a socket again. */
+/* Closes such a socket again; its calls end with CALL_GONE. */
 void server_forget(struct server *server, int fd);
 
 const struct server_stats *server_stats(const struct server *server);
@@ -147,6 +175,9 @@ void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t l
  * `gone` set and `connection` and `peer` NULL.
  */
 void call_keep(struct call *call);
+
+/* The socket that a call came by; the server's. */
+int call_fd(const struct call *call);
 
 /*
  * Leaves a call waiting at the end of a queue.  ended runs after wait_ms, or when the connection goes;

@@ -146,6 +146,17 @@ int gather_own(struct gather *g)
 	return 0;
 }
 
+struct bytes *gather_flatten(const struct gather *g)
+{
+	struct bytes *flat = bytes_new(g->size);
+
+	for (size_t i = g->first; flat && i < g->end; i++) {
+		memcpy(flat->data + flat->size, g->pieces[i].data, g->pieces[i].len);
+		flat->size += (uint32_t)g->pieces[i].len;
+	}
+	return flat;
+}
+
 int gather_append(struct gather *g, struct gather *other)
 {
 	while (other->first < other->end) {

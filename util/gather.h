@@ -52,6 +52,9 @@ int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *o
 /* Copies what is borrowed, so that the lenders may go. */
 int gather_own(struct gather *g);
 
+/* All of it in one block, which is the caller's; NULL without memory. */
+struct bytes *gather_flatten(const struct gather *g);
+
 /* Moves all pieces of another gather to the end of this one, and leaves that one empty. */
 int gather_append(struct gather *g, struct gather *other);
 

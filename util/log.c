@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
+
 #define LINE_SIZE 1024
 
 /* Copies text, with what a terminal or a log reader could act on as \xNN. */
@@ -48,4 +50,26 @@ void log_line(enum log_level level, const char *format, ...)
 	line[n++] = '\n';
 	/* One write, so that lines of several threads do not mix; nobody is left to tell if it fails. */
 	(void)!write(STDERR_FILENO, line, n);
+}
+
+unsigned log_rate_held_back(struct log_rate *rate)
+{
+	unsigned held_back = rate->held_back;
+
+	rate->held_back = 0;
+	return held_back;
+}
+
+bool log_rate_allows(struct log_rate *rate, int64_t now)
+{
+	if (now - rate->began >= NS_PER_S) {
+		rate->began = now;
+		rate->lines = 0;
+	}
+	if (rate->lines >= LOG_LINES_PER_S) {
+		rate->held_back++;
+		return false;
+	}
+	rate->lines++;
+	return true;
 }

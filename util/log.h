@@ -8,6 +8,9 @@
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum log_level {
 	LOG_LEVEL_ERROR = 3,
 	LOG_LEVEL_WARNING = 4,
@@ -16,6 +19,19 @@ enum log_level {
 };
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define LOG_LINES_PER_S 10
+
+/* Lines of one kind that others can cause as often as they like.  Starts from all zero. */
+struct log_rate {
+	int64_t began; /* the second that is counted, on util/clock.h's clock */
+	unsigned lines, held_back;
+};
+
+/* Whether one more may be written now; if not, it is counted as held back. */
+bool log_rate_allows(struct log_rate *rate, int64_t now);
+/* How many were held back since this was asked last, to be told in one line. */
+unsigned log_rate_held_back(struct log_rate *rate);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)

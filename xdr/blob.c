@@ -52,7 +52,7 @@ static bool_t decode(XDR *xdrs, ipc9_blob *blob)
 	blob->len = len;
 	if (xdr_record_is(xdrs)) {
 		blob->data = xdr_record_take(xdrs, len, &blob->owner);
-		return blob->data != NULL;
+		return blob->data && (!xdr_record_is_passing(xdrs) || copy_out(blob) == 0);
 	}
 	blob->owner = bytes_new(len);
 	if (!blob->owner)

@@ -122,7 +122,9 @@ bool_t xdr_gather_refer(XDR *xdrs, const void *data, uint32_t len, struct bytes 
 
 /* --- Record ------------------------------------------------------------------------------------ */
 
-/* x_private: where we are; x_handy: bytes left; x_base: the first byte; x_public: the owner. */
+/* x_private: where we are; x_handy: bytes left; x_base: the first byte; x_public: the owner, or passing_mark. */
+
+static const char passing_mark;
 
 static const unsigned char *advance(XDR *xdrs, u_int len)
 {
@@ -199,6 +201,17 @@ bool xdr_record_is(const XDR *xdrs)
 	return xdrs->x_ops == &record_ops;
 }
 
+void xdr_record_create_passing(XDR *xdrs, const unsigned char *data, size_t size)
+{
+	xdr_record_create(xdrs, data, size, NULL);
+	xdrs->x_public = (char *)(uintptr_t)&passing_mark;
+}
+
+bool xdr_record_is_passing(const XDR *xdrs)
+{
+	return xdr_record_is(xdrs) && xdrs->x_public == &passing_mark;
+}
+
 const unsigned char *xdr_record_take(XDR *xdrs, uint32_t len, struct bytes **ret_owner)
 {
 	const unsigned char *at;
@@ -208,7 +221,8 @@ const unsigned char *xdr_record_take(XDR *xdrs, uint32_t len, struct bytes **ret
 	if (len > xdrs->x_handy || padding(len) > xdrs->x_handy - len)
 		return NULL;
 	at = advance(xdrs, len + padding(len));
-	*ret_owner = bytes_ref((struct bytes *)(void *)xdrs->x_public);
+	*ret_owner =
+	    xdr_record_is_passing(xdrs) ? NULL : bytes_ref((struct bytes *)(void *)xdrs->x_public);
 	return at;
 }
 

@@ -32,6 +32,13 @@ void xdr_record_create(XDR *xdrs, const unsigned char *data, size_t size, struct
 bool xdr_record_is(const XDR *xdrs);
 
 /*
+ * The same for memory that is gone when decoding is done, where the results have to outlast it: an
+ * ipc9_blob gets a block of its own.
+ */
+void xdr_record_create_passing(XDR *xdrs, const unsigned char *data, size_t size);
+bool xdr_record_is_passing(const XDR *xdrs);
+
+/*
  * Passes len bytes and their padding and tells where they lie; *ret_owner is a new reference, or NULL as
  * the record has none.  NULL: they are not there.
  */

@@ -4,7 +4,7 @@
  *
  * `lock` guards stopping and the counts that registration_describe reads; the rest is the thread's own.
  */
-#include "server/registration.h"
+#include "transport/registration.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -32,7 +32,7 @@ struct registration {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool stopping;
+	bool stopping, logs;
 	bool answers;	/* at the last look */
 	size_t present; /* our entries found then */
 	size_t foreign; /* entries of our programs with another address */
@@ -233,7 +233,7 @@ static void *run(void *context)
 	for (bool first = true; !stop; first = first && !r->answers) {
 		client = reach();
 		look(r, client, first);
-		if (!is_stopping(r))
+		if (r->logs && !is_stopping(r))
 			tell(r);
 		if (client)
 			clnt_destroy(client);
@@ -246,7 +246,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-int registration_start(const struct registration_entry *entries, size_t n,
+int registration_start(const struct registration_entry *entries, size_t n, bool logs,
     struct registration **ret_registration)
 {
 	struct registration *r = calloc(1, sizeof(*r));
@@ -262,6 +262,7 @@ int registration_start(const struct registration_entry *entries, size_t n,
 	}
 	memcpy(r->entries, entries, n * sizeof(*entries));
 	r->n = n;
+	r->logs = logs;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * registration.h - the daemon's entries with the host's rpcbind.
+ * registration.h - a server's entries with the host's rpcbind.
  *
  * A thread of its own sets them at start, looks every 5 s whether they are still there and ours, puts back
  * what is missing (rpcbind was restarted), and removes them at the end.  Everything goes over rpcbind's local
- * socket by our own calls with a deadline, so that the daemon never waits for it.  Being registered is a way to
+ * socket by our own calls with a deadline, so that the server never waits for it.  Being registered is a way to
  * be found, not a condition.
  */
-#ifndef SERVER_REGISTRATION_H
-#define SERVER_REGISTRATION_H
+#ifndef TRANSPORT_REGISTRATION_H
+#define TRANSPORT_REGISTRATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +24,8 @@ struct registration_entry {
 	char universal[ADDRESS_TEXT_SIZE];
 };
 
-/* Copies the entries.  0 or -errno. */
-int registration_start(const struct registration_entry *entries, size_t n,
+/* Copies the entries.  logs: changes of state go to util/log.h.  0 or -errno. */
+int registration_start(const struct registration_entry *entries, size_t n, bool logs,
     struct registration **ret_registration);
 
 /* Removes the entries, waiting for rpcbind at most 2 s; NULL is fine. */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rpc_server.h - what the parts of an application's server share: rpc_server.c (listeners, programs, life),
+ * rpc_call.c (one call as rpcgen's dispatcher sees it), rpc_threads.c (who runs handlers).
+ *
+ * One lock guards everything: the loop, the engine's server, the queue, the threads' state.  It is
+ * let go of while the running thread waits, and while a handler runs.
+ */
+#ifndef CLIENT_RPC_SERVER_H
+#define CLIENT_RPC_SERVER_H
+
+#include <pthread.h>
+
+#include "client/ipc9_rpc.h"
+#include "transport/loop.h"
+#include "transport/registration.h"
+#include "transport/server.h"
+#include "util/bytes.h"
+#include "util/list.h"
+
+struct rpc_program {
+	uint32_t number, version;
+	ipc9_rpc_dispatch_fn *dispatch;
+};
+
+struct rpc_listener {
+	char netid[8];
+	struct address address;
+	char path[ADDRESS_TEXT_SIZE]; /* of a local socket */
+};
+
+/* See rpc_threads.c. */
+struct rpc_threads {
+	pthread_t *others;
+	unsigned n_others;   /* beside the one that called run */
+	pthread_cond_t work; /* for idle threads: there is something to do */
+	pthread_cond_t look; /* for the monitor */
+	unsigned idle;
+	bool has_runner;
+	bool is_serving; /* the runner is at the queue, or in a handler from it */
+	bool has_monitor, monitor_sleeps;
+	unsigned helpers, helpers_wanted;
+	uint64_t handled; /* handlers that have ended */
+};
+
+struct ipc9_rpc_server {
+	struct ipc9_rpc_server_options options;
+	pthread_mutex_t lock;
+	struct loop *loop;
+	struct server *server;
+	struct registration *registration;
+	struct rpc_program *programs;
+	size_t n_programs;
+	struct rpc_listener *listeners;
+	size_t n_listeners;
+	struct list queue; /* of rpc_call.queued: calls that wait for a thread */
+	struct rpc_threads threads;
+	size_t n_deferred;
+	bool is_freed; /* only deferred calls keep the struct */
+};
+
+#define RPC_CALL_SMALL 512 /* arguments of so many bytes need no block of their own */
+
+struct rpc_call {
+	struct call call; /* first */
+	struct ipc9_rpc_server *server;
+	struct list queued;
+	ipc9_rpc_dispatch_fn *dispatch;
+	unsigned holds; /* by the dispatcher, and by whoever deferred it */
+	bool is_answered;
+
+	SVCXPRT transport;
+	SVCXPRT_EXT extension;
+	struct svc_req request;
+	struct address address;
+	bool is_local;
+	pid_t pid;
+	struct authunix_parms sys;
+	gid_t groups[NGRPS];
+	char machine[MAX_MACHINE_NAME + 1];
+	char credential[MAX_AUTH_BYTES];
+
+	const unsigned char *args;
+	size_t args_size;
+	struct bytes *record; /* holds args; NULL: they are in `small` */
+	unsigned char small[RPC_CALL_SMALL];
+};
+
+/* server_ops.call. */
+void rpc_call_arrived(void *server, struct call *call, const struct message_call *header,
+    XDR *args);
+
+/* Runs the dispatcher; called with the lock held, lets go of it meanwhile. */
+void rpc_call_run(struct rpc_call *call);
+
+/* For calls that no thread took. */
+void rpc_call_give_up(struct rpc_call *call);
+
+/* Serves until loop_stop, on the caller's thread and the others.  0 or -errno. */
+int rpc_threads_run(struct ipc9_rpc_server *server);
+
+/* Frees a server that has stopped, when no deferred call is left. */
+void rpc_server_release(struct ipc9_rpc_server *server);
+
+#endif
