@@ -407,6 +407,58 @@ IPC9_PUBLIC int ipc9_status(struct ipc9 *ipc9, const char *host, struct ipc9_sta
     struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_status *ipc9_status_free(struct ipc9_status *status);
 
+/* --- Measuring --------------------------------------------------------------------------------- */
+
+#define IPC9_BENCH_CALL_BYTES 65536    /* the largest call that is measured */
+#define IPC9_BENCH_PIECE_BYTES 1048576 /* what one call of a stream carries */
+#define IPC9_BENCH_RUN_MS 30000	       /* the longest run */
+
+/*
+ * The way to one daemon, and, to compare with, a raw socket of the same kind to a thread of that daemon.  A
+ * measurement is made of runs of both in turns.  One thread at a time.
+ */
+struct ipc9_bench;
+
+/*
+ * Connects, on a connection of its own, to the daemon of a host: //HOST, or NULL for this one by its local
+ * socket.  IPC9_E_UNSUPPORTED: that daemon has no program bench; IPC9_E_ACCESS: the right "write" is needed.
+ */
+IPC9_PUBLIC int ipc9_bench_open(struct ipc9 *ipc9, const char *host, struct ipc9_bench **ret_bench,
+    struct ipc9_error *ret_error);
+
+/* Whether it goes by the local socket; otherwise it is TCP. */
+IPC9_PUBLIC bool ipc9_bench_is_local(const struct ipc9_bench *bench);
+
+/* What a run came to.  The warm-up before it is not in it. */
+struct ipc9_bench_result {
+	uint64_t calls; /* done; of a stream: pieces of IPC9_BENCH_PIECE_BYTES */
+	uint64_t
+	    bytes; /* of payload in one direction; of a stream as the other side counted them */
+	uint64_t elapsed_ns; /* never 0 */
+	uint64_t cpu_ns;     /* that the calling thread was busy, in the kernel too */
+	/* Calls: how long they took, at most 1/64 above the truth between the ends.  Streams: 0. */
+	uint64_t min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+};
+
+/*
+ * Make one run and block for about 9/8 of duration_ms (1 to IPC9_BENCH_RUN_MS; a stream at least as long as one
+ * piece takes).  Calls are made one at a time: size_bytes (1 to IPC9_BENCH_CALL_BYTES) go and come back, and are
+ * compared.  A stream has several pieces under way, and is counted by the other side.  The raw ones do the same
+ * with blocking send and recv; they are IPC9_E_QUOTA when too many measure there at once, and IPC9_E_NOPATH
+ * when nothing but the daemon's own port is let through.
+ */
+IPC9_PUBLIC int ipc9_bench_calls(struct ipc9_bench *bench, uint32_t size_bytes, int duration_ms,
+    struct ipc9_bench_result *ret_result, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_bench_raw_calls(struct ipc9_bench *bench, uint32_t size_bytes, int duration_ms,
+    struct ipc9_bench_result *ret_result, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_bench_stream(struct ipc9_bench *bench, int duration_ms,
+    struct ipc9_bench_result *ret_result, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_bench_raw_stream(struct ipc9_bench *bench, int duration_ms,
+    struct ipc9_bench_result *ret_result, struct ipc9_error *ret_error);
+
+/* Closes the connections, at most 1 s after.  NULL is fine; returns NULL. */
+IPC9_PUBLIC struct ipc9_bench *ipc9_bench_close(struct ipc9_bench *bench);
+
 #ifdef __cplusplus
 }
 #endif

@@ -78,10 +78,10 @@ struct ipc9_rpc_call;
 typedef void ipc9_rpc_done_fn(void *context, enum clnt_stat stat, const struct rpc_err *error);
 
 /*
- * Begins a call on a stream handle and returns without waiting for anything: what the connection does not take is sent
- * later, by ipc9_rpc_process.  args are encoded before return.  results must start from all zero and
- * stay until done has run; what XDR allocates in them is the caller's, for xdr_free.  Calls begun inside done leave
- * together when ipc9_rpc_process is through with what came.
+ * Begins a call on a stream handle and returns without waiting for anything.  The first call leaves at once; what is
+ * begun while others are under way leaves together, with the next ipc9_rpc_process (which ipc9_rpc_fd asks for)
+ * or when it is much.  args are encoded before return.  results must start from all zero and
+ * stay until done has run; what XDR allocates in them is the caller's, for xdr_free.
  *
  * 0, then done runs exactly once unless the call is cancelled (ret_call may be NULL);
  * IPC9_E_UNSUPPORTED: not a stream handle of ours; IPC9_E_INVALID: args cannot be encoded; IPC9_E_LOST: the

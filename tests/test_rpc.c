@@ -532,6 +532,7 @@ static void test_deferred_replies_leave_in_any_order_from_any_thread(void)
 	c = client_to(f.tcp, VERSION);
 	EQUAL(begin(c, LATER, NULL, &l[0], 20000, NULL), 0);
 	EQUAL(begin(c, LATER, NULL, &l[1], 20000, NULL), 0);
+	EQUAL(ipc9_rpc_process(c, 0), 0);
 	HOLDS(wait_until(are_deferred, &two, 10000));
 	EQUAL(ipc9_rpc_is_gone(state.later[1]), false);
 	EQUAL(ipc9_rpc_reply(state.later[1], XDR_TEXT, &texts[1]), 0);
@@ -566,6 +567,7 @@ static void test_a_deferred_call_outlives_its_caller_and_its_server(void)
 	c = client_to(f.tcp, VERSION);
 	EQUAL(begin(c, LATER, NULL, &l[0], 20000, NULL), 0);
 	EQUAL(begin(c, LATER, NULL, &l[1], 20000, NULL), 0);
+	EQUAL(ipc9_rpc_process(c, 0), 0);
 	HOLDS(wait_until(are_deferred, &two, 10000));
 	clnt_destroy(c);
 	EQUAL(l[0].done, 0);
@@ -637,7 +639,19 @@ static void test_the_descriptor_is_readable_when_there_is_something_to_do(void)
 	SAME_TEXT(l.result, "now");
 	free(l.result);
 	EQUAL(poll(&p, 1, 0), 0);
-	/* A deadline is something to do as well. */
+	/* So is what waits to be sent with others. */
+	EQUAL(begin(c, ECHO, "first", &l, 20000, NULL), 0);
+	EQUAL(begin(c, ECHO, "second", &e, 20000, NULL), 0);
+	while (!l.done || !e.done) {
+		if (!EQUAL(poll(&p, 1, 10000), 1))
+			break;
+		ipc9_rpc_process(c, 0);
+	}
+	SAME_TEXT(l.result, "first");
+	SAME_TEXT(e.result, "second");
+	free(l.result);
+	free(e.result);
+	/* And a deadline. */
 	EQUAL(begin(c, LATER, NULL, &l, 30, NULL), 0);
 	EQUAL(poll(&p, 1, 10000), 1);
 	EQUAL(ipc9_rpc_process(c, 0), 1);
@@ -694,6 +708,7 @@ static void test_calls_of_a_connection_that_breaks_end_with_an_error(void)
 	EQUAL(l[0].stat, RPC_PROCUNAVAIL);
 	EQUAL(begin(c, LATER, NULL, &l[0], 20000, NULL), 0);
 	EQUAL(begin(c, LATER, NULL, &l[1], 20000, NULL), 0);
+	EQUAL(ipc9_rpc_process(c, 0), 0);
 	one = 3;
 	HOLDS(wait_until(are_deferred, &one, 10000));
 	stop(&f);

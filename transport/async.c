@@ -21,6 +21,7 @@
 #include "util/list.h"
 
 #define CALLS_KEPT 64
+#define COLLECT_BYTES 65536 /* what is begun beyond leaves at once */
 
 struct async {
 	struct channel *channel;
@@ -237,6 +238,7 @@ static void put_in_order(struct async *a, struct async_call *call)
 int async_begin(struct async *a, const struct async_request *q, struct async_call **ret)
 {
 	struct async_call *call = call_new(a);
+	bool alone;
 	int r;
 
 	if (!call)
@@ -260,12 +262,17 @@ int async_begin(struct async *a, const struct async_request *q, struct async_cal
 		return r;
 	}
 	channel_lock(a->channel);
+	alone = list_is_empty(&a->under_way);
 	put_in_order(a, call);
 	channel_unlock(a->channel);
 	if (ret)
 		*ret = call;
 	if (!a->processing) {
-		flush(a);
+		/* What is begun while others are under way leaves with them, when async_process comes. */
+		if (alone || a->out.size >= COLLECT_BYTES)
+			flush(a);
+		else
+			a->unsent = true;
 		arm(a);
 	}
 	return 0;

@@ -3,7 +3,7 @@
  * async.h - calls that nobody waits for: begun now, completed by a function later.
  *
  * An async is one thread's; other threads may use its channel meanwhile.  What is begun leaves at once where
- * nothing else happens, and together with others inside async_process.
+ * nothing else is under way, else together with others, with the next async_process or when they are many.
  */
 #ifndef TRANSPORT_ASYNC_H
 #define TRANSPORT_ASYNC_H

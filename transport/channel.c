@@ -255,21 +255,24 @@ static void take_reply(void *context, const unsigned char *data, size_t size, st
 /* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
 static int receive(struct channel *c)
 {
-	struct iovec iov[2];
+	struct iovec iov[2] = { { NULL, 0 }, { NULL, SCRATCH_SIZE } };
 	unsigned char *room;
 	size_t direct;
-	int n_iov = 0, r;
 	ssize_t n;
+	int r;
 
 	if (!c->scratch)
 		c->scratch = malloc(SCRATCH_SIZE);
 	if (!c->scratch)
 		return -ENOMEM;
 	direct = record_reader_room(&c->reader, &room);
-	if (direct)
-		iov[n_iov++] = (struct iovec){ room, direct };
-	iov[n_iov++] = (struct iovec){ c->scratch, SCRATCH_SIZE };
-	n = readv(c->fd, iov, n_iov);
+	if (direct) {
+		iov[0] = (struct iovec){ room, direct };
+		iov[1].iov_base = c->scratch;
+		n = readv(c->fd, iov, 2);
+	} else {
+		n = recv(c->fd, c->scratch, SCRATCH_SIZE, MSG_DONTWAIT);
+	}
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
@@ -457,10 +460,14 @@ static int receive_until(struct channel *c, int64_t deadline)
 	/* Bulk comes when it comes: to sleep until more of it is there costs less. */
 	bool bulk = record_reader_is_inside(&c->reader);
 	int64_t end = bulk ? 0 : spin_end(&c->spin), slept_from;
-	int r = receive(c);
+	int r = 0;
 
-	if (r)
-		return r;
+	/* Where there is a spin, a first look before it finds nothing but what comes within a yield. */
+	if (!end) {
+		r = receive(c);
+		if (r)
+			return r;
+	}
 	while (!r && spin_again(end < deadline ? end : deadline))
 		r = receive(c);
 	if (r) {

@@ -166,26 +166,33 @@ static void on_backlog(struct loop_timer *timer)
 	connection_stir(c);
 }
 
-/* One receive: into the record at hand as far as it goes, the rest into the scratch. */
-static void receive(struct connection *c)
+/* What the socket has now: into the record at hand as far as it goes, the rest into the scratch. */
+static ssize_t receive_bytes(struct connection *c, unsigned char *room, size_t direct)
 {
-	struct iovec iov[2];
-	unsigned char *room;
+	struct iovec iov[2] = { { room, direct },
+		{ c->server->scratch, sizeof(c->server->scratch) } };
+
+	return direct
+	    ? readv(c->io.fd, iov, 2)
+	    : recv(c->io.fd, c->server->scratch, sizeof(c->server->scratch), MSG_DONTWAIT);
+}
+
+/* One receive; whether anything came, be it the end. */
+static bool receive(struct connection *c)
+{
+	unsigned char *room = NULL;
 	size_t direct = record_reader_room(&c->reader, &room);
-	int n_iov = 0, r = 0;
+	int r = 0;
 	bool was_inside = record_reader_is_inside(&c->reader);
 	uint64_t calls = c->server->stats.calls;
 	ssize_t n;
 
-	if (direct)
-		iov[n_iov++] = (struct iovec){ room, direct };
-	iov[n_iov++] = (struct iovec){ c->server->scratch, sizeof(c->server->scratch) };
-	n = readv(c->io.fd, iov, n_iov);
+	n = receive_bytes(c, room, direct);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		doom(c);
-		return;
+		return true;
 	}
 	if ((size_t)n <= direct) {
 		record_reader_filled(&c->reader, (size_t)n, take_record, c);
@@ -198,9 +205,20 @@ static void receive(struct connection *c)
 	if (r) {
 		c->server->stats.closed_oversize += r == -EMSGSIZE;
 		doom(c);
-		return;
+		return true;
 	}
 	set_record_timer(c, true, !was_inside || c->server->stats.calls != calls);
+	return true;
+}
+
+static bool look_at_stream(struct loop_io *io)
+{
+	struct connection *c = LIST_ENTRY(io, struct connection, io);
+
+	if (c->doomed || !(io->events & EPOLLIN) || !receive(c))
+		return false;
+	connection_stir(c);
+	return true;
 }
 
 static void on_stream(struct loop_io *io, uint32_t events)
@@ -276,6 +294,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	c->server = s;
 	c->peer = *peer;
 	c->io.fn = on_stream;
+	c->io.look = look_at_stream;
 	c->record_timer.fn = on_slow_record;
 	c->unread_timer.fn = on_unread;
 	c->backlog_timer.fn = on_backlog;

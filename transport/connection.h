@@ -21,11 +21,11 @@ struct server {
 	struct server_limits limits;
 	struct server_stats stats;
 	struct list listeners, sockets, connections;
-	struct hosts hosts;	/* of the connections */
+	struct hosts hosts;	 /* of the connections */
 	struct limiter *limiter; /* both from the first datagram socket on */
 	struct replies *replies; /* NULL: repeated calls run again */
 	uint32_t n_sockets;	 /* datagram sockets so far */
-	struct list free_calls; /* by their link; n_free_calls of them */
+	struct list free_calls;	 /* by their link; n_free_calls of them */
 	unsigned n_free_calls;
 	unsigned char
 	    scratch[CONNECTION_SCRATCH]; /* what one receive brought; nothing stays in it */

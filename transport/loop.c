@@ -22,6 +22,8 @@
 
 #define EVENTS_PER_WAIT 64
 #define REMOVED_MAX 64
+#define HOT_HITS_MAX 32	  /* then the other sources have a look as well */
+#define HOT_MISSES_MAX 16 /* likewise */
 
 struct loop {
 	int epoll_fd;
@@ -34,6 +36,8 @@ struct loop {
 	struct epoll_event events[EVENTS_PER_WAIT];
 	int n_events; /* of the batch at hand */
 	struct spin spin;
+	struct loop_io *hot; /* the only source of the last batch, if it can be looked at */
+	unsigned hot_hits;   /* since the last batch */
 
 	pthread_mutex_t *lock; /* NULL: one thread's own */
 	uint64_t runs;
@@ -122,6 +126,8 @@ void loop_remove(struct loop_io *io)
 	if (!l)
 		return;
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+	if (l->hot == io)
+		l->hot = NULL;
 	if (l->waiting && l->n_removed < REMOVED_MAX)
 		l->removed[l->n_removed++] = io;
 	for (int i = 0; i < l->n_events; i++)
@@ -354,6 +360,58 @@ static int collect(struct loop *l)
 	return n < 0 ? n : 0;
 }
 
+/* --- Spinning on one source -------------------------------------------------------------------- */
+
+/* Lets other threads of the program, and of the machine, have their turn. */
+static bool yield_once(struct loop *l, int64_t end)
+{
+	bool again;
+
+	if (!l->lock)
+		return spin_again(end);
+	pthread_mutex_unlock(l->lock);
+	again = spin_again(end);
+	pthread_mutex_lock(l->lock);
+	return again;
+}
+
+/*
+ * Looks at the source of the last event until something comes from it; false: nothing has, or others are due.
+ */
+static bool look_at_hot(struct loop *l, uint64_t run)
+{
+	int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
+	int64_t end = l->hot ? spin_end(&l->spin) : 0;
+
+	if (!end || l->hot_hits >= HOT_HITS_MAX)
+		return false;
+	for (int i = 0; i < HOT_MISSES_MAX && yield_once(l, end < deadline ? end : deadline); i++) {
+		if (l->runs != run || !l->hot)
+			return false;
+		if (l->hot->look(l->hot)) {
+			spin_hit(&l->spin);
+			l->hot_hits++;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void run_events(struct loop *l)
+{
+	struct loop_io *only = l->n_events == 1 ? l->events[0].data.ptr : NULL;
+
+	l->hot = only && only->look ? only : NULL;
+	l->hot_hits = 0;
+	for (int i = 0; i < l->n_events; i++) {
+		struct loop_io *io = l->events[i].data.ptr;
+
+		if (io)
+			io->fn(io, l->events[i].events);
+	}
+	l->n_events = 0;
+}
+
 /* --- Running ----------------------------------------------------------------------------------- */
 
 int loop_run(struct loop *l)
@@ -367,16 +425,12 @@ int loop_run(struct loop *l)
 		run_deferred(l);
 		if (loop_is_stopping(l) || l->runs != run)
 			return 0;
-		r = collect(l);
-		if (r)
-			return r;
-		for (int i = 0; i < l->n_events; i++) {
-			struct loop_io *io = l->events[i].data.ptr;
-
-			if (io)
-				io->fn(io, l->events[i].events);
+		if (!look_at_hot(l, run)) {
+			r = collect(l);
+			if (r)
+				return r;
+			run_events(l);
 		}
-		l->n_events = 0;
 		run_timers(l);
 	}
 }

@@ -32,6 +32,11 @@ typedef void loop_timer_fn(struct loop_timer *timer);
 /* Lies inside the struct that it serves; start from all zero with fn set. */
 struct loop_io {
 	loop_io_fn *fn;
+	/*
+	 * Optional: takes in what has come, if anything has, without waiting; whether it had.  While the
+	 * loop spins it asks the source of the last event in this way, which is cheaper than epoll.
+	 */
+	bool (*look)(struct loop_io *io);
 	struct loop *loop; /* NULL while not added */
 	int fd;
 	uint32_t events;
