@@ -80,7 +80,8 @@ static int explain_loss(const struct link *l, const struct link_procedure *p,
 		return error_set(e, IPC9_E_LOST, "%s: aborted by this program", subject);
 	if (p->loss == LINK_LOSS_REPEAT || p->loss == LINK_LOSS_UNDONE)
 		return error_set(e, IPC9_E_NODAEMON,
-		    "%s: the connection ended before the answer (%s); was ipc9d stopped?",
+		    "%s: the connection ended before the answer (%s); was ipc9d stopped, or "
+		    "are there too many connections?",
 		    l->target.who, end_text(error));
 	if (p->loss == LINK_LOSS_UNKNOWN && try->sent)
 		return error_set(e, IPC9_E_UNKNOWN,

@@ -294,7 +294,7 @@ static void let_go(struct rpc_call *c)
 {
 	if (--c->holds)
 		return;
-	c->record = bytes_unref(c->record);
+	call_give_back(&c->call, c->record);
 	call_drop(&c->call);
 }
 

@@ -143,9 +143,12 @@ void async_free(struct async *a)
 	free(a);
 }
 
+/* What has not left is ours afterwards: whoever passed arguments may change them. */
 static void flush(struct async *a)
 {
 	a->unsent = channel_flush(a->channel, &a->out) == -EAGAIN;
+	if (gather_own(&a->out))
+		channel_abort(a->channel);
 }
 
 /* --- The descriptor ---------------------------------------------------------------------------- */
@@ -254,8 +257,6 @@ int async_begin(struct async *a, const struct async_request *q, struct async_cal
 	if (!r &&
 	    !channel_encode(a->channel, call->call.xid, &q->target, q->xdr_args, q->args, &a->out))
 		r = -EINVAL;
-	if (!r && gather_own(&a->out))
-		r = -ENOMEM;
 	if (r) {
 		channel_forget(a->channel, &call->call);
 		call_free(call);
@@ -267,14 +268,13 @@ int async_begin(struct async *a, const struct async_request *q, struct async_cal
 	channel_unlock(a->channel);
 	if (ret)
 		*ret = call;
-	if (!a->processing) {
-		/* What is begun while others are under way leaves with them, when async_process comes. */
-		if (alone || a->out.size >= COLLECT_BYTES)
-			flush(a);
-		else
-			a->unsent = true;
+	/* Others leave together, when async_process comes; what is long need not be copied if it leaves at once. */
+	if ((alone && !a->processing) || a->out.n_borrowed || a->out.size >= COLLECT_BYTES)
+		flush(a);
+	else
+		a->unsent = true;
+	if (!a->processing)
 		arm(a);
-	}
 	return 0;
 }
 

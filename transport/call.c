@@ -74,6 +74,14 @@ void call_free_all(struct server *s)
 		free(take_free(s));
 }
 
+void call_give_back(struct call *call, struct bytes *record)
+{
+	if (call->gone) /* and the server with it, perhaps */
+		bytes_unref(record);
+	else
+		shelf_give(&call->server->shelf, record);
+}
+
 int call_fd(const struct call *call)
 {
 	return call->connection ? call->connection->io.fd : datagram_fd(call->socket);

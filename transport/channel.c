@@ -25,6 +25,7 @@
 #include "transport/message.h"
 #include "transport/record.h"
 #include "transport/reply.h"
+#include "transport/socket.h"
 #include "transport/spin.h"
 #include "util/clock.h"
 #include "xdr/stream.h"
@@ -52,6 +53,8 @@ struct channel {
 	uint32_t next_xid;
 
 	struct record_reader reader;
+	bool is_local;
+	int low_water;		/* see socket.h */
 	unsigned char *scratch; /* made at the first receive */
 	struct spin spin;
 };
@@ -62,11 +65,15 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 {
 	struct channel *c = calloc(1, sizeof(*c));
 	pthread_condattr_t monotonic;
+	int domain;
+	socklen_t len = sizeof(domain);
 
 	if (!c)
 		return -ENOMEM;
 	atomic_init(&c->refs, 1);
 	c->fd = fd;
+	c->low_water = 1;
+	c->is_local = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX;
 	if (auth_sys) {
 		c->flavor = AUTH_SYS;
 		c->credential_len = (uint32_t)message_make_auth_sys(c->credential);
@@ -252,6 +259,13 @@ static void take_reply(void *context, const unsigned char *data, size_t size, st
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* In the middle of a long reply we sleep until much of it is there. */
+static void expect_bulk(struct channel *c)
+{
+	if (!c->is_local)
+		socket_low_water(c->fd, record_reader_missing(&c->reader), &c->low_water);
+}
+
 /* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
 static int receive(struct channel *c)
 {
@@ -266,7 +280,9 @@ static int receive(struct channel *c)
 	if (!c->scratch)
 		return -ENOMEM;
 	direct = record_reader_room(&c->reader, &room);
-	if (direct) {
+	if (direct >= SCRATCH_SIZE) {
+		n = recv(c->fd, room, direct, MSG_DONTWAIT);
+	} else if (direct) {
 		iov[0] = (struct iovec){ room, direct };
 		iov[1].iov_base = c->scratch;
 		n = readv(c->fd, iov, 2);
@@ -279,11 +295,13 @@ static int receive(struct channel *c)
 		return -ECONNRESET;
 	if ((size_t)n <= direct) {
 		record_reader_filled(&c->reader, (size_t)n, take_reply, c);
+		expect_bulk(c);
 		return 1;
 	}
 	if (direct)
 		record_reader_filled(&c->reader, direct, take_reply, c);
 	r = record_reader_feed(&c->reader, c->scratch, (size_t)n - direct, take_reply, c);
+	expect_bulk(c);
 	return r ? r : 1;
 }
 
@@ -373,7 +391,7 @@ int channel_flush(struct channel *c, struct gather *out)
 		n = gather_send(out, c->fd);
 		/* Others may send before we come back: what is left goes before theirs. */
 		if (n >= 0 && out->size)
-			n = gather_append(&c->rest, out);
+			n = gather_own(out) ? -ENOMEM : gather_append(&c->rest, out);
 	}
 	if (n >= 0)
 		n = c->rest.size ? -EAGAIN : 0;

@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "transport/socket.h"
 #include "util/clock.h"
 #include "xdr/stream.h"
 
@@ -172,9 +173,21 @@ static ssize_t receive_bytes(struct connection *c, unsigned char *room, size_t d
 	struct iovec iov[2] = { { room, direct },
 		{ c->server->scratch, sizeof(c->server->scratch) } };
 
+	if (direct >= sizeof(c->server->scratch))
+		return recv(c->io.fd, room, direct, MSG_DONTWAIT);
 	return direct
 	    ? readv(c->io.fd, iov, 2)
 	    : recv(c->io.fd, c->server->scratch, sizeof(c->server->scratch), MSG_DONTWAIT);
+}
+
+/* In the middle of a long record we sleep until much of it is there. */
+static void expect_bulk(struct connection *c)
+{
+	size_t missing = record_reader_missing(&c->reader);
+
+	c->io.is_bulk = missing >= CONNECTION_SCRATCH;
+	if (!c->peer.local)
+		socket_low_water(c->io.fd, missing, &c->low_water);
 }
 
 /* One receive; whether anything came, be it the end. */
@@ -208,6 +221,7 @@ static bool receive(struct connection *c)
 		return true;
 	}
 	set_record_timer(c, true, !was_inside || c->server->stats.calls != calls);
+	expect_bulk(c);
 	return true;
 }
 
@@ -305,6 +319,8 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	list_init(&c->backlog);
 	gather_init(&c->out);
 	record_reader_init(&c->reader, s->limits.record_bytes);
+	c->reader.shelf = &s->shelf;
+	c->low_water = 1;
 	r = server_enter(s, peer);
 	if (r) {
 		free(c);

@@ -25,7 +25,8 @@ struct server {
 	struct limiter *limiter; /* both from the first datagram socket on */
 	struct replies *replies; /* NULL: repeated calls run again */
 	uint32_t n_sockets;	 /* datagram sockets so far */
-	struct list free_calls;	 /* by their link; n_free_calls of them */
+	struct shelf shelf;
+	struct list free_calls; /* by their link; n_free_calls of them */
 	unsigned n_free_calls;
 	unsigned char
 	    scratch[CONNECTION_SCRATCH]; /* what one receive brought; nothing stays in it */
@@ -46,7 +47,8 @@ struct connection {
 	struct loop_timer record_timer; /* set while a record is incomplete and we are reading */
 	struct loop_timer unread_timer; /* set while out waits for the peer to read */
 	int64_t record_began;
-	size_t held; /* payload held by calls under way */
+	size_t held;   /* payload held by calls under way */
+	int low_water; /* see socket.h */
 	unsigned n_calls;
 	bool doomed; /* to be freed when the events at hand are done */
 };

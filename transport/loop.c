@@ -36,6 +36,7 @@ struct loop {
 	struct epoll_event events[EVENTS_PER_WAIT];
 	int n_events; /* of the batch at hand */
 	struct spin spin;
+	bool bulk;	     /* among the sources of the last batch */
 	struct loop_io *hot; /* the only source of the last batch, if it can be looked at */
 	unsigned hot_hits;   /* since the last batch */
 
@@ -260,8 +261,8 @@ static int look(struct loop *l, int ms)
 /* Collects events: those that are there, or come within a spin, or before the deadline. */
 static int wait_for_events(struct loop *l, int64_t deadline)
 {
-	int64_t end = spin_end(&l->spin), slept_from;
-	int n = look(l, 0);
+	int64_t end = l->bulk ? 0 : spin_end(&l->spin), slept_from;
+	int n = end ? look(l, 0) : 0;
 
 	if (n)
 		return n;
@@ -271,7 +272,8 @@ static int wait_for_events(struct loop *l, int64_t deadline)
 		spin_hit(&l->spin);
 		return n;
 	}
-	spin_missed(&l->spin);
+	if (!l->bulk)
+		spin_missed(&l->spin);
 	slept_from = clock_now();
 	n = look(l, clock_poll_ms(deadline));
 	if (n > 0)
@@ -381,7 +383,7 @@ static bool yield_once(struct loop *l, int64_t end)
 static bool look_at_hot(struct loop *l, uint64_t run)
 {
 	int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
-	int64_t end = l->hot ? spin_end(&l->spin) : 0;
+	int64_t end = l->hot && !l->hot->is_bulk ? spin_end(&l->spin) : 0;
 
 	if (!end || l->hot_hits >= HOT_HITS_MAX)
 		return false;
@@ -403,11 +405,16 @@ static void run_events(struct loop *l)
 
 	l->hot = only && only->look ? only : NULL;
 	l->hot_hits = 0;
+	l->bulk = false;
 	for (int i = 0; i < l->n_events; i++) {
 		struct loop_io *io = l->events[i].data.ptr;
 
-		if (io)
-			io->fn(io, l->events[i].events);
+		if (!io)
+			continue;
+		io->fn(io, l->events[i].events);
+		/* Removed ones, whose memory may be gone, are NULL now. */
+		if (l->events[i].data.ptr && io->is_bulk)
+			l->bulk = true;
 	}
 	l->n_events = 0;
 }

@@ -37,6 +37,7 @@ struct loop_io {
 	 * loop spins it asks the source of the last event in this way, which is cheaper than epoll.
 	 */
 	bool (*look)(struct loop_io *io);
+	bool is_bulk;	   /* it takes in bulk now: what comes next is not worth a spin */
 	struct loop *loop; /* NULL while not added */
 	int fd;
 	uint32_t events;

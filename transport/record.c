@@ -16,13 +16,21 @@ void record_reader_init(struct record_reader *r, size_t limit)
 
 void record_reader_clear(struct record_reader *r)
 {
+	struct shelf *shelf = r->shelf;
+
 	bytes_unref(r->partial);
 	record_reader_init(r, r->limit);
+	r->shelf = shelf;
 }
 
 bool record_reader_is_inside(const struct record_reader *r)
 {
 	return r->mark_size > 0 || r->fragments > 0;
+}
+
+size_t record_reader_missing(const struct record_reader *r)
+{
+	return r->in_fragment ? r->fragment_left : 0;
 }
 
 size_t record_reader_announced(const struct record_reader *r)
@@ -45,6 +53,19 @@ static int begin_fragment(struct record_reader *r)
 	return 0;
 }
 
+/* As bytes_grow, into a block from the shelf if one waits there. */
+static struct bytes *grow(struct record_reader *r, size_t capacity)
+{
+	struct bytes *b = r->shelf ? shelf_take(r->shelf, capacity) : NULL;
+
+	if (!b)
+		return bytes_grow(r->partial, capacity);
+	memcpy(b->data, r->partial->data, r->partial->size);
+	b->size = r->partial->size;
+	bytes_unref(r->partial);
+	return b;
+}
+
 /* Makes room behind partial for at least one byte of the fragment. */
 static int make_room(struct record_reader *r)
 {
@@ -57,7 +78,7 @@ static int make_room(struct record_reader *r)
 		return 0;
 	if (have < RECORD_FIRST_STEP && want > RECORD_FIRST_STEP)
 		want = RECORD_FIRST_STEP;
-	b = r->partial ? bytes_grow(r->partial, want) : bytes_new(want);
+	b = r->partial ? grow(r, want) : bytes_new(want);
 	if (!b)
 		return -ENOMEM;
 	r->partial = b;
@@ -77,7 +98,10 @@ static void end_fragment(struct record_reader *r, record_fn *fn, void *context)
 		fn(context, record->data, record->size, record);
 	else
 		fn(context, (const unsigned char *)"", 0, NULL);
-	bytes_unref(record);
+	if (r->shelf)
+		shelf_give(r->shelf, record);
+	else
+		bytes_unref(record);
 }
 
 int record_reader_feed(struct record_reader *r, const unsigned char *data, size_t size,

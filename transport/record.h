@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "util/bytes.h"
+#include "util/shelf.h"
 
 #define RECORD_FIRST_STEP 65536
 
@@ -27,6 +28,7 @@ struct record_reader {
 	uint32_t fragment_left; /* bytes of it that have not arrived */
 	uint32_t fragments;	/* of the record at hand so far */
 	struct bytes *partial;	/* what has arrived of the record; NULL: nothing */
+	struct shelf *shelf;	/* where large blocks come from and go to; NULL: nowhere */
 };
 
 /* Takes one record: size bytes at data; owner is their block, or NULL where they are gone on return. */
@@ -52,6 +54,9 @@ void record_reader_filled(struct record_reader *reader, size_t size, record_fn *
 
 /* A record has begun and has not ended. */
 bool record_reader_is_inside(const struct record_reader *reader);
+
+/* Bytes of the fragment at hand that have not come. */
+size_t record_reader_missing(const struct record_reader *reader);
 
 /* Bytes of the record at hand that have been announced so far. */
 size_t record_reader_announced(const struct record_reader *reader);

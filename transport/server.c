@@ -106,6 +106,7 @@ struct server *server_free(struct server *s)
 	while (!list_is_empty(&s->connections))
 		connection_free(LIST_ENTRY(s->connections.next, struct connection, link));
 	call_free_all(s);
+	shelf_clear(&s->shelf);
 	free(s);
 	return NULL;
 }

@@ -94,7 +94,7 @@ struct server_limits {
 	unsigned local_connections;    /* beyond those, for local clients; default 64 */
 	unsigned vanished_ms;	       /* TCP peers without a sign of life; default 25 s */
 
-	size_t datagram_bytes; /* longest that is taken; default 4096, never over SERVER_DATAGRAM_MAX */
+	size_t datagram_bytes; /* the longest taken; default 4096, at most SERVER_DATAGRAM_MAX */
 	/* Calls under way that came as datagrams; further ones are dropped, and asked again by their clients. */
 	unsigned calls_datagram;      /* of a socket; default 1024 */
 	unsigned calls_datagram_host; /* of a host's (transport/hosts.h), on a socket; default 64 */
@@ -175,6 +175,11 @@ void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t l
  * `gone` set and `connection` and `peer` NULL.
  */
 void call_keep(struct call *call);
+
+/*
+ * Drops a reference to the block of a call's arguments; what is not used elsewhere serves for another record.
+ */
+void call_give_back(struct call *call, struct bytes *record);
 
 /* The socket that a call came by; the server's. */
 int call_fd(const struct call *call);

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define BULK_MIN 65536
+#define BULK_RECEIVE 262144
 #define KEEPALIVE_S_MAX 32767
 #define KEEPALIVE_COUNT 3
 
@@ -38,6 +40,14 @@ void socket_tune(int fd, unsigned vanished_ms)
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		setsockopt(fd, options[i].level, options[i].option, &options[i].value,
 		    sizeof(options[i].value));
+}
+
+void socket_low_water(int fd, size_t missing, int *current)
+{
+	int wanted = missing < BULK_MIN ? 1 : missing < BULK_RECEIVE ? (int)missing : BULK_RECEIVE;
+
+	if (wanted != *current && !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted)))
+		*current = wanted;
 }
 
 static int make(const struct address *a, int type, bool reuse, int *ret_fd)

@@ -18,6 +18,13 @@
  */
 void socket_tune(int fd, unsigned vanished_ms);
 
+/*
+ * Has a socket sleep through the middle of a long record: it becomes readable when so many of the missing bytes have
+ * come as make a receive worth while (SO_RCVLOWAT), and never waits for more than that.  *current, from 1, is what it
+ * was set to.  Local sockets do not know it, and are left alone.
+ */
+void socket_low_water(int fd, size_t missing, int *current);
+
 /* A nonblocking listening stream socket; IPv6 ones take IPv6 only.  0 or -errno. */
 int socket_listen(const struct address *address, int *ret_fd);
 

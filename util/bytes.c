@@ -31,6 +31,11 @@ struct bytes *bytes_grow(struct bytes *b, size_t capacity)
 	return b;
 }
 
+bool bytes_is_sole(const struct bytes *b)
+{
+	return atomic_load_explicit(&b->refs, memory_order_acquire) == 1;
+}
+
 struct bytes *bytes_ref(struct bytes *b)
 {
 	if (b)

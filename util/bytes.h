@@ -9,6 +9,7 @@
 #ifndef UTIL_BYTES_H
 #define UTIL_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ struct bytes *bytes_new(size_t capacity);
 
 /* Grows the capacity of a block that nobody else refers to, moving it.  NULL: no memory, and *bytes stays. */
 struct bytes *bytes_grow(struct bytes *bytes, size_t capacity);
+
+/* Whether the caller's reference is the only one. */
+bool bytes_is_sole(const struct bytes *bytes);
 
 /* Both accept NULL; bytes_unref returns NULL. */
 struct bytes *bytes_ref(struct bytes *bytes);

@@ -37,6 +37,7 @@ static void drop_first(struct gather *g)
 	if (p->owner == g->tail)
 		g->tail = NULL;
 	g->size -= p->len;
+	g->n_borrowed -= !p->owner;
 	bytes_unref(p->owner);
 	if (g->first == g->end)
 		start_over(g);
@@ -125,13 +126,14 @@ int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *o
 	if (make_room(g))
 		return -ENOMEM;
 	g->pieces[g->end++] = (struct gather_piece){ data, len, bytes_ref(owner) };
+	g->n_borrowed += !owner;
 	g->size += len;
 	return 0;
 }
 
 int gather_own(struct gather *g)
 {
-	for (size_t i = g->first; i < g->end; i++) {
+	for (size_t i = g->first; g->n_borrowed && i < g->end; i++) {
 		struct gather_piece *p = &g->pieces[i];
 
 		if (p->owner)
@@ -142,6 +144,7 @@ int gather_own(struct gather *g)
 		memcpy(p->owner->data, p->data, p->len);
 		p->owner->size = (uint32_t)p->len;
 		p->data = p->owner->data;
+		g->n_borrowed--;
 	}
 	return 0;
 }
@@ -184,6 +187,7 @@ void gather_rewind(struct gather *g, const struct gather_mark *mark)
 
 		if (p->owner == g->tail)
 			g->tail = NULL;
+		g->n_borrowed -= !p->owner;
 		bytes_unref(p->owner);
 	}
 	if (mark->pieces)

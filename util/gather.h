@@ -28,6 +28,7 @@ struct gather {
 	struct gather_piece *pieces; /* inline_pieces until they do not suffice */
 	size_t first, end, capacity; /* pieces[first..end) are in use */
 	size_t size;		     /* bytes in all */
+	size_t n_borrowed;	     /* pieces without an owner */
 	struct bytes *tail; /* last block of our own, where the next copies go; not a reference */
 	struct gather_piece inline_pieces[GATHER_INLINE];
 };

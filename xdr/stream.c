@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REFER_MIN 16384 /* bytes of a program's own types that are not copied */
+
 static uint32_t padding(uint32_t len)
 {
 	return (0u - len) & 3u;
@@ -73,6 +75,9 @@ static bool_t gather_putlong(XDR *xdrs, const long *value)
 
 static bool_t gather_putbytes(XDR *xdrs, const char *from, u_int len)
 {
+	/* xdr routines pass what the caller's value points to, which stays until the call was sent or owned. */
+	if (len >= REFER_MIN)
+		return gather_refer(gather_of(xdrs), from, len, NULL) == 0;
 	return gather_copy(gather_of(xdrs), from, len) == 0;
 }
 

@@ -4,7 +4,7 @@
  *
  * Both are ordinary XDR handles; xdr_* routines and what rpcgen makes work on them unchanged.  What the
  * record stream adds is that no read passes the record's end, and that an ipc9_blob is not copied; what the
- * gather stream adds is that large payloads are referred to.
+ * gather stream adds is that large payloads are referred to: what is encoded has to stay until the gather owns it.
  */
 #ifndef XDR_STREAM_H
 #define XDR_STREAM_H
