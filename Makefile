@@ -4,7 +4,7 @@
 VERSION   := 0.1.0
 SONAME    := libipc9.so.0
 # Each has idl/M.x, server/M.c, client/M.c and tests/test_M.c; adding one is a word here.
-MECHANISMS := clipboard mailslot pipe
+MECHANISMS := bench clipboard mailslot pipe
 IDL        := common control $(MECHANISMS)
 
 # --- Where things go (GNU names) -----------------------------------------------------------------
@@ -39,7 +39,7 @@ TIRPC := $(shell $(PKG_CONFIG) --libs libtirpc)
 GENERATED := $(IDL:%=rpcgen-out/%.h) $(IDL:%=rpcgen-out/%_xdr.c) \
 	$(patsubst %,rpcgen-out/%_clnt.c,$(filter-out common,$(IDL)))
 GEN_SRC   := $(filter %.c,$(GENERATED))
-COMMON_SRC := $(wildcard util/*.c xdr/*.c transport/*.c)
+COMMON_SRC := $(wildcard util/*.c xdr/*.c transport/*.c) $(if $(filter thread,$(SAN)),tests/tsan.c)
 LIB_SRC   := $(COMMON_SRC) $(wildcard client/*.c) $(filter %_xdr.c,$(GEN_SRC))
 DAEMON_SRC := $(COMMON_SRC) $(wildcard server/*.c) $(filter %_xdr.c,$(GEN_SRC))
 CLI_SRC   := $(wildcard cli/*.c)
@@ -59,12 +59,14 @@ help:
 	@echo 'make            build everything into $(BUILD)/'
 	@echo 'make check      run the tests (root, or user namespaces, for those with several hosts)'
 	@echo 'make check-all  the same with the long counts'
-	@echo 'make check-cross  golden bytes and services on big-endian and 32-bit machines, under qemu'
+	@echo 'make check-cross  only golden bytes and services on big-endian and 32-bit machines, under qemu;'
+	@echo '                skipped where scripts/setup --cross was not run'
+	@echo 'make check-threads  the unit tests under the thread sanitizer, in build-tsan/'
 	@echo 'make fuzz       fuzz each decoder for FUZZ_SECONDS (60); fuzz-corpus: the corpora, and 5 s'
 	@echo 'make demo       show the services working across three virtual hosts'
 	@echo 'make install    into $(prefix) (DESTDIR, prefix, bindir, ... as usual)'
 	@echo 'make uninstall  take that away again'
-	@echo 'make clean      remove $(BUILD)/ and what rpcgen made'
+	@echo 'make clean      remove build*/ and what rpcgen made'
 	@echo 'SAN=address,undefined builds with sanitizers, into build-san/'
 
 # One line for each command; `make V=1` shows them whole.
@@ -107,7 +109,7 @@ $(BUILD)/ipc9d: $(call obj,$(DAEMON_SRC))
 # The command uses the shared library beside it, or the installed one.
 $(BUILD)/ipc9: $(call obj,$(CLI_SRC)) $(BUILD)/libipc9.so.$(VERSION) $(call obj,util/text.c util/name.c)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $(filter %.o,$^) \
-		-L$(BUILD) -lipc9 -ljansson
+		-L$(BUILD) -lipc9 $(TIRPC) -ljansson
 
 $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
@@ -129,18 +131,19 @@ install: all
 	ln -sf libipc9.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libipc9.so
 	$(INSTALL) -m 644 $(BUILD)/libipc9.a $(DESTDIR)$(libdir)/
-	$(INSTALL) -m 644 client/ipc9.h $(DESTDIR)$(includedir)/
+	$(INSTALL) -m 644 client/ipc9.h client/ipc9_rpc.h $(DESTDIR)$(includedir)/
 	sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
 		-e 's|@version@|$(VERSION)|' client/ipc9.pc.in >$(DESTDIR)$(libdir)/pkgconfig/ipc9.pc
 	for m in $(MAN); do $(INSTALL) -m 644 $$m $(DESTDIR)$(mandir)/man$${m##*.}/ || exit 1; done
 	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/ipc9 $(DESTDIR)$(sbindir)/ipc9d $(DESTDIR)$(includedir)/ipc9.h \
+	rm -f $(DESTDIR)$(bindir)/ipc9 $(DESTDIR)$(sbindir)/ipc9d \
+		$(DESTDIR)$(includedir)/ipc9.h $(DESTDIR)$(includedir)/ipc9_rpc.h \
 		$(DESTDIR)$(libdir)/libipc9.* $(DESTDIR)$(libdir)/pkgconfig/ipc9.pc
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(mandir)/man$${m##*.}/$$m; done
 
 clean:
-	rm -rf build build-san build-fuzz build-cross $(GENERATED)
+	rm -rf build build-san build-tsan build-fuzz build-cross $(GENERATED)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

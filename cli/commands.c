@@ -24,7 +24,9 @@ const struct noun *const commands_nouns[] = {
 	&clipboard_noun,
 	&mailslot_noun,
 	&pipe_noun,
+	&rpc_noun,
 	&status_noun,
+	&bench_noun,
 	NULL,
 };
 

@@ -10,6 +10,7 @@
 
 #include "server/daemon.h"
 #include "server/services.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "xdr/stream.h"
 
@@ -176,7 +177,8 @@ void request_fail(struct request *r, int status, uint64_t value, const char *for
 
 void request_trouble(struct request *r, int error)
 {
-	log_error("%s procedure %u: %s", r->call.peer->local ? "local" : "remote",
-	    r->procedure->number, strerror(-error));
+	if (log_rate_allows(&r->daemon->troubles, clock_now()))
+		log_error("%s procedure %u: %s", r->call.peer->local ? "local" : "remote",
+		    r->procedure->number, strerror(-error));
 	request_fail(r, IPC9_STATUS_SYSTEM, 0, "%s", strerror(-error));
 }

@@ -3,6 +3,7 @@
 #include "server/services.h"
 
 extern const struct service service_control;
+extern const struct service service_bench;
 extern const struct service service_clipboard;
 extern const struct service service_mailslot;
 extern const struct service service_pipe;
@@ -12,6 +13,7 @@ const struct service *const services[] = {
 	&service_clipboard,
 	&service_mailslot,
 	&service_pipe,
+	&service_bench,
 	NULL,
 };
 

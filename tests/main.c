@@ -13,17 +13,19 @@
 #include "tests/harness.h"
 #include "util/clock.h"
 
-extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, suite_loop,
-    suite_record, suite_xdr, suite_message, suite_address, suite_stream, suite_hostile,
-    suite_datagram, suite_channel, suite_connect, suite_access, suite_config, suite_dedup,
+extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, suite_log,
+    suite_loop, suite_record, suite_xdr, suite_message, suite_address, suite_stream, suite_hostile,
+    suite_hosts, suite_floods, suite_replies, suite_datagram, suite_udp, suite_udp_client,
+    suite_udp_loss, suite_channel, suite_connect, suite_access, suite_config, suite_dedup,
     suite_queue, suite_content, suite_control, suite_clipboard, suite_mailslot, suite_pipe,
-    suite_library;
+    suite_bench, suite_library, suite_idl, suite_idl_file, suite_idl_value, suite_rpc;
 
 static const struct suite *const suites[] = {
 	&suite_text,
 	&suite_name,
 	&suite_gather,
 	&suite_siphash,
+	&suite_log,
 	&suite_loop,
 	&suite_record,
 	&suite_xdr,
@@ -31,7 +33,13 @@ static const struct suite *const suites[] = {
 	&suite_address,
 	&suite_stream,
 	&suite_hostile,
+	&suite_hosts,
+	&suite_floods,
+	&suite_replies,
 	&suite_datagram,
+	&suite_udp,
+	&suite_udp_client,
+	&suite_udp_loss,
 	&suite_channel,
 	&suite_connect,
 	&suite_access,
@@ -43,7 +51,12 @@ static const struct suite *const suites[] = {
 	&suite_clipboard,
 	&suite_mailslot,
 	&suite_pipe,
+	&suite_bench,
 	&suite_library,
+	&suite_rpc,
+	&suite_idl,
+	&suite_idl_file,
+	&suite_idl_value,
 };
 
 /* CUnit calls back without a context, so the tallies have to stand here. */

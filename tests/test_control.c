@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "rpcgen-out/bench.h"
 #include "rpcgen-out/clipboard.h"
 #include "rpcgen-out/mailslot.h"
 #include "rpcgen-out/pipe.h"
@@ -15,7 +16,7 @@
 #include "tests/harness.h"
 
 static const uint32_t programs[] = { IPC9_PROG_CONTROL, IPC9_PROG_CLIPBOARD, IPC9_PROG_MAILSLOT,
-	IPC9_PROG_PIPE };
+	IPC9_PROG_PIPE, IPC9_PROG_BENCH };
 
 #define XDR_NOTHING ((xdrproc_t)(void (*)(void))xdr_void)
 
@@ -119,6 +120,8 @@ static void test_no_claimed_length_is_believed(void)
 		{ IPC9_PROG_PIPE, IPC9_PIPEPROC_OPEN, 0 },
 		{ IPC9_PROG_PIPE, IPC9_PIPEPROC_WRITE, 3 },
 		{ IPC9_PROG_PIPE, IPC9_PIPEPROC_LIST, 0 },
+		{ IPC9_PROG_BENCH, IPC9_BENCHPROC_ECHO, 0 },
+		{ IPC9_PROG_BENCH, IPC9_BENCHPROC_SINK, 0 },
 	};
 	const struct timeval unused = { 0 };
 	struct daemon_fixture d;

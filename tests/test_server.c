@@ -251,6 +251,10 @@ static void test_errors_name_file_line_and_word(void)
 		{ "[section]\nport = 5\n", "sections", 2 },
 		{ "nonsense\n", "key = value", 1 },
 		{ "port = 5\nlisten = ,\n", "listen", 2 },
+		{ "unread_ms = soon\n", "unread_ms: \"soon\" is not a number from 100 to 3600000",
+		    1 },
+		{ "port = 5\nconnections = -1\n", "connections: \"-1\"", 2 },
+		{ "held_bytes = 4k\n", "held_bytes: \"4k\"", 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -283,8 +287,69 @@ static void test_a_long_comment_grants_nothing(void)
 	}
 }
 
+#define LIMIT(field)                                                                               \
+	offsetof(struct server_limits, field), sizeof(((struct server_limits *)0)->field)
+
+static void test_each_budget_is_taken_from_bound_to_bound(void)
+{
+	static const struct {
+		const char *key;
+		size_t offset, size;
+		uint64_t low, high;
+	} cases[] = {
+		{ "record_bytes", LIMIT(record_bytes), 4096, IPC9_RECORD_MAX },
+		{ "record_ms", LIMIT(record_ms), 100, 3600000 },
+		{ "calls_per_connection", LIMIT(calls), 1, 65536 },
+		{ "held_bytes", LIMIT(held_bytes), 4096, 1073741824 },
+		{ "unread_bytes", LIMIT(unread_bytes), 4096, 1073741824 },
+		{ "unread_ms", LIMIT(unread_ms), 100, 3600000 },
+		{ "connections", LIMIT(connections), 1, 1000000 },
+		{ "connections_per_host", LIMIT(connections_per_host), 1, 1000000 },
+		{ "local_connections", LIMIT(local_connections), 1, 100000 },
+		{ "vanished_ms", LIMIT(vanished_ms), 2000, 3600000 },
+	};
+	struct config c;
+
+	config_init(&c);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint64_t tries[] = { cases[i].low, cases[i].low - 1, cases[i].high,
+			cases[i].high + 1 };
+
+		for (size_t t = 0; t < 4; t++) {
+			struct config_error e = { "" };
+			uint64_t got = 0;
+			char text[32];
+
+			snprintf(text, sizeof(text), "%llu", (unsigned long long)tries[t]);
+			EQUAL(config_set(&c, cases[i].key, text, &e), t % 2 ? -EINVAL : 0);
+			EQUAL(e.text[0] != '\0', t % 2);
+			memcpy(&got, (const char *)&c.limits + cases[i].offset, cases[i].size);
+			if (!EQUAL(got, tries[t - t % 2]))
+				printf("  %s = %s\n", cases[i].key, text);
+		}
+	}
+	config_clear(&c);
+}
+
+static void test_each_budget_has_its_variable(void)
+{
+	struct config_error e = { "" };
+	struct config c;
+
+	config_init(&c);
+	setenv("IPC9_CALLS_PER_CONNECTION", "7", 1);
+	EQUAL(config_read_environment(&c, &e), 0);
+	EQUAL(c.limits.calls, 7);
+	setenv("IPC9_CALLS_PER_CONNECTION", "none", 1);
+	EQUAL(config_read_environment(&c, &e), -EINVAL);
+	HOLDS(strstr(e.text, "environment IPC9_CALLS_PER_CONNECTION: ") != NULL);
+	unsetenv("IPC9_CALLS_PER_CONNECTION");
+	config_clear(&c);
+}
+
 SUITE(config, TEST(test_a_long_comment_grants_nothing), TEST(test_a_configuration_file_is_read),
-    TEST(test_errors_name_file_line_and_word));
+    TEST(test_errors_name_file_line_and_word), TEST(test_each_budget_is_taken_from_bound_to_bound),
+    TEST(test_each_budget_has_its_variable));
 
 /* --- dedup ------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_util.c - text, names, gather lists, SipHash. */
+/* test_util.c - text, names, gather lists, SipHash, the log. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "tests/harness.h"
+#include "util/clock.h"
 #include "util/gather.h"
+#include "util/log.h"
 #include "util/name.h"
 #include "util/siphash.h"
 #include "util/text.h"
@@ -246,3 +248,21 @@ static void test_siphash_gives_the_published_vectors(void)
 }
 
 SUITE(siphash, TEST(test_siphash_gives_the_published_vectors));
+
+/* --- log --------------------------------------------------------------------------------------- */
+
+static void test_ten_lines_a_second_are_allowed_and_the_rest_counted(void)
+{
+	struct log_rate rate = { 0 };
+	unsigned written = 0;
+
+	/* 100 000 of them over 10 seconds. */
+	for (int64_t i = 0; i < 100000; i++)
+		written += log_rate_allows(&rate, 5 * NS_PER_S + i * NS_PER_S / 10000);
+	EQUAL(written, 10 * LOG_LINES_PER_S);
+	EQUAL(log_rate_held_back(&rate), 100000 - 10 * LOG_LINES_PER_S);
+	EQUAL(log_rate_held_back(&rate), 0);
+	HOLDS(log_rate_allows(&rate, 20 * NS_PER_S));
+}
+
+SUITE(log, TEST(test_ten_lines_a_second_are_allowed_and_the_rest_counted));

@@ -115,6 +115,44 @@ static void test_a_trickle_is_closed_by_the_deadline_of_the_whole_record(void)
 	on_every_transport(trickle);
 }
 
+static void in_pieces(struct engine *e, enum engine_transport t)
+{
+	enum {
+		SIZE = 1000000,
+		PIECE = 30011
+	};
+	static unsigned char payload[SIZE + 4], got[SIZE + 32];
+	const struct timespec pause = { 0, 2000000 };
+	struct raw head = raw_call(9, ENGINE_ECHO, NULL), mark = { .size = 0 };
+	int fd = engine_connect(e, t);
+	size_t n = 0;
+
+	for (size_t i = 0; i < SIZE; i++)
+		payload[i] = (unsigned char)(i * 7 + i / 250);
+	raw_word(&head, SIZE);
+	raw_word(&mark, 0x80000000u | (uint32_t)(head.size + SIZE));
+	HOLDS(raw_send(fd, mark.data, 4) && raw_send(fd, head.data, head.size));
+	for (size_t i = 0; i < SIZE; i += PIECE) {
+		HOLDS(raw_send(fd, payload + i, SIZE - i < PIECE ? SIZE - i : PIECE));
+		nanosleep(&pause, NULL); /* so that it is received in pieces, too */
+	}
+	while (n < SIZE + 32) {
+		ssize_t part = recv(fd, got + n, SIZE + 32 - n, 0);
+
+		if (!HOLDS(part > 0))
+			break;
+		n += (size_t)part;
+	}
+	SAME_BYTES(got + 32, n - 32, payload, SIZE);
+	HOLDS(raw_null_answers(fd, 10));
+	close(fd);
+}
+
+static void test_a_large_record_may_come_in_small_pieces(void)
+{
+	on_every_transport(in_pieces);
+}
+
 /* --- Claims ------------------------------------------------------------------------------------ */
 
 static long resident_kib(void)
@@ -295,6 +333,7 @@ static void test_a_greedy_pipeliner_does_not_starve_others(void)
 
 SUITE(hostile, TEST(test_half_records_stop_nobody_and_are_closed_in_time),
     TEST(test_a_trickle_is_closed_by_the_deadline_of_the_whole_record),
+    TEST(test_a_large_record_may_come_in_small_pieces),
     TEST(test_a_claim_over_the_limit_is_closed_at_once),
     TEST(test_the_limit_holds_for_the_sum_of_all_fragments),
     TEST(test_claimed_bytes_cost_no_memory_before_they_come),

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 single_host
 
-nouns='clipboard mailslot pipe status'
+nouns='clipboard mailslot pipe status bench'
 verbs='clipboard copy
 clipboard paste
 clipboard types
@@ -17,7 +17,8 @@ mailslot ls
 pipe serve
 pipe open
 pipe ls
-status'
+status
+bench'
 
 without_daemon() { IPC9_SOCKET=$T/nothing.sock on here ipc9 "$@"; }
 

@@ -42,6 +42,9 @@ test_errors_in_the_configuration_say_file_and_line_and_end_with_2() {
 		allow = anyone|
 		deny = uid:me all|uid
 		deny = host:h1 all|h1
+		record_bytes = 1056769|4096 to 1056768
+		calls_per_connection = 0|calls_per_connection
+		vanished_ms = 25 s|25 s
 	END
 }
 
@@ -64,6 +67,16 @@ test_a_good_configuration_is_checked_and_nothing_started() {
 		allow = gid:100 read, write ,create
 		allow = user:alice@EXAMPLE.ORG all
 		allow = anyone read
+		record_bytes = 65536
+		record_ms = 5000
+		calls_per_connection = 16
+		held_bytes = 1048576
+		unread_bytes = 1048576
+		unread_ms = 10000
+		connections = 500
+		connections_per_host = 50
+		local_connections = 100
+		vanished_ms = 10000
 	END
 	expect_exit 0 on here ipc9d --check-config --config "$T/good.conf"
 	same "standard error" "" "$(<"$T/err")"

@@ -269,7 +269,8 @@ daemon_with() { # HOST CONFIGURATION [OPTION...]
 	[ ! -e "$dir/rc" ] || fail "the daemon on $host ended with $(<"$dir/rc"):" "$(<"$dir/log")"
 }
 
-daemon_started() { [ -e "$base/$1/rc" ] || on "$1" ipc9 status; }
+# Its PID is noted a moment after it runs; without it the daemon could not be ended.
+daemon_started() { [ -e "$base/$1/rc" ] || { [ -e "$base/$1/pid" ] && on "$1" ipc9 status; }; }
 
 daemon_ended() { [ -e "$base/$1/rc" ]; }
 

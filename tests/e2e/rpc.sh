@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 lab h1 h2
 
-programs=($((0x20490001)) $((0x20490003)) $((0x20490004)) $((0x2049000a))) # clipboard mailslot pipe control
+programs=($((0x20490001)) $((0x20490003)) $((0x20490004)) $((0x2049000a)) $((0x2049000b))) # clipboard mailslot pipe control bench
 
 # Asks the rpcbind of h2, from h1, and then calls procedure 0.
 answers() { # NETID PROGRAM

@@ -150,6 +150,10 @@ static void claim_config(const struct config *c)
 	CLAIM(!text_has_control(c->domain, strlen(c->domain)) && !strpbrk(c->domain, "/\\ \t@"));
 	CLAIM(c->listen != LISTEN_NOTHING);
 	CLAIM(c->listen != LISTEN_ADDRESSES || c->n_addresses > 0);
+	CLAIM(c->limits.record_bytes >= 4096 && c->limits.record_bytes <= IPC9_RECORD_MAX);
+	CLAIM(c->limits.unread_bytes <= 1u << 30 && c->limits.held_bytes <= 1u << 30);
+	CLAIM(c->limits.calls <= 65536 && c->limits.connections <= 1000000);
+	CLAIM(!c->limits.vanished_ms || c->limits.vanished_ms >= 2000);
 	for (size_t i = 0; i < c->n_addresses; i++) {
 		CLAIM(c->addresses[i].len > 0);
 		CLAIM(address_port(&c->addresses[i]) == 0);

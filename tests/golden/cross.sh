@@ -4,7 +4,8 @@
 # cross.sh [ARCH...] - ipc9 on other architectures: built, run under qemu, and talking to the native ipc9.
 #
 # s390x is big-endian with 64 bits, armhf little-endian with 32.  For each: all golden files hold; a client of
-# that architecture works with the native daemon over TCP, and a native client with its daemon.  An
+# that architecture works with the native daemon over TCP, and a native client with its daemon; and so do the two
+# ends of a program with every type of XDR (peer/), over TCP and UDP, also with libtirpc on one end.  An
 # architecture whose compiler, qemu or sysroot is not there is skipped; scripts/setup --cross gets all of them.
 # BUILD: the folder of the native programs ("build").  Everything made stands in build-cross/.  One line per
 # test, then "cross: N passed, N failed, N skipped".  Exit 1 if a test failed.
@@ -86,7 +87,7 @@ build() {
 		MAKEFLAGS='' make -s -j"$(nproc)" BUILD="$cross/$arch" SAN='' \
 		CC="$triple-gcc --sysroot=$root" LD="$triple-ld" AR="$triple-ar" \
 		CFLAGS='-O2 -g' \
-		"$cross/$arch/ipc9d" "$cross/$arch/ipc9" "$cross/$arch/tests/golden"
+		"$cross/$arch/ipc9d" "$cross/$arch/ipc9" "$cross/$arch/tests/golden" "$cross/$arch/tests/peer"
 }
 
 is_foreign() {
@@ -207,13 +208,57 @@ pair() { # DAEMON_SIDE CLIENT_SIDE
 	try "$what: end" end_daemon
 }
 
+# --- One application ----------------------------------------------------------------------------------
+
+has_ports() { [ "$(wc -w <"$work/ports")" = 2 ]; }
+
+start_peer() { # SIDE ENGINE
+	: >"$work/ports"
+	(limit=600 on "$1" tests/peer serve "$2") >"$work/ports" 2>"$work/log" &
+	peer=$!
+	pids+=($peer)
+	until_true has_ports || {
+		cat "$work/log"
+		return 1
+	}
+	read -r tcp_port udp_port <"$work/ports"
+}
+
+call_peer() { # SIDE ENGINE tcp|udp PORT
+	local side=$1
+	shift
+	(on "$side" tests/peer call "$@")
+}
+
+end_peer() {
+	kill "$peer"
+	wait "$peer"
+	local status=$?
+	pids=()
+	cat "$work/log"
+	[ $status = 0 ]
+}
+
+peers() { # SERVER_SIDE ENGINE CLIENT_SIDE ENGINE
+	local what="every type, $3 client ($4), $1 server ($2)"
+	try "$what: start" start_peer "$1" "$2" || return
+	try "$what: TCP" call_peer "$3" "$4" tcp "$tcp_port"
+	try "$what: UDP" call_peer "$3" "$4" udp "$udp_port"
+	try "$what: end" end_peer
+}
+
+both_ways() { # SERVER_ENGINE CLIENT_ENGINE
+	peers native "$1" foreign "$2"
+	peers foreign "$1" native "$2"
+}
+
 golden_here() { (on foreign tests/golden); }
 golden_to() { (on "$client_side" tests/golden --to 127.0.0.1 "$port"); }
 
 # --- All --------------------------------------------------------------------------------------------
 
 [ $# -gt 0 ] || set -- s390x armhf
-for program in ipc9 ipc9d tests/golden; do
+for program in ipc9 ipc9d tests/golden tests/peer; do
 	[ -x "$native/$program" ] || {
 		echo "cross.sh: there is no $native/$program: say make check-cross" >&2
 		exit 2
@@ -234,6 +279,9 @@ for arch in "$@"; do
 	try "golden files" golden_here
 	pair native foreign
 	pair foreign native
+	both_ways ours ours
+	both_ways ours stock
+	both_ways stock ours
 done
 echo "cross: $passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

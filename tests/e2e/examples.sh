@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# examples.sh - docs/examples as somebody else builds them, against an ipc9 that was installed; each client with each
+# server, ours and libtirpc's.
+. "${0%/*}/lib.sh"
+lab h1 h2
+
+prefix=$base/prefix
+E=$base/examples
+program=$((0x20001234))
+
+# The sanitizers that the programs in BUILD were built with, as the compiler wants to hear of them.
+sanitizers() {
+	ldd "$BUILD/ipc9d" | sed -n 's/.*libasan\.so.*/address/p; s/.*libubsan\.so.*/undefined/p; s/.*libtsan\.so.*/thread/p' |
+		sort -u | paste -sd ,
+}
+
+# DESTDIR is said so that nothing is told to the machine's linker.
+build_examples() {
+	local san
+	san=$(sanitizers)
+	export MAKEFLAGS=''
+	make -s -C "$root" BUILD="$BUILD" DESTDIR=/ prefix="$prefix" install &&
+		mkdir "$E" && cp "$root"/docs/examples/{Makefile,*.x,*.c,*.h} "$E" &&
+		PKG_CONFIG_PATH=$prefix/lib/pkgconfig make -s -C "$E" LDFLAGS="-Wl,-rpath,$prefix/lib" \
+			CFLAGS="-g -Wall -Werror -Wno-unused-variable ${san:+-fsanitize=$san}"
+}
+
+rm -f "$base/build.log"
+if ! build_examples >"$base/build.log" 2>&1; then
+	echo "docs/examples cannot be built against what was installed:" >&2
+	tail -n 30 "$base/build.log" >&2
+	exit 1
+fi
+chmod -R a+rX "$prefix" "$E"
+
+# --- One server, on h2 -------------------------------------------------------------------------------
+
+serve() { # SERVER [ARGUMENT...]
+	local name=$1
+	shift
+	background h2 "$E/$name" "$@" 2>"$T/server.err"
+	server=$job
+	wait_until is_registered
+}
+
+is_registered() { [ "$(netids_of_program)" != "" ]; }
+is_not_registered() { [ "$(netids_of_program)" = "" ]; }
+
+# Where rpcbind on h2 says that the program is.
+netids_of_program() {
+	on h1 ipc9 rpc ls h2 --json >"$T/ls" && json "' '.join(sorted(e['netid'] for e in d if e['program'] == $program))" "$T/ls"
+}
+
+# In the lab a background job is nsenter, and the program its child.
+end_server() { # [SIGNAL]
+	kill "-${1:-TERM}" "$(pgrep -P "$server")"
+	ends 0 "$server"
+	same "what the server said" "" "$(<"$T/server.err")"
+}
+
+# Runs a client on h1, in the words of either.
+client() { # CLIENT [-u] WHAT...
+	local name=$1 target=h2 flag=()
+	shift
+	[ "$name" = stock_client ] || target=//h2
+	[ "$1" != -u ] || {
+		flag=(-u)
+		shift
+	}
+	on h1 "$E/$name" "${flag[@]}" $target "$@"
+}
+
+# --- Each with each ----------------------------------------------------------------------------------
+
+understand_each_other() { # SERVER CLIENT [-u]
+	serve "$1"
+	shift
+	expect_exit 0 client "$@" history garden
+	same "history of nothing" "" "$(<"$T/out")"
+	expect_exit 0 client "$@" report garden 21.5
+	same "first report" "reading 1" "$(<"$T/out")"
+	expect_exit 0 client "$@" report cellar -3
+	expect_exit 0 client "$@" report garden 22
+	same "third report" "reading 3" "$(<"$T/out")"
+	expect_exit 0 client "$@" history garden
+	same "history" "garden T 22.0 garden T 21.5" "$(sed -E 's/ [0-9]{10,} / T /' "$T/out" | paste -sd ' ')"
+	expect_exit 1 client "$@" report garden -300
+	explained "a reading that cannot be" "report: nothing is as cold as that"
+	expect_exit 1 client "$@" history "$(printf 'x%.0s' {1..64})"
+	explained "a place over its bound" "history: RPC: Can't encode arguments"
+	end_server
+}
+
+test_our_client_and_our_server_understand_each_other() {
+	understand_each_other weather_server weather_client
+}
+
+test_our_client_and_a_stock_server_understand_each_other() {
+	understand_each_other stock_server weather_client
+}
+
+test_a_stock_client_and_our_server_understand_each_other() {
+	understand_each_other weather_server stock_client
+}
+
+test_a_stock_client_and_a_stock_server_understand_each_other() {
+	understand_each_other stock_server stock_client
+}
+
+test_our_client_and_our_server_understand_each_other_over_udp() {
+	understand_each_other weather_server weather_client -u
+}
+
+test_our_client_and_a_stock_server_understand_each_other_over_udp() {
+	understand_each_other stock_server weather_client -u
+}
+
+test_a_stock_client_and_our_server_understand_each_other_over_udp() {
+	understand_each_other weather_server stock_client -u
+}
+
+test_a_stock_client_and_a_stock_server_understand_each_other_over_udp() {
+	understand_each_other stock_server stock_client -u
+}
+
+# --- What ours can do beside -------------------------------------------------------------------------
+
+# That a call waits cannot be seen; so there are reports until it was answered.
+reports_and_hears() { # PLACE LINES FILE
+	client weather_client report "$1" 7.5 && has_lines "$2" "$3"
+}
+
+test_a_handler_of_ours_waits_and_keeps_nobody_waiting() {
+	local waiting
+	serve weather_server
+	for name in weather_client stock_client; do
+		background h1 "$E/$name" "$([ $name = stock_client ] || echo //)h2" next garden >"$T/$name"
+		waiting=$job
+		wait_until reports_and_hears garden 1 "$T/$name"
+		ends 0 "$waiting"
+		same "what $name heard" "garden T 7.5" "$(sed -E 's/ [0-9]{10,} / T /' "$T/$name")"
+	done
+	end_server
+}
+
+test_a_stock_server_refuses_to_wait() {
+	serve stock_server
+	expect_exit 1 client weather_client next garden
+	explained next "next: this server cannot wait"
+	end_server
+}
+
+test_asynchronous_calls_wait_together_and_end_in_any_order() {
+	local waiting
+	serve weather_server
+	background h1 "$E/weather_async" //h2 garden cellar attic >"$T/heard"
+	waiting=$job
+	wait_until reports_and_hears cellar 1 "$T/heard"
+	wait_until reports_and_hears attic 2 "$T/heard"
+	wait_until reports_and_hears garden 3 "$T/heard"
+	ends 0 "$waiting"
+	same "what was heard" "cellar attic garden" "$(sed 's/ is at 7.5 degrees$//' "$T/heard" | paste -sd ' ')"
+	end_server
+}
+
+test_our_server_ends_while_calls_wait() {
+	local waiting
+	serve weather_server
+	background h1 "$E/weather_async" //h2 garden cellar >"$T/heard"
+	waiting=$job
+	wait_until reports_and_hears cellar 1 "$T/heard"
+	end_server
+	ends 0 "$waiting"
+	contains "the call that waited" "garden: RPC: " "$(tail -n 1 "$T/heard")"
+}
+
+test_our_client_and_our_server_meet_on_a_local_socket() {
+	serve weather_server /run/weather
+	expect_exit 0 on h2 "$E/weather_client" /run/weather report garden 1
+	expect_exit 0 on h2 "$E/weather_client" /run/weather history garden
+	same "history" "garden T 1.0" "$(sed -E 's/ [0-9]{10,} / T /' "$T/out")"
+	end_server
+	on h2 test ! -e /run/weather
+}
+
+test_our_server_is_known_to_rpcbind_while_it_runs() {
+	is_not_registered
+	serve weather_server
+	same "registered" "tcp udp" "$(netids_of_program)"
+	end_server
+	is_not_registered
+	serve weather_server
+	end_server INT
+	is_not_registered
+}
+
+test_a_client_of_ours_says_what_is_wrong() {
+	expect_exit 1 client weather_client history garden
+	explained "no server" "$program"
+	expect_exit 1 on h1 "$E/weather_client" /nowhere history garden
+	explained "no socket" /nowhere
+}
+
+run_tests
