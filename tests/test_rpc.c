@@ -42,7 +42,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned inside, most; /* handlers in MEET now, and at the same time at most */
-	unsigned echoed;
+	_Atomic unsigned echoed;
 	struct ipc9_rpc_deferred *later[64];
 	unsigned n_later;
 } state = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
