@@ -123,8 +123,7 @@ demo: all
 # --- Install -------------------------------------------------------------------------------------
 install: all
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(libdir)/pkgconfig \
-		$(DESTDIR)$(includedir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
-		$(DESTDIR)$(mandir)/man8
+		$(DESTDIR)$(includedir) $(patsubst .%,$(DESTDIR)$(mandir)/man%,$(sort $(suffix $(MAN))))
 	$(INSTALL) -m 755 $(BUILD)/ipc9 $(DESTDIR)$(bindir)/
 	$(INSTALL) -m 755 $(BUILD)/ipc9d $(DESTDIR)$(sbindir)/
 	$(INSTALL) -m 755 $(BUILD)/libipc9.so.$(VERSION) $(DESTDIR)$(libdir)/

@@ -131,8 +131,6 @@ static int idl_put_bytes(struct idl_put *put, const struct idl_type *type, const
 		    type->size);
 	if (size_bytes > type->size)
 		return idl_path_fail(path, put->error, "%s longer than %u bytes", what, type->size);
-	if (!fixed && size_bytes > UINT32_MAX)
-		return idl_path_fail(path, put->error, "%s longer than 4294967295 bytes", what);
 	if (!fixed && idl_put_32(put, (uint32_t)size_bytes, path) < 0)
 		return -1;
 	data = idl_put_room(put, (size_bytes + 3) & ~(size_t)3, path);

@@ -298,7 +298,8 @@ static int rpc_argument_json(const struct invocation *invocation, json_t **ret_j
 	    JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	if (*ret_json)
 		return 0;
-	output_error("%s:%d:%d: not JSON: %s", name, error.line, error.column, error.text);
+	output_error("%s:%d:%d: not JSON: %s%s", name, error.line, error.column, error.text,
+	    strstr(error.text, "too big integer") ? "; write it as a text, \"...\"" : "");
 	return EXIT_USAGE;
 }
 

@@ -22,8 +22,10 @@
 #include "transport/socket.h"
 #include "util/clock.h"
 
-static const struct channel_target null_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_NULL, NULL };
-static const struct channel_target park_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_PARK, NULL };
+static const struct channel_target null_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_NULL,
+	NULL };
+static const struct channel_target park_target = { ENGINE_PROGRAM, ENGINE_VERSION, ENGINE_PARK,
+	NULL };
 
 #define XDR_NOTHING ((xdrproc_t)(void (*)(void))xdr_void)
 

@@ -7,6 +7,7 @@
 #include "transport/limiter.h"
 #include "transport/replies.h"
 #include "util/clock.h"
+#include "util/siphash.h"
 
 #define AGE (60 * NS_PER_S)
 #define SHARE (REPLIES_BYTES_MIN / REPLIES_SHARES)
@@ -94,6 +95,27 @@ static void test_a_call_that_ended_without_a_reply_stays_unanswered(void)
 	replies_free(r);
 }
 
+/* The first vectors of the reference implementation. */
+static void test_the_digest_is_siphash_of_128_bits(void)
+{
+	static const unsigned char expected[2][16] = {
+		{ 0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7,
+		    0x55, 0x02, 0x93 },
+		{ 0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b,
+		    0x22, 0xfc, 0x45 },
+	};
+	const struct siphash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
+	uint64_t words[2];
+	unsigned char got[16];
+
+	for (size_t len = 0; len < 2; len++) {
+		siphash_128(&key, "", len, words);
+		for (int i = 0; i < 16; i++)
+			got[i] = (unsigned char)(words[i / 8] >> i % 8 * 8);
+		SAME_BYTES(got, 16, expected[len], 16);
+	}
+}
+
 /* Each part on its own makes another call of it. */
 static void test_every_part_of_the_key_counts(void)
 {
@@ -161,13 +183,14 @@ static void test_a_reply_is_kept_for_its_age_since_it_was_asked_for(void)
 	replies_free(r);
 }
 
+/* A host that has all to itself fills it, and then loses its own. */
 static void test_a_host_loses_its_own_oldest_reply_and_nobody_elses(void)
 {
 	struct replies *r = make();
 	struct replies_key others = key_of(r, 2, 700, 1), running = key_of(r, 1, 700, 0);
 	struct replies_entry *e;
 	const size_t charge = 700 + REPLIES_OVERHEAD;
-	const unsigned n = 1000, fit = SHARE / charge;
+	const unsigned n = 1000, fit = REPLIES_BYTES_MIN / charge - 1;
 
 	run_call(r, &others, 700, 0);
 	EQUAL(replies_begin(r, &running, &e), 0);
@@ -257,14 +280,19 @@ static size_t model_bytes(const struct model *m, unsigned host)
 	return sum;
 }
 
-static void model_drop_oldest(struct model *m, unsigned host)
+/* The oldest of those hosts that have more than their share, or else of all. */
+static void model_drop_oldest(struct model *m)
 {
 	struct model_entry *oldest = NULL;
+	bool rich[MODEL_HOSTS], any = false;
+
+	for (unsigned host = 0; host < MODEL_HOSTS; host++)
+		any |= rich[host] = model_bytes(m, host) > SHARE;
 
 	for (unsigned i = 0; i < MODEL_KEYS; i++) {
 		struct model_entry *e = &m->entries[i];
 
-		if (e->here && !e->running && (host == MODEL_HOSTS || i % MODEL_HOSTS == host) &&
+		if (e->here && !e->running && (!any || rich[i % MODEL_HOSTS]) &&
 		    (!oldest || e->order < oldest->order))
 			oldest = e;
 	}
@@ -311,13 +339,11 @@ static void model_done(struct model *m, unsigned i)
 	bytes_unref(reply);
 	model_age(m);
 	e->size = size + REPLIES_OVERHEAD <= SHARE ? size : 0;
-	while (model_bytes(m, i % MODEL_HOSTS) + e->size + REPLIES_OVERHEAD > SHARE)
-		model_drop_oldest(m, i % MODEL_HOSTS);
-	while (model_bytes(m, MODEL_HOSTS) + e->size + REPLIES_OVERHEAD > REPLIES_BYTES_MIN)
-		model_drop_oldest(m, MODEL_HOSTS);
 	e->running = false;
 	e->order = m->order++;
 	e->asked = m->now;
+	while (model_bytes(m, MODEL_HOSTS) > REPLIES_BYTES_MIN)
+		model_drop_oldest(m);
 }
 
 static void test_any_sequence_goes_as_in_a_simple_model(void)
@@ -423,7 +449,8 @@ static void test_an_answer_larger_than_the_rate_leaves_once_in_its_time(void)
 	limiter_free(l);
 }
 
-SUITE(replies, TEST(test_a_call_is_new_then_running_then_done_with_the_same_bytes),
+SUITE(replies, TEST(test_the_digest_is_siphash_of_128_bits),
+    TEST(test_a_call_is_new_then_running_then_done_with_the_same_bytes),
     TEST(test_a_call_that_ended_without_a_reply_stays_unanswered),
     TEST(test_every_part_of_the_key_counts),
     TEST(test_an_ipv4_address_inside_ipv6_is_the_same_host),

@@ -15,9 +15,42 @@ $(BUILD)/tests/unit: $(UNIT_OBJ)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC) -linih -ljansson -lcunit
 
-$(BUILD)/tests/mark: $(call obj,tests/bench/mark.c $(LIB_SRC))
+$(BUILD)/tests/mark: $(call obj,tests/bench/mark.c) $(BUILD)/libipc9.a
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
+
+# --- Speed: `make bench`, BENCH_ARGS as of tests/bench/speed.c -------------------------------------
+BENCH_DIR := $(BUILD)/tests/bench
+BENCH_XDR := $(BENCH_DIR)/echo_xdr.o $(BENCH_DIR)/echo_clnt.o $(BENCH_DIR)/echo_svc.o
+SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c raw.c rows.c speed.c)
+NO_SPIN_BUILD := $(BUILD)/no-spin
+BENCH_RPCGEN = $(call quiet,RPCGEN)mkdir -p $(@D) && rm -f $@ && cd tests/bench && rpcgen -C -M
+
+$(BENCH_DIR)/echo.h: tests/bench/echo.x
+	$(BENCH_RPCGEN) -h -o $(abspath $@) echo.x
+$(BENCH_DIR)/echo_xdr.c: tests/bench/echo.x
+	$(BENCH_RPCGEN) -c -o $(abspath $@) echo.x
+$(BENCH_DIR)/echo_clnt.c: tests/bench/echo.x
+	$(BENCH_RPCGEN) -l -o $(abspath $@) echo.x
+$(BENCH_DIR)/echo_svc.c: tests/bench/echo.x
+	$(BENCH_RPCGEN) -m -o $(abspath $@) echo.x
+$(BENCH_DIR)/%.o: $(BENCH_DIR)/%.c $(BENCH_DIR)/echo.h
+	$(call quiet,CC)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -w -c -o $@ $<
+
+$(call obj,$(SPEED_SRC)): $(BENCH_DIR)/echo.h
+$(call obj,$(SPEED_SRC)): CPPFLAGS += -isystem $(BENCH_DIR)
+
+# The same program twice: as it is, and with a library that does not spin.
+$(BUILD)/tests/speed: $(call obj,$(SPEED_SRC)) $(BENCH_XDR) $(BUILD)/libipc9.a
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
+$(BUILD)/tests/speed-no-spin: $(call obj,$(SPEED_SRC)) $(BENCH_XDR) $(BUILD)/libipc9.a tests/bench/no_spin.h
+	@$(MAKE) --no-print-directory BUILD=$(NO_SPIN_BUILD) CFLAGS='$(CFLAGS) -include tests/bench/no_spin.h' \
+		$(NO_SPIN_BUILD)/libipc9.a
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.a %.h,$^) $(NO_SPIN_BUILD)/libipc9.a $(TIRPC)
+
+.PHONY: bench
+bench: $(BUILD)/tests/speed $(BUILD)/tests/speed-no-spin
+	@$(BUILD)/tests/speed $(BENCH_ARGS)
 
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".
 check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer

@@ -310,8 +310,8 @@ static bool_t handle_timing(struct handle *h, u_int request, struct timeval *t)
 		h->retry = nanoseconds(t);
 		return TRUE;
 	default:
-		t->tv_sec = value / NS_PER_S;
-		t->tv_usec = value % NS_PER_S / 1000;
+		t->tv_sec = (time_t)(value / NS_PER_S);
+		t->tv_usec = (suseconds_t)(value % NS_PER_S / 1000);
 		return request == CLGET_RETRY_TIMEOUT || h->own_timeout;
 	}
 }
@@ -447,7 +447,7 @@ static struct timeval time_left(int64_t deadline)
 
 	if (left < NS_PER_MS)
 		left = NS_PER_MS;
-	return (struct timeval){ left / NS_PER_S, left % NS_PER_S / 1000 };
+	return (struct timeval){ (time_t)(left / NS_PER_S), (suseconds_t)(left % NS_PER_S / 1000) };
 }
 
 static int ask_rpcbind(const struct address *address, const struct connect_target *t,
@@ -525,7 +525,12 @@ static int try_address(struct address *a, const struct connect_target *t, bool i
 		r = ask_rpcbind(a, t, deadline, &port);
 		f->rpcbind_answers = r == 0 || r == -ENOENT;
 		if (r)
-			return fail(f, CONNECT_RPCBIND, r);
+			fail(f, CONNECT_RPCBIND, r);
+		if (r == -ENOENT)
+			text_format(f->text, sizeof(f->text),
+			    "the program is not registered for UDP");
+		if (r)
+			return r;
 	}
 	address_set_port(a, port);
 	r = datagram_open(a, &fd);

@@ -132,8 +132,8 @@ static bool_t handle_control(CLIENT *client, u_int request, void *info)
 	case CLSET_TIMEOUT:
 		return set_timeout(h, info);
 	case CLGET_TIMEOUT:
-		((struct timeval *)info)->tv_sec = h->timeout / NS_PER_S;
-		((struct timeval *)info)->tv_usec = h->timeout % NS_PER_S / 1000;
+		((struct timeval *)info)->tv_sec = (time_t)(h->timeout / NS_PER_S);
+		((struct timeval *)info)->tv_usec = (suseconds_t)(h->timeout % NS_PER_S / 1000);
 		return h->own_timeout;
 	case CLGET_VERS:
 		*(rpcvers_t *)info = h->target.version;

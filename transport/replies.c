@@ -5,8 +5,9 @@
  * 1. Every entry is in the map.  One that runs is in no list; one that is done is in `done` and in its
  *    host's, both in the order in which they were last asked for.
  * 2. bytes is the sum of the charges of what is in `done`, and a host's that of what is in its own; a host
- *    without any does not exist.
- * 3. Entries leave from the front: by age, then the host's own over its share, then anybody's over the limit.
+ *    without any does not exist, and one with more than its share is in `rich`.
+ * 3. Entries leave by age; and, over the limit, the one of a rich host that nobody asked for the longest, or where
+ *    none is rich, of all hosts.
  */
 #include "transport/replies.h"
 
@@ -30,6 +31,7 @@ struct replies_host_key {
 struct replies_host {
 	struct replies_host_key key;
 	struct list done;
+	struct list rich; /* at most REPLIES_SHARES of them are */
 	size_t bytes;
 	UT_hash_handle hh;
 };
@@ -40,16 +42,18 @@ struct replies_entry {
 	struct replies_host *host; /* NULL while it runs */
 	struct bytes *reply;
 	int64_t asked;
+	uint64_t turn; /* its place in `done` */
 	UT_hash_handle hh;
 };
 
 struct replies {
 	size_t limit, share, bytes;
 	int64_t age;
-	struct siphash_key keys[2];
+	struct siphash_key key;
 	struct replies_entry *entries;
 	struct replies_host *hosts;
-	struct list done;
+	struct list done, rich;
+	uint64_t turn;
 };
 
 _Static_assert(sizeof(struct replies_entry) + sizeof(struct bytes) <= REPLIES_OVERHEAD,
@@ -66,20 +70,15 @@ int replies_new(size_t limit_bytes, int64_t age_ns, struct replies **ret)
 	r->share = r->limit / REPLIES_SHARES;
 	r->age = age_ns;
 	list_init(&r->done);
+	list_init(&r->rich);
 	/* Never fails for so few bytes once the system has booted; a weak key is better than none. */
-	if (getrandom(r->keys, sizeof(r->keys), 0) != sizeof(r->keys))
-		r->keys[0].k0 = (uint64_t)clock_now();
+	if (getrandom(&r->key, sizeof(r->key), 0) != sizeof(r->key))
+		r->key.k0 = (uint64_t)clock_now();
 	*ret = r;
 	return 0;
 }
 
 /* --- Keys -------------------------------------------------------------------------------------- */
-
-static void digest(const struct replies *r, const void *data, size_t size, uint64_t ret[2])
-{
-	ret[0] = siphash(&r->keys[0], data, size);
-	ret[1] = siphash(&r->keys[1], data, size);
-}
 
 void replies_make_key(const struct replies *r, const struct address *from, uint32_t socket,
     const struct message_call *h, const void *arguments, size_t arguments_size,
@@ -107,8 +106,8 @@ void replies_make_key(const struct replies *r, const struct address *from, uint3
 	ret->procedure = h->procedure;
 	ret->flavor = h->credential.flavor;
 	ret->credential_len = h->credential.len;
-	digest(r, h->credential.body, h->credential.len, ret->credential);
-	digest(r, arguments, arguments_size, ret->arguments);
+	siphash_128(&r->key, h->credential.body, h->credential.len, ret->credential);
+	siphash_128(&r->key, arguments, arguments_size, ret->arguments);
 }
 
 static void host_key_of(const struct replies_key *key, struct replies_host_key *ret)
@@ -132,7 +131,27 @@ static size_t charge_of(const struct replies_entry *e)
 	return REPLIES_OVERHEAD + (e->reply ? e->reply->size : 0);
 }
 
-/* Takes an entry out of the lists, and its host with it if it was the last. */
+static void set_rich(struct replies *r, struct replies_host *h)
+{
+	list_remove(&h->rich);
+	if (h->bytes > r->share)
+		list_append(&r->rich, &h->rich);
+}
+
+/* Puts an entry that is done at the end of the lists. */
+static void enlist(struct replies *r, struct replies_entry *e, struct replies_host *h, int64_t now)
+{
+	e->host = h;
+	e->asked = now;
+	e->turn = r->turn++;
+	list_append(&r->done, &e->link);
+	list_append(&h->done, &e->host_link);
+	h->bytes += charge_of(e);
+	r->bytes += charge_of(e);
+	set_rich(r, h);
+}
+
+/* Takes it out of them, and its host with it if it was the last. */
 static void unlist(struct replies *r, struct replies_entry *e)
 {
 	struct replies_host *h = e->host;
@@ -144,6 +163,7 @@ static void unlist(struct replies *r, struct replies_entry *e)
 	h->bytes -= charge_of(e);
 	r->bytes -= charge_of(e);
 	e->host = NULL;
+	set_rich(r, h);
 	if (list_is_empty(&h->done)) {
 		HASH_DELETE(hh, r->hosts, h);
 		free(h);
@@ -181,6 +201,7 @@ enum replies_state replies_find(struct replies *r, const struct replies_key *key
 	if (!e->host)
 		return REPLIES_RUNNING;
 	e->asked = now;
+	e->turn = r->turn++;
 	list_remove(&e->link);
 	list_append(&r->done, &e->link);
 	list_remove(&e->host_link);
@@ -223,6 +244,7 @@ static struct replies_host *host_of(struct replies *r, const struct replies_key 
 		return NULL;
 	h->key = host_key;
 	list_init(&h->done);
+	list_init(&h->rich);
 	MAP_ADD_KEY(hh, r->hosts, &h->key, sizeof(h->key), h, added);
 	if (added)
 		return h;
@@ -230,15 +252,18 @@ static struct replies_host *host_of(struct replies *r, const struct replies_key 
 	return NULL;
 }
 
-/* Makes room for so many bytes of a host, which stays even if it keeps nothing for now. */
-static void make_room(struct replies *r, struct replies_host *h, size_t charge)
+static struct replies_entry *next_to_go(struct replies *r)
 {
-	struct list *own = &h->done;
+	struct replies_entry *go = NULL;
 
-	while (h->bytes + charge > r->share && own->next != own->prev)
-		forget(r, LIST_ENTRY(own->next, struct replies_entry, host_link));
-	while (r->bytes + charge > r->limit)
-		forget(r, LIST_ENTRY(r->done.next, struct replies_entry, link));
+	LIST_FOR_EACH (link, &r->rich) {
+		struct replies_host *h = LIST_ENTRY(link, struct replies_host, rich);
+		struct replies_entry *e = LIST_ENTRY(h->done.next, struct replies_entry, host_link);
+
+		if (!go || e->turn < go->turn)
+			go = e;
+	}
+	return go ? go : LIST_ENTRY(r->done.next, struct replies_entry, link);
 }
 
 void replies_done(struct replies *r, struct replies_entry *e, struct bytes *reply, int64_t now)
@@ -254,13 +279,10 @@ void replies_done(struct replies *r, struct replies_entry *e, struct bytes *repl
 	}
 	if (reply && reply->size + REPLIES_OVERHEAD <= r->share)
 		e->reply = bytes_ref(reply);
-	e->asked = now;
-	e->host = h;
-	list_append(&h->done, &e->host_link);
-	make_room(r, h, charge_of(e));
-	list_append(&r->done, &e->link);
-	h->bytes += charge_of(e);
-	r->bytes += charge_of(e);
+	enlist(r, e, h, now);
+	/* Never the one just added: it is the last of its host, and alone within any share. */
+	while (r->bytes > r->limit)
+		forget(r, next_to_go(r));
 }
 
 size_t replies_bytes(const struct replies *r)

@@ -7,10 +7,11 @@
  * the same when all of these are: sender's address and port, socket, xid, program, version, procedure, credential,
  * arguments (the last two by a digest of 128 bits under a random key).  So a reply is never given to another.
  *
- * Bounds: replies are kept until nobody asked for them for a while; in all they take so many bytes, and
- * those of one host an eighth of that at most, so that no sender pushes out the replies of the others.
- * A reply over its host's share is not kept, but its call is: its repeats stay unanswered rather than
- * run.  Calls that run are kept in any case; their number is for the user to bound.
+ * Bounds: replies are kept until nobody asked for them for a while, and in all they take so many bytes.  An
+ * eighth of that is a host's share.  Where room is needed, hosts with more than their share lose replies first, so
+ * that no sender pushes out those of the others.  A reply that is larger than a share is not kept, but
+ * its call is: its repeats stay unanswered rather than run.  Calls that run are kept in any case; their number is
+ * for the user to bound.
  */
 #ifndef TRANSPORT_REPLIES_H
 #define TRANSPORT_REPLIES_H
@@ -23,7 +24,7 @@
 #include "util/bytes.h"
 
 #define REPLIES_BYTES_MIN (64u << 10)
-#define REPLIES_SHARES 8      /* a host may have one of so many parts */
+#define REPLIES_SHARES 8
 #define REPLIES_OVERHEAD 320u /* what an entry takes beside its reply */
 
 struct replies;

@@ -39,11 +39,16 @@ static uint64_t load_le(const unsigned char *p, size_t n)
 	return w;
 }
 
-uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+static void start(uint64_t v[4], const struct siphash_key *key)
 {
-	const unsigned char *p = data;
-	uint64_t v[4] = { key->k0 ^ 0x736f6d6570736575, key->k1 ^ 0x646f72616e646f6d,
-		key->k0 ^ 0x6c7967656e657261, key->k1 ^ 0x7465646279746573 };
+	v[0] = key->k0 ^ 0x736f6d6570736575;
+	v[1] = key->k1 ^ 0x646f72616e646f6d;
+	v[2] = key->k0 ^ 0x6c7967656e657261;
+	v[3] = key->k1 ^ 0x7465646279746573;
+}
+
+static void compress(uint64_t v[4], const unsigned char *p, size_t len)
+{
 	uint64_t last = (uint64_t)len << 56;
 	uint64_t word;
 
@@ -57,9 +62,35 @@ uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
 	v[3] ^= last;
 	rounds(v, 2);
 	v[0] ^= last;
-	v[2] ^= 0xff;
+}
+
+static uint64_t finish(uint64_t v[4])
+{
 	rounds(v, 4);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+{
+	uint64_t v[4];
+
+	start(v, key);
+	compress(v, data, len);
+	v[2] ^= 0xff;
+	return finish(v);
+}
+
+void siphash_128(const struct siphash_key *key, const void *data, size_t len, uint64_t ret[2])
+{
+	uint64_t v[4];
+
+	start(v, key);
+	v[1] ^= 0xee;
+	compress(v, data, len);
+	v[2] ^= 0xee;
+	ret[0] = finish(v);
+	v[1] ^= 0xdd;
+	ret[1] = finish(v);
 }
 
 static struct siphash_key local_key;

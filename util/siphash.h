@@ -15,6 +15,9 @@ struct siphash_key {
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len);
 
+/* The variant of 128 bits: for digests that stand for the data, where no two may meet by chance. */
+void siphash_128(const struct siphash_key *key, const void *data, size_t len, uint64_t ret[2]);
+
 /* Hashes with the process's own key, which is drawn at the first use. */
 uint64_t siphash_local(const void *data, size_t len);
 

@@ -104,7 +104,8 @@ void bench_pause(struct bench *b, double seconds)
 
 /* --- Children ---------------------------------------------------------------------------------- */
 
-static _Noreturn void become(int cpu, int network, int output, pid_t parent, const char *const words[])
+static _Noreturn void become(int cpu, int network, int output, pid_t parent,
+    const char *const words[])
 {
 	cpu_set_t cpus;
 	sigset_t set;

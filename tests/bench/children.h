@@ -24,10 +24,10 @@ struct child {
 struct bench {
 	double seconds; /* of each figure */
 	unsigned pairs;
-	char program[PATH_MAX];	 /* this one */
+	char program[PATH_MAX]; /* this one */
 	char sleeper[PATH_MAX]; /* the same without spinning */
-	char folder[32];	 /* for local sockets */
-	int signals;		 /* descriptor */
+	char folder[32];	/* for local sockets */
+	int signals;		/* descriptor */
 	struct child children[CHILDREN_MAX];
 	int networks[2]; /* descriptors; -1: not made */
 };

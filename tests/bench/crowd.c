@@ -105,9 +105,11 @@ static void choose_protocol(const char *name, struct protocol *p)
 		p->subscribe_size =
 		    (size_t)snprintf(p->subscribe, sizeof(p->subscribe), "SUBSCRIBE t\r\n");
 		p->publish_size = (size_t)snprintf(p->publish, sizeof(p->publish),
-		    "*3\r\n$7\r\nPUBLISH\r\n$1\r\nt\r\n$%d\r\n%.*s\r\n", NEWS_BYTES, NEWS_BYTES, news);
-		p->news_size = (size_t)snprintf(NULL, 0,
-		    "*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$%d\r\n%.*s\r\n", NEWS_BYTES, NEWS_BYTES, news);
+		    "*3\r\n$7\r\nPUBLISH\r\n$1\r\nt\r\n$%d\r\n%.*s\r\n", NEWS_BYTES, NEWS_BYTES,
+		    news);
+		p->news_size =
+		    (size_t)snprintf(NULL, 0, "*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$%d\r\n%.*s\r\n",
+			NEWS_BYTES, NEWS_BYTES, news);
 		p->greeting = strlen("*3\r\n$9\r\nsubscribe\r\n$1\r\nt\r\n:1\r\n");
 	}
 }

@@ -253,7 +253,8 @@ void load_bulk(const struct load *load)
 	bytes = (double)load->peer->finish(client);
 	end = now_ns();
 	used = cpu_ns(0) + cpu_ns(load->server) - used;
-	printf("mb_s=%.1f cpu_s_gb=%.4f\n", bytes * 1000 / (double)(end - begin), (double)used / bytes);
+	printf("mb_s=%.1f cpu_s_gb=%.4f\n", bytes * 1000 / (double)(end - begin),
+	    (double)used / bytes);
 }
 
 /* What the receiver has, by the time in which it was sent. */
@@ -266,6 +267,7 @@ void load_datagrams(const struct load *load)
 		for (int i = 0; i < LOOK_AT_CLOCK; i++)
 			load->peer->send(client);
 	end = now_ns();
-	printf("calls_s=%.0f\n", (double)load->peer->finish(client) / (double)load->work.bytes * 1e9 /
+	printf("calls_s=%.0f\n",
+	    (double)load->peer->finish(client) / (double)load->work.bytes * 1e9 /
 		(double)(end - begin));
 }

@@ -23,6 +23,7 @@
 #define EVENTS 256
 #define FDS_MAX 70000
 #define DATAGRAM_SETTLE_US 100000
+#define DATAGRAM_QUEUE (4 << 20)
 
 struct hello {
 	uint32_t is_stream, bytes;
@@ -82,8 +83,10 @@ static void serve_datagrams(int fd)
 {
 	static char buffer[READ_BYTES];
 	struct sockaddr_storage from;
+	int queue = DATAGRAM_QUEUE;
 	uint64_t count = 0;
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof(queue));
 	for (;;) {
 		socklen_t len = sizeof(from);
 		ssize_t n = recvfrom(fd, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &len);
@@ -165,8 +168,8 @@ static _Noreturn void serve_by_epoll(const char *netid, const char *address, boo
 
 	watch(epoll, listener);
 	for (;;) {
-		int n = spinning ? wait_spinning(epoll, events)
-				 : epoll_wait(epoll, events, EVENTS, -1);
+		int n =
+		    spinning ? wait_spinning(epoll, events) : epoll_wait(epoll, events, EVENTS, -1);
 
 		for (int i = 0; i < n; i++)
 			serve_event(epoll, listener, events[i].data.fd, greeted, buffer);
@@ -196,11 +199,14 @@ static struct raw_client *open_client(const struct work *work, bool spinning)
 {
 	struct raw_client *c = calloc(1, sizeof(*c));
 	struct hello hello = { work->is_stream, (uint32_t)work->bytes };
+	int queue = DATAGRAM_QUEUE;
 	size_t room = work->is_stream ? work->bytes : work->bytes * BATCH_CALLS;
 
 	c->work = *work;
 	c->spinning = spinning;
 	c->fd = reach(work->address, work->is_datagram ? SOCK_DGRAM : SOCK_STREAM);
+	if (work->is_datagram)
+		setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &queue, sizeof(queue));
 	c->in = malloc(room);
 	if (posix_memalign((void **)&c->out, 4096, room))
 		die("memory");

@@ -29,8 +29,8 @@ struct work {
 	const char *address; /* HOST:PORT, or the path of a local socket */
 	bool is_stream;	     /* send and finish; else call and batch */
 	bool is_datagram;
-	unsigned depth;	     /* bulk calls in flight; 0: one after another by the stub */
-	size_t bytes;	     /* of each call or message */
+	unsigned depth; /* bulk calls in flight; 0: one after another by the stub */
+	size_t bytes;	/* of each call or message */
 };
 
 struct peer {
@@ -39,11 +39,11 @@ struct peer {
 	void (*serve)(const char *netid, const char *address);
 
 	void *(*open)(const struct work *work);
-	void (*call)(void *client);	   /* sends work.bytes, gets them back */
+	void (*call)(void *client); /* sends work.bytes, gets them back */
 	/* BATCH_CALLS of these together, when all have ended the next ones, until then; how many calls. */
 	uint64_t (*batches)(void *client, int64_t until_ns);
-	void (*send)(void *client);	   /* work.bytes one way */
-	uint64_t (*finish)(void *client);  /* waits for the last; the bytes that the receiver has */
+	void (*send)(void *client);	  /* work.bytes one way */
+	uint64_t (*finish)(void *client); /* waits for the last; the bytes that the receiver has */
 };
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer;
@@ -60,10 +60,10 @@ struct load {
 };
 
 /* Each prints one line of KEY=VALUE words. */
-void load_latency(const struct load *load);  /* us */
-void load_batches(const struct load *load);  /* calls_s */
-void load_callers(const struct load *load);  /* calls_s */
-void load_bulk(const struct load *load);     /* mb_s cpu_s_gb */
+void load_latency(const struct load *load);   /* us */
+void load_batches(const struct load *load);   /* calls_s */
+void load_callers(const struct load *load);   /* calls_s */
+void load_bulk(const struct load *load);      /* mb_s cpu_s_gb */
 void load_datagrams(const struct load *load); /* calls_s */
 
 /* Of ours only: makes calls, then waits for a reply as idle as can be; cpu_percent of both ends. */
@@ -82,7 +82,7 @@ void crowd_serve(const char *host);
 
 _Noreturn void die(const char *what);
 int64_t now_ns(void);
-int64_t cpu_ns(pid_t pid); /* used so far; 0: this process */
+int64_t cpu_ns(pid_t pid);		 /* used so far; 0: this process */
 double median(double *values, size_t n); /* sorts them */
 void put_all(int fd, const void *data, size_t size);
 void get_all(int fd, void *data, size_t size);

@@ -210,7 +210,7 @@ static void flood(struct fake *f, const struct raw *call)
 	if (f->n > 1)
 		return;
 	for (unsigned i = 1; i < least || !f->stop; i++) {
-		struct raw reply = number_reply(raw_at(call, 0) + i, i);
+		struct raw reply = number_reply(raw_at(call, 0) + 1000 + i % (1u << 24), i);
 
 		reply_from(f, f->fd, &reply, reply.size);
 	}

@@ -46,9 +46,10 @@ static inline bool take(int fd, struct raw *reply)
 /* A datagram socket on a free port; -1. */
 static inline int bind_to(const char *address, struct address *ret)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd;
 
 	address_parse(address, 0, ret);
+	fd = socket(ret->storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (bind(fd, (struct sockaddr *)&ret->storage, ret->len) ||
 	    getsockname(fd, (struct sockaddr *)&ret->storage, &ret->len)) {
 		close(fd);

@@ -48,9 +48,11 @@ test_ls_json_has_each_registration() {
 		"$(json '" ".join(str(v) for r in d["registrations"] if (r["program"], r["version"], r["netid"]) == (100000, 4, "udp") for v in r.values())')"
 }
 
-# Stands for a port mapper: MISMATCH to versions 3 and 4, with one entry under version 2.
-port_mapper='
+# A server for one connection: says its port, then for each call the version and the arguments; answers version
+# VERS with RESULTS, in hex, and others with PROG_MISMATCH.
+server='
 import socket, struct, sys
+vers, results = int(sys.argv[1]), bytes.fromhex(sys.argv[2])
 s = socket.create_server(("127.0.0.1", 0))
 print(s.getsockname()[1], flush=True)
 c, _ = s.accept()
@@ -62,23 +64,31 @@ def take(n):
         data += more
     return data
 while True:
-    n = struct.unpack(">I", take(4))[0] & 0x7fffffff
-    xid, _, _, _, version, _ = struct.unpack(">6I", take(n)[:24])
+    call = take(struct.unpack(">I", take(4))[0] & 0x7fffffff)
+    xid, _, _, _, version, _ = struct.unpack(">6I", call[:24])
+    print(version, call[40:].hex(), flush=True) # AUTH_NONE
     head = struct.pack(">5I", xid, 1, 0, 0, 0)
-    if version == 2:
-        reply = head + struct.pack(">I", 0) + struct.pack(">6I", 1, 300000, 7, 6, 0x1234, 0)
-    else:
-        reply = head + struct.pack(">3I", 2, 2, 2)
+    reply = head + (struct.pack(">I", 0) + results if version == vers else struct.pack(">3I", 2, vers, vers))
     c.sendall(struct.pack(">I", 0x80000000 | len(reply)) + reply)
 '
 
+serve() { # VERS RESULTS : sets $at to where, and $job
+	background h1 python3 -c "$server" "$1" "$2" >"$T/served"
+	wait_until has_lines 1 "$T/served"
+	at=127.0.0.1:$(head -n 1 "$T/served")
+}
+
+served() { # the calls
+	sed 1d "$T/served" | paste -sd ,
+}
+
 test_ls_falls_back_to_version_2_of_a_port_mapper() {
-	background h1 python3 -c "$port_mapper" >"$T/port"
-	wait_until has_lines 1 "$T/port"
-	expect_exit 0 on h1 ipc9 rpc ls "127.0.0.1:$(<"$T/port")" --json
+	serve 2 00000001000493e000000007000000060000123400000000
+	expect_exit 0 on h1 ipc9 rpc ls "$at" --json
 	same "the entry" "300000 7 tcp 0.0.0.0.18.52  None" \
 		"$(json '" ".join(str(v) for r in d["registrations"] for v in r.values())')"
 	ends 0 "$job"
+	same "asked" "4 ,3 ,2 " "$(served)"
 }
 
 test_ls_of_a_host_without_rpcbind_ends_with_4() {
@@ -136,6 +146,21 @@ test_ping_of_what_is_not_there_says_so() {
 	expect_exit 4 on h1 ipc9 rpc ping h2:7 100000 2 --udp --timeout 300 --count 2
 }
 
+test_a_silent_host_ends_with_4_within_the_timeout() {
+	local start words
+	"$LAB" cut h2
+	start=$(now_ms)
+	for words in 'ls //h2' 'ping //h2 rpcbind 4' 'ping h2:111 rpcbind 4' "call h2:111 --idl $idl/control.x NULL" \
+		'ping h2:111 rpcbind 4 --udp --count 1'; do
+		# shellcheck disable=SC2086 # words
+		expect_exit 4 on h1 ipc9 rpc $words --timeout 400
+		explained "$words" h2
+	done
+	"$LAB" restore h2
+	at_least "ms for all of them" 1900 $(($(now_ms) - start))
+	at_most "ms for all of them" $((8000 * slow)) $(($(now_ms) - start))
+}
+
 # --- call ------------------------------------------------------------------------------------------
 
 test_call_lists_what_a_file_has() {
@@ -183,6 +208,47 @@ test_call_of_our_own_daemon() {
 	same "void" null "$(<"$T/out")"
 	expect_exit 0 on h1 ipc9 rpc call h2:20490 --idl "$idl/mailslot.x" LIST '{"after": ""}'
 	same "a listing" "0" "$(json 'd["status"]')"
+}
+
+test_call_of_a_mount_daemon_gives_its_lists_as_arrays() {
+	local mount=/usr/include/rpcsvc/mount.x
+	[ -f $mount ] || skip "there is no $mount"
+	# /a to g and h; /b to everybody
+	serve 1 '00000001 00000002 2f610000 00000001 00000001 67000000 00000001 00000001 68000000 00000000
+		00000001 00000002 2f620000 00000000 00000000'
+	expect_exit 0 on h1 ipc9 rpc call "$at" --auth none --idl $mount EXPORT --json
+	same "exports" '[{"ex_dir":"/a","ex_groups":[{"gr_name":"g"},{"gr_name":"h"}]},{"ex_dir":"/b","ex_groups":[]}]' \
+		"$(<"$T/out")"
+	ends 0 "$job"
+}
+
+test_several_arguments_go_one_after_the_other() {
+	printf 'program P { version V { hyper F(int, string name, bool) = 1; } = 3; } = 300000;' >"$T/p.x"
+	serve 3 ffffffffffffffff
+	expect_exit 0 on h1 ipc9 rpc call "$at" --auth none --idl "$T/p.x" F '[-2, "abc", true]'
+	same "result" -1 "$(<"$T/out")"
+	ends 0 "$job"
+	same "call" "3 fffffffe000000036162630000000001" "$(served)"
+}
+
+test_an_answer_that_ends_too_early_is_told() {
+	printf 'program P { version V { hyper F(void) = 1; } = 3; } = 300000;' >"$T/p.x"
+	serve 3 ffffffff
+	expect_exit 1 on h1 ipc9 rpc call "$at" --idl "$T/p.x" F
+	explained "half an answer" '$: the answer ends here'
+	ends 0 "$job"
+}
+
+test_a_server_that_closes_instead_of_answering_ends_with_4() {
+	printf 'program P { version V { hyper F(void) = 1; } = 3; } = 300000;' >"$T/p.x"
+	background h1 python3 -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+c, _ = s.accept()
+c.recv(1)' >"$T/served"
+	wait_until has_lines 1 "$T/served"
+	expect_exit 4 on h1 ipc9 rpc call "127.0.0.1:$(<"$T/served")" --idl "$T/p.x" F
+	explained "closed" "the connection is lost"
 }
 
 test_wrong_values_are_told_by_their_path_and_nothing_is_sent() {

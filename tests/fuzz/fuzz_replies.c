@@ -103,8 +103,7 @@ static void end(struct state *s, unsigned call, size_t size)
 	}
 	replies_done(s->replies, k->entry, reply, s->now);
 	bytes_unref(reply);
-	/* Here a host's share is the first bound to be met. */
-	s->was_full |= before + charge > REPLIES_BYTES_MIN / REPLIES_SHARES;
+	s->was_full |= before + charge > REPLIES_BYTES_MIN;
 	k->running = false;
 	k->done = true;
 	k->size = size;

@@ -99,7 +99,18 @@ is_foreign() {
 	esac
 }
 
-# SIDE PROGRAM ARGUMENT...: runs a program of ours, of the native side or the foreign one.
+# SIDE PROGRAM ARGUMENT...: becomes a program of ours, of the native side or the foreign one.
+serve_on() {
+	local side=$1 program=$2
+	shift 2
+	case $side in
+	native) exec "$native/$program" "$@" ;;
+	foreign) exec "$qemu" -L "$root" "$cross/$arch/$program" "$@" ;;
+	esac
+}
+
+# The same for a minute at most.  Not for what is ended by a signal: timeout sends a CONT behind it, which could undo
+# the stop by which LeakSanitizer looks at a process that ends.
 on() {
 	local side=$1 program=$2
 	shift 2
@@ -107,6 +118,20 @@ on() {
 	native) exec timeout "$limit" "$native/$program" "$@" ;;
 	foreign) exec timeout "$limit" "$qemu" -L "$root" "$cross/$arch/$program" "$@" ;;
 	esac
+}
+
+has_ended() { [[ "$(<"/proc/$1/stat")" == *") Z "* ]]; }
+
+# Ends a server, which must agree.
+end() { # PID
+	kill "$1"
+	until_true has_ended "$1" || kill -9 "$1"
+	wait "$1"
+	local status=$?
+	pids=()
+	cat "$work/log"
+	echo "exit $status"
+	[ $status = 0 ]
 }
 
 # --- One daemon, one client -------------------------------------------------------------------------
@@ -124,7 +149,7 @@ start_daemon() {
 	END
 	for attempt in 1 2 3 4 5; do
 		port=$((20500 + (RANDOM + attempt) % 10000))
-		(limit=600 on "$daemon_side" ipc9d --socket "$work/run/ipc9d.sock" --state-dir "$work/state" \
+		(serve_on "$daemon_side" ipc9d --socket "$work/run/ipc9d.sock" --state-dir "$work/state" \
 			--port $port --config "$work/config" --no-rpcbind) 2>"$work/log" &
 		daemon=$!
 		pids+=($daemon)
@@ -137,16 +162,6 @@ start_daemon() {
 
 is_up_or_gone() {
 	! kill -0 "$daemon" 2>/dev/null || here status
-}
-
-# timeout passes the signal on, and tells the daemon's exit status.
-end_daemon() {
-	kill "$daemon"
-	wait "$daemon"
-	local status=$?
-	pids=()
-	cat "$work/log"
-	[ $status = 0 ]
 }
 
 clipboard() {
@@ -205,7 +220,7 @@ pair() { # DAEMON_SIDE CLIENT_SIDE
 	try "$what: mailslot" mailslot
 	try "$what: pipe, both ways" pipe
 	try "$what: message pipe, both ways" message_pipe
-	try "$what: end" end_daemon
+	try "$what: end" end "$daemon"
 }
 
 # --- One application ----------------------------------------------------------------------------------
@@ -214,7 +229,7 @@ has_ports() { [ "$(wc -w <"$work/ports")" = 2 ]; }
 
 start_peer() { # SIDE ENGINE
 	: >"$work/ports"
-	(limit=600 on "$1" tests/peer serve "$2") >"$work/ports" 2>"$work/log" &
+	(serve_on "$1" tests/peer serve "$2") >"$work/ports" 2>"$work/log" &
 	peer=$!
 	pids+=($peer)
 	until_true has_ports || {
@@ -230,21 +245,12 @@ call_peer() { # SIDE ENGINE tcp|udp PORT
 	(on "$side" tests/peer call "$@")
 }
 
-end_peer() {
-	kill "$peer"
-	wait "$peer"
-	local status=$?
-	pids=()
-	cat "$work/log"
-	[ $status = 0 ]
-}
-
 peers() { # SERVER_SIDE ENGINE CLIENT_SIDE ENGINE
 	local what="every type, $3 client ($4), $1 server ($2)"
 	try "$what: start" start_peer "$1" "$2" || return
 	try "$what: TCP" call_peer "$3" "$4" tcp "$tcp_port"
 	try "$what: UDP" call_peer "$3" "$4" udp "$udp_port"
-	try "$what: end" end_peer
+	try "$what: end" end "$peer"
 }
 
 both_ways() { # SERVER_ENGINE CLIENT_ENGINE
