@@ -152,6 +152,20 @@ static int start_domain(struct daemon *d)
 	return domain_start(&place, &d->domain);
 }
 
+static void warn_if_lowered(const struct daemon *d)
+{
+	const struct server_limits *asked = &d->config.limits, *got = server_limits(d->server);
+
+	if (got->connections < asked->connections)
+		log_warning(
+		    "connections = %u is more than the limit of open files allows: taking %u",
+		    asked->connections, got->connections);
+	if (got->local_connections < asked->local_connections)
+		log_warning(
+		    "local_connections = %u is more than the limit of open files allows: taking %u",
+		    asked->local_connections, got->local_connections);
+}
+
 static int start_engine(struct daemon *d)
 {
 	const struct server_limits *limits = &d->config.limits;
@@ -166,10 +180,8 @@ static int start_engine(struct daemon *d)
 		r = loop_timer_set(d->loop, &d->tidy_timer, clock_deadline_ms(TIDY_MS));
 	if (r)
 		log_error("event loop: %s", strerror(-r));
-	else if (server_limits(d->server)->connections < limits->connections)
-		log_warning(
-		    "connections = %u is more than the limit of open files allows: taking %u",
-		    limits->connections, server_limits(d->server)->connections);
+	else
+		warn_if_lowered(d);
 	return r;
 }
 

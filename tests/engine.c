@@ -143,11 +143,27 @@ unsigned engine_gone(struct engine *e)
 	return atomic_load(&e->gone);
 }
 
+/* A free TCP port whose UDP sibling is free as well, which the system does not see to. */
+static bool open_both(struct address *a, int *ret_fd, int *ret_udp)
+{
+	for (int tries = 0; tries < 20; tries++) {
+		if (socket_listen(a, ret_fd))
+			return false;
+		a->len = sizeof(a->storage);
+		getsockname(*ret_fd, (struct sockaddr *)&a->storage, &a->len);
+		if (socket_receive(a, false, ret_udp) == 0)
+			return true;
+		close(*ret_fd);
+		address_set_port(a, 0);
+	}
+	return false;
+}
+
 static bool listen_on(struct engine *e, enum engine_transport t)
 {
 	struct address *a = &e->addresses[t];
 	char path[128];
-	int fd, udp;
+	int fd, udp = -1;
 
 	if (t == ENGINE_LOCAL) {
 		text_format(path, sizeof(path), "%s/socket", e->folder);
@@ -155,14 +171,13 @@ static bool listen_on(struct engine *e, enum engine_transport t)
 	} else {
 		address_parse(t == ENGINE_TCP4 ? "127.0.0.1" : "::1", 0, a);
 	}
-	if (socket_listen(a, &fd))
+	if (t == ENGINE_TCP4 ? !open_both(a, &fd, &udp) : socket_listen(a, &fd))
 		return false;
 	a->len = sizeof(a->storage);
 	getsockname(fd, (struct sockaddr *)&a->storage, &a->len);
 	if (server_listen(e->server, fd))
 		abort();
-	if (t == ENGINE_TCP4 && socket_receive(a, false, &udp) == 0 &&
-	    server_receive(e->server, udp, true))
+	if (udp >= 0 && server_receive(e->server, udp, true))
 		abort();
 	return true;
 }

@@ -22,6 +22,7 @@
 #include "xdr/stream.h"
 
 #define DATAGRAMS_PER_EVENT 32
+#define RECEIVE_ROOM (1 << 20) /* for bursts; the kernel gives what the machine allows */
 #define ANSWER_BYTES (8u << 20)
 #define ANSWER_COST_MIN 64 /* headers, and that it is one more */
 #define TOTAL_NETWORKS 4   /* the rate in all is that of so many networks */
@@ -362,7 +363,7 @@ static int prepare(struct server *s)
 int server_receive(struct server *s, int fd, bool answers)
 {
 	struct datagram_socket *d;
-	int r = prepare(s), one = 1;
+	int r = prepare(s), one = 1, room = RECEIVE_ROOM;
 
 	if (r)
 		return r;
@@ -372,6 +373,7 @@ int server_receive(struct server *s, int fd, bool answers)
 	/* One of them is the wrong family's, and fails. */
 	setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	d->server = s;
 	d->answers = answers;
 	d->number = s->n_sockets++;

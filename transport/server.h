@@ -7,9 +7,9 @@
  * Replies leave in the order in which calls are ended, which need not be the order in which they came.
  *
  * What a peer can cost is bounded: the length of a record (before it is read), the time a record may take, the
- * calls it has under way, the payload that those hold, the replies it does not read.  At a bound
- * we stop reading that peer, never another; only a record over its length or time, and replies that nobody
- * reads for long, end the connection.
+ * calls it has under way, the payload that those hold, the replies it does not read, the connections of its
+ * host.  At a bound we stop reading that peer, never another; only a record over its length or time, replies that
+ * nobody reads for long, and a connection beyond its host's share are closed.
  */
 #ifndef TRANSPORT_SERVER_H
 #define TRANSPORT_SERVER_H

@@ -295,6 +295,7 @@ static void test_calls_over_a_hosts_share_are_dropped_and_can_be_asked_again(voi
 	post(again.fd, &again.call);
 	loop_timer_set(b.loop, &again.timer, clock_deadline_ms(NOTHING_MS));
 	loop_run(b.loop);
+	EQUAL(server_stats(b.server)->datagrams, 3);
 	EQUAL(b.call->xid, 2);
 	call_reply(b.call, (xdrproc_t)(void (*)(void))xdr_void, NULL);
 	close(again.fd);

@@ -290,6 +290,34 @@ static void test_a_port_that_nobody_has_is_reported_at_once(void)
 	clnt_destroy(client);
 }
 
+static void answer_at_once(struct fake *f, const struct raw *call)
+{
+	struct raw reply = number_reply(raw_at(call, 0), 2);
+
+	reply_from(f, f->fd, &reply, reply.size);
+}
+
+/* The socket keeps what became of the first call until it is used again. */
+static void test_that_an_earlier_call_was_refused_does_not_end_the_next(void)
+{
+	struct address nobody;
+	struct fake f;
+	uint32_t number = 0;
+	CLIENT *client;
+	int fd = -1;
+
+	close(bind_to("127.0.0.1", &nobody));
+	fake_start(&f, answer_at_once);
+	client = client_of(&nobody);
+	EQUAL(call_number(client, 0, &number, 0), RPC_TIMEDOUT);
+	clnt_control(client, CLGET_FD, (char *)&fd);
+	EQUAL(connect(fd, (struct sockaddr *)&f.address.storage, f.address.len), 0);
+	EQUAL(call_number(client, 0, &number, LONG_ENOUGH_S * 1000), RPC_SUCCESS);
+	EQUAL(number, 2);
+	clnt_destroy(client);
+	fake_stop(&f);
+}
+
 static void test_the_handles_timeout_takes_the_place_of_the_calls(void)
 {
 	struct timeval brief = { 0, 20000 }, bad = { -1, 0 }, got = { 0, 0 };
@@ -479,6 +507,7 @@ SUITE(udp_client, TEST(test_replies_with_another_xid_and_what_is_no_reply_are_sk
     TEST(test_a_flood_of_forged_replies_costs_neither_memory_nor_the_deadline),
     TEST(test_a_call_is_sent_again_after_pauses_that_double),
     TEST(test_a_port_that_nobody_has_is_reported_at_once),
+    TEST(test_that_an_earlier_call_was_refused_does_not_end_the_next),
     TEST(test_the_handles_timeout_takes_the_place_of_the_calls),
     TEST(test_a_call_without_time_is_sent_and_not_waited_for),
     TEST(test_the_handle_tells_and_takes_its_parameters),

@@ -102,8 +102,9 @@ test_connections_that_come_and_go_leave_nothing() {
 }
 
 test_more_connections_than_descriptors_are_said_and_not_taken() {
-	limited 'connections = 5000'
-	contains "its log" "connections = 5000" "$(<"$base/here/log")"
+	limited 'connections = 5000' 'local_connections = 3000'
+	contains "its log" ": connections = 5000" "$(<"$base/here/log")"
+	contains "its log" ": local_connections = 3000" "$(<"$base/here/log")"
 	hostile flood SECONDS=1 COUNT=1500
 }
 

@@ -120,7 +120,7 @@ on() {
 	esac
 }
 
-has_ended() { [[ "$(<"/proc/$1/stat")" == *") Z "* ]]; }
+has_ended() { ! kill -0 "$1"; }
 
 # Ends a server, which must agree.
 end() { # PID
