@@ -63,7 +63,8 @@ IPC9_PUBLIC CLIENT *ipc9_rpc_client(const char *target, rpcprog_t program, rpcve
 
 /*
  * Another handle over the connection of `client`, for another thread, program or version.  Each is ended by
- * clnt_destroy; the connection closes with the last.  NULL without memory.
+ * clnt_destroy; the connection closes with the last.  A datagram handle gets a socket of its own to the same address.
+ * NULL: no memory, no descriptor, or not a handle of ours.
  */
 IPC9_PUBLIC CLIENT *ipc9_rpc_share(CLIENT *client, rpcprog_t program, rpcvers_t version);
 
@@ -123,7 +124,13 @@ struct ipc9_rpc_server_options {
 	uint32_t unread_ms;    /* until a peer that reads nothing is dropped; default 30 s */
 	uint32_t connections;  /* in all; default: descriptors less a reserve */
 	uint32_t connections_per_host; /* default: half of `connections` */
-	uint32_t reply_cache_bytes; /* UDP replies kept for repeated calls, in all; default 4 MiB */
+
+	/* Over UDP; what comes beyond is not answered, and its client asks again. */
+	uint32_t reply_cache_bytes;  /* replies kept for repeated calls, in all; default 4 MiB */
+	uint32_t udp_calls;	     /* under way, of each socket; default 1024 */
+	uint32_t udp_calls_per_host; /* default 64 */
+	uint32_t
+	    udp_answer_bytes_per_s; /* to each network; default 8 MiB, and no limit for this host */
 };
 
 /* rpcgen's dispatcher, PROG_VERS of PROG_svc.c (rpcgen -m, with or without -M). */
@@ -171,11 +178,14 @@ struct ipc9_rpc_server_stats {
 	uint64_t accepted;    /* connections so far */
 	uint64_t calls;	      /* taken so far */
 	uint64_t replayed; /* UDP calls answered from the cache, or silent as the first still ran */
-	uint64_t dropped;  /* messages and datagrams that were none, or not answered */
-	uint64_t closed_oversize; /* connections closed for a record over its limit */
-	uint64_t closed_garbage;  /* ... for what is no call */
-	uint64_t closed_slow;	  /* ... for a record that did not end in time */
-	uint64_t closed_unread;	  /* ... for replies that nobody read */
+	uint64_t dropped_over;	   /* UDP calls beyond a budget, also in dropped */
+	uint64_t answers_limited;  /* UDP answers beyond udp_answer_bytes_per_s, not sent */
+	uint64_t answers_too_long; /* UDP answers that fit no datagram: the caller got SYSTEM_ERR */
+	uint64_t dropped;	   /* messages and datagrams that were none, or not answered */
+	uint64_t closed_oversize;  /* connections closed for a record over its limit */
+	uint64_t closed_garbage;   /* ... for what is no call */
+	uint64_t closed_slow;	   /* ... for a record that did not end in time */
+	uint64_t closed_unread;	   /* ... for replies that nobody read */
 };
 
 IPC9_PUBLIC void ipc9_rpc_server_stats(struct ipc9_rpc_server *server,
@@ -193,9 +203,9 @@ IPC9_PUBLIC void ipc9_rpc_caller(const struct svc_req *request, struct ipc9_iden
 struct ipc9_rpc_deferred;
 
 /*
- * Puts the reply off: the handler (rpcgen -M) then returns FALSE, with *result as it found it, and whoever has the
- * results later calls ipc9_rpc_reply, on any thread.  Arguments are freed when the handler returns: take what
- * is needed by copying the struct and zeroing the original.  NULL without memory.
+ * Puts the reply off: the handler (rpcgen -M) then returns FALSE, and whoever has the results later calls
+ * ipc9_rpc_reply, on any thread.  rpcgen's dispatcher frees arguments and result all the same: zero *result before
+ * returning, and take from the arguments what is needed by copying it and zeroing the original.  NULL without memory.
  */
 IPC9_PUBLIC struct ipc9_rpc_deferred *ipc9_rpc_defer(struct svc_req *request);
 

@@ -243,11 +243,28 @@ CLIENT *ipc9_rpc_client(const char *target, rpcprog_t program, rpcvers_t version
 	return client;
 }
 
+static CLIENT *share_datagrams(CLIENT *client, rpcprog_t program, rpcvers_t version)
+{
+	bool auth_sys;
+	struct address a;
+	CLIENT *shared;
+	int fd;
+
+	if (!datagram_client_address(client, &a, &auth_sys) || datagram_open(&a, &fd))
+		return NULL;
+	shared = datagram_client(fd, (uint32_t)program, (uint32_t)version, auth_sys);
+	if (!shared)
+		close(fd);
+	return shared;
+}
+
 CLIENT *ipc9_rpc_share(CLIENT *client, rpcprog_t program, rpcvers_t version)
 {
 	struct channel *channel = channel_client_channel(client);
 
-	return channel ? channel_client(channel, (uint32_t)program, (uint32_t)version) : NULL;
+	if (!channel)
+		return share_datagrams(client, program, version);
+	return channel_client(channel, (uint32_t)program, (uint32_t)version);
 }
 
 /* --- Asynchronous calls ------------------------------------------------------------------------ */

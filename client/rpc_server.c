@@ -49,6 +49,9 @@ static struct server_limits limits_of(const struct ipc9_rpc_server_options *o)
 		.datagram_bytes = SERVER_DATAGRAM_MAX,
 		.reply_cache_bytes =
 		    o->reply_cache_bytes ? o->reply_cache_bytes : REPLY_CACHE_BYTES,
+		.calls_datagram = o->udp_calls,
+		.calls_datagram_host = o->udp_calls_per_host,
+		.answer_bytes = o->udp_answer_bytes_per_s,
 	};
 }
 
@@ -358,6 +361,9 @@ void ipc9_rpc_server_stats(struct ipc9_rpc_server *s, struct ipc9_rpc_server_sta
 		.calls = stats->calls,
 		.replayed = stats->replayed,
 		.dropped = stats->dropped,
+		.dropped_over = stats->dropped_over,
+		.answers_limited = stats->answers_limited,
+		.answers_too_long = stats->answers_too_long,
 		.closed_oversize = stats->closed_oversize,
 		.closed_garbage = stats->closed_garbage,
 		.closed_slow = stats->closed_slow_record,

@@ -18,6 +18,8 @@
 #include "util/clock.h"
 #include "util/text.h"
 
+#define TRIES 5
+
 static void give_up(const char *what)
 {
 	fprintf(stderr, "tests: %s: %s\n", what, strerror(errno));
@@ -56,14 +58,21 @@ static const char *program(void)
 	return path;
 }
 
+static bool has_ended(const struct daemon_fixture *d)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return !waitid(P_PID, (id_t)d->pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid;
+}
+
 static bool answers(void *context)
 {
 	const struct daemon_fixture *d = context;
 	struct address a;
 	int fd;
 
-	if (waitpid(d->pid, NULL, WNOHANG) == d->pid)
-		give_up("ipc9d ended at once");
+	if (has_ended(d))
+		return true;
 	if (address_local(d->socket, &a) || connect_address(&a, clock_deadline_ms(1000), &fd))
 		return false;
 	close(fd);
@@ -96,14 +105,22 @@ void daemon_start(struct daemon_fixture *d, const char *configuration)
 	f = fopen(d->config, "we");
 	if (!f || fputs(configuration, f) < 0 || fclose(f))
 		give_up(d->config);
-	d->port = free_port();
-	d->pid = fork();
-	if (d->pid < 0)
-		give_up("fork");
-	if (d->pid == 0)
-		run(d);
-	if (!wait_until(answers, d, 10000))
-		give_up("ipc9d does not answer");
+	/* Between us and the daemon somebody else may take the port. */
+	for (int i = 0; i < TRIES; i++) {
+		d->port = free_port();
+		d->pid = fork();
+		if (d->pid < 0)
+			give_up("fork");
+		if (d->pid == 0)
+			run(d);
+		if (!wait_until(answers, d, 10000))
+			give_up("ipc9d does not answer");
+		if (!has_ended(d))
+			return;
+		waitpid(d->pid, NULL, 0);
+	}
+	errno = 0;
+	give_up("ipc9d ended at once");
 }
 
 static void clean(struct daemon_fixture *d)

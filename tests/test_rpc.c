@@ -36,8 +36,14 @@ static void test_a_handle_calls_over_tcp_udp_and_local_sockets(void)
 	text_format(udp, sizeof(udp), "//127.0.0.1:%u", ipc9_rpc_server_port(f.server, "udp"));
 	c = ipc9_rpc_client(udp, RPC_TEST_PROGRAM, RPC_TEST_VERSION, &datagrams, NULL);
 	if (HOLDS(c != NULL)) {
+		CLIENT *d = ipc9_rpc_share(c, RPC_TEST_PROGRAM, RPC_TEST_VERSION + 2);
+
 		rpc_expect_echo(c, "over UDP");
 		clnt_destroy(c);
+		if (HOLDS(d != NULL)) {
+			rpc_expect_echo(d, "by another handle");
+			clnt_destroy(d);
+		}
 	}
 	rpc_stop(&f);
 }

@@ -372,9 +372,9 @@ static bool_t handle_control(CLIENT *client, u_int request, void *info)
 	}
 }
 
-CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sys)
+/* libtirpc declares the table's type inside CLIENT and does not change it. */
+static struct clnt_ops *table(void)
 {
-	/* libtirpc declares the table's type inside CLIENT and does not change it. */
 	static struct clnt_ops ops = {
 		.cl_call = handle_call,
 		.cl_abort = handle_abort,
@@ -383,6 +383,12 @@ CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sy
 		.cl_destroy = handle_destroy,
 		.cl_control = handle_control,
 	};
+
+	return &ops;
+}
+
+CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sys)
+{
 	struct handle *h = calloc(1, sizeof(*h));
 
 	if (!h)
@@ -400,7 +406,7 @@ CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sy
 	if (getrandom(&h->random, sizeof(h->random), 0) != sizeof(h->random))
 		h->random = (uint64_t)clock_now();
 	h->xid = (uint32_t)h->random;
-	h->client.cl_ops = &ops;
+	h->client.cl_ops = table();
 	h->client.cl_private = h;
 	h->own_auth = h->client.cl_auth = authnone_create();
 	return &h->client;
@@ -574,4 +580,16 @@ int datagram_connect(const struct connect_target *t, int64_t deadline, int *ret_
 			break;
 	}
 	return r;
+}
+
+bool datagram_client_address(const CLIENT *client, struct address *ret, bool *ret_auth_sys)
+{
+	const struct handle *h;
+
+	if (client->cl_ops != table())
+		return false;
+	h = handle_of(client);
+	ret->len = sizeof(ret->storage);
+	*ret_auth_sys = h->flavor == AUTH_SYS;
+	return getpeername(h->fd, (struct sockaddr *)&ret->storage, &ret->len) == 0;
 }

@@ -50,4 +50,7 @@ int datagram_connect(const struct connect_target *target, int64_t deadline, int 
  */
 CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sys);
 
+/* Where such a handle's calls go, and whether they carry AUTH_SYS; false: it is another library's handle. */
+bool datagram_client_address(const CLIENT *client, struct address *ret_address, bool *ret_auth_sys);
+
 #endif

@@ -27,7 +27,7 @@
 /* What a client asks for; fixed for its life. */
 struct work {
 	const char *address; /* HOST:PORT, or the path of a local socket */
-	bool is_stream;	     /* send and finish; else call and batch */
+	bool is_stream;	     /* send and finish; else call and batches */
 	bool is_datagram;
 	unsigned depth; /* bulk calls in flight; 0: one after another by the stub */
 	size_t bytes;	/* of each call or message */
