@@ -25,8 +25,9 @@
 
 struct async {
 	struct channel *channel;
-	struct list under_way, ended, unused;
+	struct list under_way, ended, completing, unused;
 	unsigned n_unused;
+	struct gather_pool pool;
 	struct gather out; /* begun, and not sent; all owned */
 	bool unsent;	   /* the connection did not take all */
 	atomic_bool processing;
@@ -59,8 +60,10 @@ struct async *async_new(struct channel *channel)
 	a->epoll_fd = a->timer_fd = a->event_fd = -1;
 	list_init(&a->under_way);
 	list_init(&a->ended);
+	list_init(&a->completing);
 	list_init(&a->unused);
 	gather_init(&a->out);
+	gather_use_pool(&a->out, &a->pool);
 	return a;
 }
 
@@ -140,6 +143,7 @@ void async_free(struct async *a)
 	}
 	close_all(a);
 	gather_clear(&a->out);
+	gather_pool_clear(&a->pool);
 	free(a);
 }
 
@@ -253,19 +257,21 @@ int async_begin(struct async *a, const struct async_request *q, struct async_cal
 	call->call.results = q->results;
 	call->call.error = &call->error;
 	call->call.fn = on_reply;
+	channel_lock(a->channel);
 	r = channel_enter(a->channel, &call->call);
-	if (!r &&
-	    !channel_encode(a->channel, call->call.xid, &q->target, q->xdr_args, q->args, &a->out))
-		r = -EINVAL;
+	alone = list_is_empty(&a->under_way);
+	if (!r)
+		put_in_order(a, call);
+	channel_unlock(a->channel);
 	if (r) {
-		channel_forget(a->channel, &call->call);
 		call_free(call);
 		return r;
 	}
-	channel_lock(a->channel);
-	alone = list_is_empty(&a->under_way);
-	put_in_order(a, call);
-	channel_unlock(a->channel);
+	if (!channel_encode(a->channel, call->call.xid, &q->target, q->xdr_args, q->args,
+		&a->out)) {
+		async_cancel(call);
+		return -EINVAL;
+	}
 	if (ret)
 		*ret = call;
 	/* Others leave together, when async_process comes; what is long need not be copied if it leaves at once. */
@@ -304,23 +310,24 @@ static int complete(struct async *a)
 {
 	int n = 0;
 
-	for (;;) {
-		struct async_call *call = NULL;
-
-		channel_lock(a->channel);
-		if (!list_is_empty(&a->ended)) {
-			call = first(&a->ended);
-			list_remove(&call->link);
-		}
+	channel_lock(a->channel);
+	while (!list_is_empty(&a->ended)) {
+		list_take_all(&a->completing, &a->ended);
 		channel_unlock(a->channel);
-		if (!call)
-			return n;
-		call->error.re_status = call->call.stat;
-		if (call->done)
-			call->done(call->context, call->call.stat, &call->error);
-		call_free(call);
-		n++;
+		/* The list is this thread's alone; functions may cancel others of it. */
+		for (; !list_is_empty(&a->completing); n++) {
+			struct async_call *call = first(&a->completing);
+
+			list_remove(&call->link);
+			call->error.re_status = call->call.stat;
+			if (call->done)
+				call->done(call->context, call->call.stat, &call->error);
+			call_free(call);
+		}
+		channel_lock(a->channel);
 	}
+	channel_unlock(a->channel);
+	return n;
 }
 
 /* The earlier of `until` and the first deadline; 0 when no call is under way. */

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,6 +35,8 @@
 #define LOOK_AGAIN_MS 20
 #define REPLY_MAX (16u << 20) /* other people's servers answer with more than ours do */
 #define BUCKETS 64
+#define SMALL_CALL 960	/* a call of so many bytes is encoded on the stack */
+#define SLEEP_SLICE_S 1 /* a receive that waits gives up after that; see receive_until */
 
 struct channel {
 	_Atomic unsigned refs;
@@ -65,6 +68,7 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 {
 	struct channel *c = calloc(1, sizeof(*c));
 	pthread_condattr_t monotonic;
+	const struct timeval slice = { SLEEP_SLICE_S, 0 };
 	int domain;
 	socklen_t len = sizeof(domain);
 
@@ -73,6 +77,9 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 	atomic_init(&c->refs, 1);
 	c->fd = fd;
 	c->low_water = 1;
+	/* Receives sleep in the kernel, but not for ever; whatever must not wait says so. */
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice));
 	c->is_local = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX;
 	if (auth_sys) {
 		c->flavor = AUTH_SYS;
@@ -196,19 +203,15 @@ void channel_leave(struct channel *c, struct channel_call *call)
 int channel_enter(struct channel *c, struct channel_call *call)
 {
 	struct channel_call **at;
-	int r;
 
-	pthread_mutex_lock(&c->lock);
+	if (c->dead)
+		return -c->dead;
 	call->xid = c->next_xid++;
-	r = -c->dead;
-	if (!r) {
-		at = bucket(c, call->xid);
-		call->next = *at;
-		*at = call;
-		c->n_calls++;
-	}
-	pthread_mutex_unlock(&c->lock);
-	return r;
+	at = bucket(c, call->xid);
+	call->next = *at;
+	*at = call;
+	c->n_calls++;
+	return 0;
 }
 
 void channel_forget(struct channel *c, struct channel_call *call)
@@ -267,7 +270,7 @@ static void expect_bulk(struct channel *c)
 }
 
 /* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
-static int receive(struct channel *c)
+static int receive_with(struct channel *c, int flags)
 {
 	struct iovec iov[2] = { { NULL, 0 }, { NULL, SCRATCH_SIZE } };
 	unsigned char *room;
@@ -281,13 +284,15 @@ static int receive(struct channel *c)
 		return -ENOMEM;
 	direct = record_reader_room(&c->reader, &room);
 	if (direct >= SCRATCH_SIZE) {
-		n = recv(c->fd, room, direct, MSG_DONTWAIT);
+		n = recv(c->fd, room, direct, flags);
 	} else if (direct) {
+		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+
 		iov[0] = (struct iovec){ room, direct };
 		iov[1].iov_base = c->scratch;
-		n = readv(c->fd, iov, 2);
+		n = recvmsg(c->fd, &msg, flags);
 	} else {
-		n = recv(c->fd, c->scratch, SCRATCH_SIZE, MSG_DONTWAIT);
+		n = recv(c->fd, c->scratch, SCRATCH_SIZE, flags);
 	}
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -303,6 +308,11 @@ static int receive(struct channel *c)
 	r = record_reader_feed(&c->reader, c->scratch, (size_t)n - direct, take_reply, c);
 	expect_bulk(c);
 	return r ? r : 1;
+}
+
+static int receive(struct channel *c)
+{
+	return receive_with(c, MSG_DONTWAIT);
 }
 
 static bool take_role(struct channel *c)
@@ -436,12 +446,16 @@ enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
     const struct channel_target *target, xdrproc_t xdr, void *args, int64_t deadline,
     struct rpc_err *ret_error)
 {
+	BYTES_ON_STACK(block, SMALL_CALL);
 	struct gather out;
 	int r;
 
 	memset(call, 0, sizeof(*call));
 	gather_init(&out);
+	gather_lend(&out, block);
+	pthread_mutex_lock(&c->lock);
 	r = channel_enter(c, call);
+	pthread_mutex_unlock(&c->lock);
 	if (r) {
 		ret_error->re_errno = -r;
 		return RPC_CANTSEND;
@@ -471,21 +485,31 @@ static int wait_for_turn(struct channel *c, int64_t deadline)
 	return pthread_cond_timedwait(&c->changed, &c->lock, &until);
 }
 
+/* As receive, asleep until something comes or the deadline has; -ETIMEDOUT. */
+static int receive_asleep(struct channel *c, int64_t deadline)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	int r;
+
+	/* One call into the system instead of two; it gives up after SLEEP_SLICE_S. */
+	if (deadline == CLOCK_NEVER || deadline - clock_now() > SLEEP_SLICE_S * NS_PER_S)
+		return receive_with(c, 0);
+	r = poll(&p, 1, clock_poll_ms(deadline));
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (r == 0)
+		return clock_now() >= deadline ? -ETIMEDOUT : 0;
+	return receive(c);
+}
+
 /* Receives what is there, or comes within a spin, or before the deadline; as receive, or -ETIMEDOUT. */
 static int receive_until(struct channel *c, int64_t deadline)
 {
-	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	/* Bulk comes when it comes: to sleep until more of it is there costs less. */
 	bool bulk = record_reader_is_inside(&c->reader);
 	int64_t end = bulk ? 0 : spin_end(&c->spin), slept_from;
 	int r = 0;
 
-	/* Where there is a spin, a first look before it finds nothing but what comes within a yield. */
-	if (!end) {
-		r = receive(c);
-		if (r)
-			return r;
-	}
 	while (!r && spin_again(end < deadline ? end : deadline))
 		r = receive(c);
 	if (r) {
@@ -495,13 +519,10 @@ static int receive_until(struct channel *c, int64_t deadline)
 	if (!bulk)
 		spin_missed(&c->spin);
 	slept_from = clock_now();
-	r = poll(&p, 1, clock_poll_ms(deadline));
-	if (r < 0)
-		return errno == EINTR ? 0 : -errno;
-	if (r == 0)
-		return clock_now() >= deadline ? -ETIMEDOUT : 0;
-	spin_slept(&c->spin, slept_from);
-	return receive(c);
+	r = receive_asleep(c, deadline);
+	if (r > 0)
+		spin_slept(&c->spin, slept_from);
+	return r;
 }
 
 /* One turn in the role of the reader; called with lock held, returns with it held. */

@@ -89,7 +89,7 @@ void channel_forget(struct channel *channel, struct channel_call *call);
 
 /* --- Parts, for calls that nobody waits for ---------------------------------------------------- */
 
-/* Puts a call into the table, with an xid.  0 or -errno: the channel is dead. */
+/* Puts a call into the table, with an xid; with the channel's lock held.  0 or -errno: the channel is dead. */
 int channel_enter(struct channel *channel, struct channel_call *call);
 
 /* Takes it out again; with the channel's lock held. */

@@ -318,6 +318,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	list_init(&c->watches);
 	list_init(&c->backlog);
 	gather_init(&c->out);
+	gather_use_pool(&c->out, &s->pool);
 	record_reader_init(&c->reader, s->limits.record_bytes);
 	c->reader.shelf = &s->shelf;
 	c->low_water = 1;

@@ -26,7 +26,8 @@ struct server {
 	struct replies *replies; /* NULL: repeated calls run again */
 	uint32_t n_sockets;	 /* datagram sockets so far */
 	struct shelf shelf;
-	struct list free_calls; /* by their link; n_free_calls of them */
+	struct gather_pool pool; /* for the replies of all connections */
+	struct list free_calls;	 /* by their link; n_free_calls of them */
 	unsigned n_free_calls;
 	unsigned char
 	    scratch[CONNECTION_SCRATCH]; /* what one receive brought; nothing stays in it */

@@ -107,6 +107,7 @@ struct server *server_free(struct server *s)
 		connection_free(LIST_ENTRY(s->connections.next, struct connection, link));
 	call_free_all(s);
 	shelf_clear(&s->shelf);
+	gather_pool_clear(&s->pool);
 	free(s);
 	return NULL;
 }

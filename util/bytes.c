@@ -6,18 +6,21 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+struct bytes *bytes_init(struct bytes *b, size_t capacity)
+{
+	atomic_init(&b->refs, 1);
+	b->capacity = (uint32_t)capacity;
+	b->size = 0;
+	return b;
+}
+
 struct bytes *bytes_new(size_t capacity)
 {
 	struct bytes *b;
 
 	assert(capacity <= UINT32_MAX / 2);
 	b = malloc(sizeof(*b) + capacity);
-	if (!b)
-		return NULL;
-	atomic_init(&b->refs, 1);
-	b->capacity = (uint32_t)capacity;
-	b->size = 0;
-	return b;
+	return b ? bytes_init(b, capacity) : NULL;
 }
 
 struct bytes *bytes_grow(struct bytes *b, size_t capacity)

@@ -23,6 +23,18 @@ struct bytes {
 /* One reference, size 0; NULL without memory. */
 struct bytes *bytes_new(size_t capacity);
 
+/*
+ * A block on the stack of whoever declares it: struct bytes *name, good for references that are dropped before it
+ * goes out of scope.
+ */
+#define BYTES_ON_STACK(name, room)                                                                 \
+	union {                                                                                    \
+		struct bytes bytes;                                                                \
+		unsigned char memory[sizeof(struct bytes) + (room)];                               \
+	} name##_room;                                                                             \
+	struct bytes *name = bytes_init(&name##_room.bytes, (room))
+struct bytes *bytes_init(struct bytes *bytes, size_t capacity);
+
 /* Grows the capacity of a block that nobody else refers to, moving it.  NULL: no memory, and *bytes stays. */
 struct bytes *bytes_grow(struct bytes *bytes, size_t capacity);
 

@@ -3,6 +3,7 @@
 #include "util/gather.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,42 @@ void gather_init(struct gather *g)
 	memset(g, 0, sizeof(*g));
 	g->pieces = g->inline_pieces;
 	g->capacity = GATHER_INLINE;
+}
+
+void gather_use_pool(struct gather *g, struct gather_pool *pool)
+{
+	g->pool = pool;
+}
+
+void gather_lend(struct gather *g, struct bytes *block)
+{
+	g->tail = block;
+}
+
+void gather_pool_clear(struct gather_pool *pool)
+{
+	while (pool->n)
+		bytes_unref(pool->blocks[--pool->n]);
+}
+
+static struct bytes *new_block(struct gather *g, size_t len)
+{
+	struct bytes *b;
+
+	if (len > BLOCK_SIZE || !g->pool || !g->pool->n)
+		return bytes_new(len > BLOCK_SIZE ? len : BLOCK_SIZE);
+	b = g->pool->blocks[--g->pool->n];
+	b->size = 0;
+	return b;
+}
+
+static void drop_block(struct gather *g, struct bytes *b)
+{
+	if (b && g->pool && g->pool->n < GATHER_POOL && b->capacity == BLOCK_SIZE &&
+	    bytes_is_sole(b))
+		g->pool->blocks[g->pool->n++] = b;
+	else
+		bytes_unref(b);
 }
 
 /* Nothing is left: nor is anything kept. */
@@ -38,7 +75,7 @@ static void drop_first(struct gather *g)
 		g->tail = NULL;
 	g->size -= p->len;
 	g->n_borrowed -= !p->owner;
-	bytes_unref(p->owner);
+	drop_block(g, p->owner);
 	if (g->first == g->end)
 		start_over(g);
 }
@@ -75,35 +112,38 @@ static int make_room(struct gather *g)
 	return 0;
 }
 
-unsigned char *gather_reserve(struct gather *g, size_t len)
+/* A piece of its own for len bytes behind what the block holds. */
+static unsigned char *begin_piece(struct gather *g, struct bytes *block, size_t len)
 {
-	struct gather_piece *last = g->end > g->first ? &g->pieces[g->end - 1] : NULL;
-	struct bytes *block = g->tail;
-	unsigned char *at;
+	unsigned char *at = block->data + block->size;
 
-	if (!block || block->capacity - block->size < len) {
-		block = bytes_new(len > BLOCK_SIZE ? len : BLOCK_SIZE);
-		if (!block)
-			return NULL;
-		last = NULL;
-	} else {
-		bytes_ref(block);
-	}
-	at = block->data + block->size;
-	if (last && last->owner == block && last->data + last->len == at) {
-		last->len += len;
-		bytes_unref(block);
-	} else {
-		if (make_room(g)) {
-			bytes_unref(block);
-			return NULL;
-		}
-		g->pieces[g->end++] = (struct gather_piece){ at, len, block };
-		g->tail = block;
-	}
+	g->pieces[g->end++] = (struct gather_piece){ at, len, block };
+	g->tail = block;
 	block->size += (uint32_t)len;
 	g->size += len;
 	return at;
+}
+
+unsigned char *gather_reserve(struct gather *g, size_t len)
+{
+	struct bytes *block = g->tail;
+	bool fits = block && block->capacity - block->size >= len;
+
+	if (fits && g->end > g->first) {
+		struct gather_piece *last = &g->pieces[g->end - 1];
+		unsigned char *at = block->data + block->size;
+
+		if (last->owner == block && last->data + last->len == at) {
+			last->len += len;
+			block->size += (uint32_t)len;
+			g->size += len;
+			return at;
+		}
+	}
+	if (make_room(g))
+		return NULL;
+	block = fits ? bytes_ref(block) : new_block(g, len);
+	return block ? begin_piece(g, block, len) : NULL;
 }
 
 int gather_copy(struct gather *g, const void *data, size_t len)
@@ -188,7 +228,7 @@ void gather_rewind(struct gather *g, const struct gather_mark *mark)
 		if (p->owner == g->tail)
 			g->tail = NULL;
 		g->n_borrowed -= !p->owner;
-		bytes_unref(p->owner);
+		drop_block(g, p->owner);
 	}
 	if (mark->pieces)
 		g->pieces[g->end - 1].len = mark->last_len;

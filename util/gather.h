@@ -24,12 +24,20 @@ struct gather_piece {
 
 #define GATHER_INLINE 4
 
+/* Blocks that wait for gathers of the same owner; from all zero.  gather_pool_clear frees them. */
+#define GATHER_POOL 8
+struct gather_pool {
+	struct bytes *blocks[GATHER_POOL];
+	unsigned n;
+};
+
 struct gather {
 	struct gather_piece *pieces; /* inline_pieces until they do not suffice */
 	size_t first, end, capacity; /* pieces[first..end) are in use */
 	size_t size;		     /* bytes in all */
 	size_t n_borrowed;	     /* pieces without an owner */
 	struct bytes *tail; /* last block of our own, where the next copies go; not a reference */
+	struct gather_pool *pool; /* NULL: blocks are made and freed */
 	struct gather_piece inline_pieces[GATHER_INLINE];
 };
 
@@ -40,6 +48,13 @@ struct gather_mark {
 
 void gather_init(struct gather *g);
 void gather_clear(struct gather *g);
+
+/* Takes blocks from the pool and puts them back there; the pool's lock is held whenever g is used. */
+void gather_use_pool(struct gather *g, struct gather_pool *pool);
+void gather_pool_clear(struct gather_pool *pool);
+
+/* Small things go into a block of the caller's first, which has to outlast the gather. */
+void gather_lend(struct gather *g, struct bytes *block);
 
 /* Room for len bytes in one run, counted as written; NULL without memory. */
 unsigned char *gather_reserve(struct gather *g, size_t len);

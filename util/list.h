@@ -40,6 +40,17 @@ static inline void list_append(struct list *head, struct list *link)
 	head->prev = link;
 }
 
+/* Moves all that is listed at `from` to `to`, which is empty. */
+static inline void list_take_all(struct list *to, struct list *from)
+{
+	if (list_is_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to;
+	to->prev->next = to;
+	list_init(from);
+}
+
 static inline void list_remove(struct list *link)
 {
 	link->prev->next = link->next;

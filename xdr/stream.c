@@ -231,6 +231,12 @@ const unsigned char *xdr_record_take(XDR *xdrs, uint32_t len, struct bytes **ret
 	return at;
 }
 
+void xdr_record_skip(XDR *xdrs, uint32_t len)
+{
+	assert(xdr_record_is(xdrs) && len <= xdrs->x_handy);
+	advance(xdrs, len);
+}
+
 size_t xdr_record_left(const XDR *xdrs)
 {
 	assert(xdr_record_is(xdrs));

@@ -44,6 +44,9 @@ bool xdr_record_is_passing(const XDR *xdrs);
  */
 const unsigned char *xdr_record_take(XDR *xdrs, uint32_t len, struct bytes **ret_owner);
 
+/* Passes len bytes that are there. */
+void xdr_record_skip(XDR *xdrs, uint32_t len);
+
 /* How much of the record has not been decoded. */
 size_t xdr_record_left(const XDR *xdrs);
 
