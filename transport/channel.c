@@ -56,8 +56,7 @@ struct channel {
 	uint32_t next_xid;
 
 	struct record_reader reader;
-	bool is_local;
-	int low_water;		/* see socket.h */
+	struct bulk bulk;
 	unsigned char *scratch; /* made at the first receive */
 	struct spin spin;
 };
@@ -69,18 +68,15 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 	struct channel *c = calloc(1, sizeof(*c));
 	pthread_condattr_t monotonic;
 	const struct timeval slice = { SLEEP_SLICE_S, 0 };
-	int domain;
-	socklen_t len = sizeof(domain);
 
 	if (!c)
 		return -ENOMEM;
 	atomic_init(&c->refs, 1);
 	c->fd = fd;
-	c->low_water = 1;
 	/* Receives sleep in the kernel, but not for ever; whatever must not wait says so. */
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice));
-	c->is_local = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX;
+	bulk_init(&c->bulk, fd);
 	if (auth_sys) {
 		c->flavor = AUTH_SYS;
 		c->credential_len = (uint32_t)message_make_auth_sys(c->credential);
@@ -262,11 +258,11 @@ static void take_reply(void *context, const unsigned char *data, size_t size, st
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* In the middle of a long reply we sleep until much of it is there. */
-static void expect_bulk(struct channel *c)
+static void expect_bulk(struct channel *c, size_t missed)
 {
-	if (!c->is_local)
-		socket_low_water(c->fd, record_reader_missing(&c->reader), &c->low_water);
+	size_t missing = record_reader_missing(&c->reader);
+
+	bulk_expect(&c->bulk, c->fd, missing, missed >= BULK_MIN && missing < BULK_MIN);
 }
 
 /* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
@@ -274,7 +270,7 @@ static int receive_with(struct channel *c, int flags)
 {
 	struct iovec iov[2] = { { NULL, 0 }, { NULL, SCRATCH_SIZE } };
 	unsigned char *room;
-	size_t direct;
+	size_t missed, direct;
 	ssize_t n;
 	int r;
 
@@ -282,6 +278,7 @@ static int receive_with(struct channel *c, int flags)
 		c->scratch = malloc(SCRATCH_SIZE);
 	if (!c->scratch)
 		return -ENOMEM;
+	missed = record_reader_missing(&c->reader);
 	direct = record_reader_room(&c->reader, &room);
 	if (direct >= SCRATCH_SIZE) {
 		n = recv(c->fd, room, direct, flags);
@@ -300,13 +297,13 @@ static int receive_with(struct channel *c, int flags)
 		return -ECONNRESET;
 	if ((size_t)n <= direct) {
 		record_reader_filled(&c->reader, (size_t)n, take_reply, c);
-		expect_bulk(c);
+		expect_bulk(c, missed);
 		return 1;
 	}
 	if (direct)
 		record_reader_filled(&c->reader, direct, take_reply, c);
 	r = record_reader_feed(&c->reader, c->scratch, (size_t)n - direct, take_reply, c);
-	expect_bulk(c);
+	expect_bulk(c, missed);
 	return r ? r : 1;
 }
 

@@ -180,20 +180,19 @@ static ssize_t receive_bytes(struct connection *c, unsigned char *room, size_t d
 	    : recv(c->io.fd, c->server->scratch, sizeof(c->server->scratch), MSG_DONTWAIT);
 }
 
-/* In the middle of a long record we sleep until much of it is there. */
-static void expect_bulk(struct connection *c)
+static void expect_bulk(struct connection *c, size_t missed)
 {
 	size_t missing = record_reader_missing(&c->reader);
 
-	c->io.is_bulk = missing >= CONNECTION_SCRATCH;
-	if (!c->peer.local)
-		socket_low_water(c->io.fd, missing, &c->low_water);
+	c->io.is_bulk = missing >= BULK_MIN;
+	bulk_expect(&c->bulk, c->io.fd, missing, missed >= BULK_MIN && missing < BULK_MIN);
 }
 
 /* One receive; whether anything came, be it the end. */
 static bool receive(struct connection *c)
 {
 	unsigned char *room = NULL;
+	size_t missed = record_reader_missing(&c->reader);
 	size_t direct = record_reader_room(&c->reader, &room);
 	int r = 0;
 	bool was_inside = record_reader_is_inside(&c->reader);
@@ -221,7 +220,7 @@ static bool receive(struct connection *c)
 		return true;
 	}
 	set_record_timer(c, true, !was_inside || c->server->stats.calls != calls);
-	expect_bulk(c);
+	expect_bulk(c, missed);
 	return true;
 }
 
@@ -321,7 +320,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	gather_use_pool(&c->out, &s->pool);
 	record_reader_init(&c->reader, s->limits.record_bytes);
 	c->reader.shelf = &s->shelf;
-	c->low_water = 1;
+	bulk_init(&c->bulk, fd);
 	r = server_enter(s, peer);
 	if (r) {
 		free(c);

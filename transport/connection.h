@@ -8,6 +8,7 @@
 #include "transport/hosts.h"
 #include "transport/record.h"
 #include "transport/server.h"
+#include "transport/socket.h"
 #include "util/gather.h"
 
 #define CONNECTION_SCRATCH 65536
@@ -48,8 +49,8 @@ struct connection {
 	struct loop_timer record_timer; /* set while a record is incomplete and we are reading */
 	struct loop_timer unread_timer; /* set while out waits for the peer to read */
 	int64_t record_began;
-	size_t held;   /* payload held by calls under way */
-	int low_water; /* see socket.h */
+	size_t held; /* payload held by calls under way */
+	struct bulk bulk;
 	unsigned n_calls;
 	bool doomed; /* to be freed when the events at hand are done */
 };

@@ -3,14 +3,17 @@
 #include "transport/socket.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
-#define BULK_MIN 65536
-#define BULK_RECEIVE 262144
+#define BULK_SINGLE 262144
+#define BULK_NETWORK 262144
+#define BULK_LOOPBACK 1048576
 #define KEEPALIVE_S_MAX 32767
 #define KEEPALIVE_COUNT 3
 
@@ -42,13 +45,52 @@ void socket_tune(int fd, unsigned vanished_ms)
 		    sizeof(options[i].value));
 }
 
-void socket_low_water(int fd, size_t missing, int *current)
-{
-	int wanted = missing < BULK_MIN ? 1 : missing < BULK_RECEIVE ? (int)missing : BULK_RECEIVE;
+/* --- Bulk -------------------------------------------------------------------------------------- */
 
-	if (wanted != *current && !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted)))
-		*current = wanted;
+static bool same_host(const struct address *a, const struct address *b)
+{
+	char one[ADDRESS_TEXT_SIZE], other[ADDRESS_TEXT_SIZE];
+
+	address_host_text(a, one);
+	address_host_text(b, other);
+	return strcmp(one, other) == 0;
 }
+
+void bulk_init(struct bulk *b, int fd)
+{
+	struct address own = { .len = sizeof(own.storage) }, peer = { .len = sizeof(peer.storage) };
+
+	memset(b, 0, sizeof(*b));
+	b->low_water = 1;
+	b->is_local = getsockname(fd, (struct sockaddr *)&own.storage, &own.len) ||
+	    own.storage.ss_family == AF_UNIX;
+	b->is_loopback = !b->is_local &&
+	    !getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len) && same_host(&own, &peer);
+}
+
+static size_t worth_while(const struct bulk *b)
+{
+	if (!b->is_pipelined)
+		return BULK_SINGLE;
+	return b->is_loopback ? BULK_LOOPBACK : BULK_NETWORK;
+}
+
+void bulk_expect(struct bulk *b, int fd, size_t missing, bool ended)
+{
+	int waiting = 0, wanted = 1;
+
+	if (b->is_local)
+		return;
+	if (ended)
+		b->is_pipelined = !ioctl(fd, FIONREAD, &waiting) && waiting > 0;
+	if (missing >= BULK_MIN)
+		wanted = (int)(missing < worth_while(b) ? missing : worth_while(b));
+	if (wanted != b->low_water &&
+	    !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted)))
+		b->low_water = wanted;
+}
+
+/* --- Making ------------------------------------------------------------------------------------ */
 
 static int make(const struct address *a, int type, bool reuse, int *ret_fd)
 {

@@ -4,6 +4,7 @@
 #define TRANSPORT_SOCKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "transport/address.h"
 
@@ -19,11 +20,22 @@
 void socket_tune(int fd, unsigned vanished_ms);
 
 /*
- * Has a socket sleep through the middle of a long record: it becomes readable when so many of the missing bytes have
- * come as make a receive worth while (SO_RCVLOWAT), and never waits for more than that.  *current, from 1, is what it
- * was set to.  Local sockets do not know it, and are left alone.
+ * How a stream socket takes in long records.  In the middle of one it becomes readable when so many of the missing bytes have
+ * come as make a receive worth while (SO_RCVLOWAT), and never waits for more than that record.  Where the next record
+ * comes without waiting for the answer to this one, fewer and longer receives are faster; within one host the more so.
  */
-void socket_low_water(int fd, size_t missing, int *current);
+struct bulk {
+	int low_water;	   /* what is set; 1 from the start */
+	bool is_local;	   /* a local socket, which does not know it */
+	bool is_loopback;  /* both ends are on this host */
+	bool is_pipelined; /* the last long record had another right behind it */
+};
+
+void bulk_init(struct bulk *bulk, int fd);
+
+/* After each receive: so many bytes of the record at hand are missing, and one of more than BULK_MIN has just ended. */
+#define BULK_MIN 65536
+void bulk_expect(struct bulk *bulk, int fd, size_t missing, bool ended);
 
 /* A nonblocking listening stream socket; IPv6 ones take IPv6 only.  0 or -errno. */
 int socket_listen(const struct address *address, int *ret_fd);
