@@ -153,8 +153,6 @@ static bool identify(struct rpc_call *c, const struct message_auth *credential)
 	c->is_local = p->local;
 	c->pid = p->pid;
 	c->sys.aup_time = 0;
-	c->sys.aup_machname = c->machine;
-	c->sys.aup_gids = c->groups;
 	c->request.rq_clntcred = &c->sys;
 	if (p->local) {
 		take_kernel_identity(c, p);
@@ -207,30 +205,42 @@ static bool take_args(struct rpc_call *c, XDR *args)
 	return true;
 }
 
-static void make_transport(struct rpc_call *c, const struct message_call *header)
+/* What is the same for every call that this object serves for. */
+void rpc_call_init(struct call *call)
 {
 	static const struct xp_ops ops = { no_recv, stat_idle, get_args, reply, free_args,
 		destroy };
 	static const struct xp_ops2 ops2 = { no_control };
+	struct rpc_call *c = (struct rpc_call *)(void *)call;
 	SVCXPRT *t = &c->transport;
 
 	memset(t, 0, sizeof(*t));
 	memset(&c->extension, 0, sizeof(c->extension));
-	t->xp_fd = call_fd(&c->call);
+	memset(&c->request, 0, sizeof(c->request));
 	t->xp_ops = &ops;
 	t->xp_ops2 = &ops2;
 	t->xp_p1 = c;
 	t->xp_p3 = &c->extension;
 	t->xp_rtaddr.buf = &c->address.storage;
+	c->request.rq_xprt = t;
+	c->sys.aup_machname = c->machine;
+	c->sys.aup_gids = c->groups;
+	list_init(&c->queued);
+}
+
+static void make_transport(struct rpc_call *c, const struct message_call *header)
+{
+	SVCXPRT *t = &c->transport;
+
+	t->xp_fd = call_fd(&c->call);
 	t->xp_rtaddr.len = t->xp_rtaddr.maxlen = c->address.len;
 	t->xp_addrlen = (int)c->address.len;
 	if (c->address.len <= sizeof(t->xp_raddr))
 		memcpy(&t->xp_raddr, &c->address.storage, c->address.len);
+	memset(&t->xp_verf, 0, sizeof(t->xp_verf)); /* a handler may have set it */
 	c->request.rq_prog = header->program;
 	c->request.rq_vers = header->version;
 	c->request.rq_proc = header->procedure;
-	c->request.rq_xprt = t;
-	c->request.rq_clntname = c->request.rq_svcname = NULL;
 }
 
 /* Why a call is not taken, with the range of versions for PROG_MISMATCH; 0: it is, by *ret_program. */
@@ -283,7 +293,6 @@ void rpc_call_arrived(void *context, struct call *call, const struct message_cal
 	c->is_answered = false;
 	make_transport(c, header);
 	call_keep(call);
-	list_init(&c->queued);
 	list_append(&s->queue, &c->queued);
 }
 

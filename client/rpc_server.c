@@ -21,6 +21,7 @@
 
 static const struct server_ops ops = {
 	.call_size = sizeof(struct rpc_call),
+	.init = rpc_call_init,
 	.call = rpc_call_arrived,
 };
 

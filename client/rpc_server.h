@@ -86,7 +86,8 @@ struct rpc_call {
 	unsigned char small[RPC_CALL_SMALL];
 };
 
-/* server_ops.call. */
+/* server_ops.init and server_ops.call. */
+void rpc_call_init(struct call *call);
 void rpc_call_arrived(void *server, struct call *call, const struct message_call *header,
     XDR *args);
 

@@ -13,8 +13,12 @@ static struct call *take_free(struct server *s)
 {
 	struct call *call;
 
-	if (list_is_empty(&s->free_calls))
-		return malloc(s->ops->call_size);
+	if (list_is_empty(&s->free_calls)) {
+		call = malloc(s->ops->call_size);
+		if (call && s->ops->init)
+			s->ops->init(call);
+		return call;
+	}
 	call = LIST_ENTRY(s->free_calls.next, struct call, link);
 	list_remove(&call->link);
 	s->n_free_calls--;
@@ -103,15 +107,12 @@ void call_lose(struct call *call)
 
 /* --- Answers ----------------------------------------------------------------------------------- */
 
-/* What goes before the reply on a stream: its record mark. */
 struct answer {
 	struct gather own, *out;
 	struct gather_mark before;
-	unsigned char *mark;
-	size_t start;
 };
 
-static bool answer_begin(struct answer *a, struct call *call)
+static void answer_begin(struct answer *a, struct call *call)
 {
 	struct connection *c = call->connection;
 
@@ -119,17 +120,15 @@ static bool answer_begin(struct answer *a, struct call *call)
 	if (!c)
 		gather_init(&a->own);
 	gather_mark(a->out, &a->before);
-	a->mark = c ? message_begin_record(a->out) : NULL;
-	a->start = a->out->size;
-	return !c || a->mark;
 }
 
-static void answer_end(struct answer *a, struct call *call, bool ok)
+/* mark: the reply's record mark, on a stream; ok: all of it is there. */
+static void answer_end(struct answer *a, struct call *call, unsigned char *mark, bool ok)
 {
 	if (!ok)
 		gather_rewind(a->out, &a->before);
-	else if (a->mark)
-		message_end_record(a->mark, a->out->size - a->start);
+	else if (mark)
+		message_end_record(mark, a->out->size - a->before.size - MESSAGE_MARK_SIZE);
 	if (!call->connection)
 		server_answer_datagram(call, a->out);
 	else
@@ -138,27 +137,38 @@ static void answer_end(struct answer *a, struct call *call, bool ok)
 
 void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t low, uint32_t high)
 {
+	unsigned char *mark = NULL;
 	struct answer a;
 
 	if (call->gone)
 		return;
-	answer_end(&a, call,
-	    answer_begin(&a, call) && !message_put_refusal(a.out, call->xid, why, low, high));
+	answer_begin(&a, call);
+	if (call->connection)
+		mark = message_begin_record(a.out);
+	answer_end(&a, call, mark,
+	    (mark || !call->connection) && !message_put_refusal(a.out, call->xid, why, low, high));
 }
 
 void call_answer(struct call *call, xdrproc_t xdr, void *results)
 {
+	unsigned char *mark = NULL;
 	struct answer a;
 	XDR xdrs;
+	bool ok;
 
 	if (call->gone)
 		return;
-	if (answer_begin(&a, call) && !message_put_success(a.out, call->xid)) {
+	answer_begin(&a, call);
+	if (call->connection)
+		mark = message_begin_success(a.out, call->xid);
+	ok = call->connection ? mark != NULL : !message_put_success(a.out, call->xid);
+	if (ok) {
 		xdr_gather_create(&xdrs, a.out);
-		if (xdr(&xdrs, results) && !gather_own(a.out)) {
-			answer_end(&a, call, true);
-			return;
-		}
+		ok = xdr(&xdrs, results) && !gather_own(a.out);
+	}
+	if (ok) {
+		answer_end(&a, call, mark, true);
+		return;
 	}
 	gather_rewind(a.out, &a.before);
 	call_answer_refusal(call, MESSAGE_SYSTEM_ERR, 0, 0);

@@ -156,11 +156,28 @@ static int put_words(struct gather *out, const uint32_t *words, size_t n)
 	return 0;
 }
 
+static unsigned char *put_success(unsigned char *at, uint32_t xid)
+{
+	static const unsigned char accepted[MESSAGE_SUCCESS_SIZE - WORD] = { 0, 0, 0, REPLY };
+
+	memcpy(put_word(at, xid), accepted, sizeof(accepted)); /* no verifier; SUCCESS */
+	return at;
+}
+
 int message_put_success(struct gather *out, uint32_t xid)
 {
-	const uint32_t words[] = { xid, REPLY, MSG_ACCEPTED, AUTH_NONE, 0, SUCCESS };
+	unsigned char *at = gather_reserve(out, MESSAGE_SUCCESS_SIZE);
 
-	return put_words(out, words, 6);
+	return at && put_success(at, xid) ? 0 : -ENOMEM;
+}
+
+unsigned char *message_begin_success(struct gather *out, uint32_t xid)
+{
+	unsigned char *mark = gather_reserve(out, WORD + MESSAGE_SUCCESS_SIZE);
+
+	if (mark)
+		put_success(mark + WORD, xid);
+	return mark;
 }
 
 int message_put_refusal(struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low,

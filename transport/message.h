@@ -74,11 +74,16 @@ enum message_refusal {
 /* Appends the header of a successful reply, to be followed by the results.  0 or -ENOMEM. */
 int message_put_success(struct gather *out, uint32_t xid);
 
+/* The same behind a record mark, which is returned for message_end_record; NULL without memory. */
+unsigned char *message_begin_success(struct gather *out, uint32_t xid);
+#define MESSAGE_SUCCESS_SIZE 24 /* bytes of that header */
+
 /* Appends a whole reply that refuses; low and high only matter with PROG_MISMATCH. */
 int message_put_refusal(struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low,
     uint32_t high);
 
 /* Room for a record mark at the end of out, to be filled in by message_end_record once all is there. */
+#define MESSAGE_MARK_SIZE 4
 unsigned char *message_begin_record(struct gather *out);
 void message_end_record(unsigned char *mark, size_t record_size);
 

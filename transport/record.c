@@ -2,6 +2,7 @@
 /* record.c - see record.h. */
 #include "transport/record.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -104,11 +105,33 @@ static void end_fragment(struct record_reader *r, record_fn *fn, void *context)
 		bytes_unref(record);
 }
 
+/* Hands out what most input consists of: records of one fragment that are there as a whole.  Returns the rest. */
+static const unsigned char *feed_whole(struct record_reader *r, const unsigned char *data,
+    const unsigned char *end, record_fn *fn, void *context)
+{
+	while ((size_t)(end - data) >= sizeof(r->mark)) {
+		uint32_t mark, len;
+
+		memcpy(&mark, data, sizeof(mark));
+		mark = ntohl(mark);
+		len = mark & ~LAST_FRAGMENT;
+		if (!(mark & LAST_FRAGMENT) || len > r->limit ||
+		    len > (size_t)(end - data) - sizeof(mark))
+			break;
+		data += sizeof(mark);
+		fn(context, data, len, NULL);
+		data += len;
+	}
+	return data;
+}
+
 int record_reader_feed(struct record_reader *r, const unsigned char *data, size_t size,
     record_fn *fn, void *context)
 {
 	const unsigned char *end = data + size;
 
+	if (!record_reader_is_inside(r))
+		data = feed_whole(r, data, end, fn, context);
 	while (data < end || (r->in_fragment && !r->fragment_left)) {
 		int e;
 

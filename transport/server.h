@@ -75,6 +75,8 @@ struct server_ops {
 	 */
 	void (*call)(void *context, struct call *call, const struct message_call *header,
 	    XDR *args);
+	/* Optional: what stays the same in an object that serves for one call after the other. */
+	void (*init)(struct call *call);
 };
 
 /* Zero means the default. */

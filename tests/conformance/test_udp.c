@@ -234,7 +234,10 @@ static void on_bench_call(void *context, struct call *call, const struct message
 /* Returns the server's socket. */
 static int bench_open(struct bench *b, const char *address, struct address *ret_address)
 {
-	static const struct server_ops ops = { sizeof(struct bench_call), on_bench_call };
+	static const struct server_ops ops = {
+		.call_size = sizeof(struct bench_call),
+		.call = on_bench_call,
+	};
 	static const struct server_limits limits = { .reply_cache_bytes = 1,
 		.calls_datagram_host = 1 };
 	int fd = bind_to(address, ret_address);
