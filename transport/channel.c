@@ -202,6 +202,8 @@ int channel_enter(struct channel *c, struct channel_call *call)
 
 	if (c->dead)
 		return -c->dead;
+	while (find(c, c->next_xid)) /* after 2^32 calls an old one may still be waiting */
+		c->next_xid++;
 	call->xid = c->next_xid++;
 	at = bucket(c, call->xid);
 	call->next = *at;

@@ -33,7 +33,7 @@ struct handle {
 	int fd;
 	bool close_fd;
 	uint32_t program, version, xid;
-	AUTH *
+	AUTH
 	    own_auth; /* what cl_auth is unless somebody replaced it: the credential below is sent */
 	unsigned char credential[MESSAGE_AUTH_MAX];
 	uint32_t flavor, credential_len;
@@ -79,7 +79,7 @@ static bool encode(struct handle *h, rpcproc_t procedure, xdrproc_t xdr, void *a
 	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
 	XDR xdrs;
 
-	if (h->client.cl_auth != h->own_auth &&
+	if (h->client.cl_auth != &h->own_auth &&
 	    !marshal(h->client.cl_auth, memory, sizeof(memory), &header.credential))
 		return false;
 	if (message_put_call(out, &header))
@@ -408,7 +408,8 @@ CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sy
 	h->xid = (uint32_t)h->random;
 	h->client.cl_ops = table();
 	h->client.cl_private = h;
-	h->own_auth = h->client.cl_auth = authnone_create();
+	h->own_auth = *authnone_create();
+	h->client.cl_auth = &h->own_auth;
 	return &h->client;
 }
 

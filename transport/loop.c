@@ -429,10 +429,10 @@ int loop_run(struct loop *l)
 	for (;;) {
 		if (l->turn)
 			l->turn(l->turn_context);
-		run_deferred(l);
+		loop_settle(l); /* another thread may be the one that waits now */
 		if (loop_is_stopping(l) || l->runs != run)
 			return 0;
-		if (!look_at_hot(l, run)) {
+		if (!look_at_hot(l, run) && l->runs == run) {
 			r = collect(l);
 			if (r)
 				return r;
