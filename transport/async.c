@@ -401,6 +401,7 @@ int async_process(struct async *a, int64_t deadline)
 		if (!until) {
 			/* What comes now is late; left where it is, it would keep the descriptor readable. */
 			look(a, clock_now());
+			n = complete(a); /* another thread's reading may have ended the last one */
 			break;
 		}
 		look(a, until);

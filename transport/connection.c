@@ -212,8 +212,8 @@ static void drop_waiting(struct connection *c)
 }
 
 /*
- * The peer has closed its side.  It may have closed both, and died, so nothing is kept waiting for it; what it asked for
- * before is still done and answered.
+ * The peer has closed its side.  It may have closed both, and died, so nothing is kept waiting for it; what it asked
+ * for before is still done and answered.
  */
 static void peer_leaves(struct connection *c)
 {
@@ -263,7 +263,7 @@ static bool receive(struct connection *c)
 	n = receive_bytes(c, room, direct);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n < 0) {
+	if (n < 0) { /* a reset: it wants nothing of this any more */
 		doom(c);
 		return true;
 	}

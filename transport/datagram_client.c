@@ -289,8 +289,7 @@ static void handle_destroy(CLIENT *client)
 
 static bool is_time(const struct timeval *t)
 {
-	return t->tv_sec >= 0 && t->tv_sec <= TIMEOUT_MAX_S && t->tv_usec >= 0 &&
-	    t->tv_usec <= 1000000;
+	return t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec <= 1000000;
 }
 
 static bool_t handle_timing(struct handle *h, u_int request, struct timeval *t)
