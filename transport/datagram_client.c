@@ -135,10 +135,12 @@ static int receive(struct handle *h, size_t *ret_size)
 /* Receives until the reply is there, or until `until`; GOT_REPLY, NOTHING_YET, or -errno. */
 static int receive_until(struct handle *h, int64_t until, size_t *ret_size)
 {
-	int64_t spin = spin_end(&h->spin), slept_from;
+	struct spin_run spin;
+	int64_t slept_from;
 	struct pollfd p = { .fd = h->fd, .events = POLLIN };
 	int r;
 
+	spin_begin(&h->spin, &spin);
 	for (;;) {
 		r = receive(h, ret_size);
 		if (r == GOT_REPLY)
@@ -147,10 +149,9 @@ static int receive_until(struct handle *h, int64_t until, size_t *ret_size)
 			return r;
 		if (clock_now() >= until)
 			return NOTHING_YET;
-		if (r == NOTHING_YET || spin_again(spin < until ? spin : until))
+		if (r == NOTHING_YET || spin_again(&spin, until))
 			continue;
 		spin_missed(&h->spin);
-		spin = 0;
 		slept_from = clock_now();
 		r = poll(&p, 1, clock_poll_ms(until));
 		if (r < 0 && errno != EINTR)
