@@ -25,8 +25,8 @@ extern "C" {
 /* All zero is a good start; NULL for a pointer to one is the same. */
 struct ipc9_rpc_options {
 	/*
-	 * Milliseconds in which name look-up, rpcbind and connecting have to be done, and the first
-	 * value of the handle's call timeout.  IPC9_FOREVER: no limit.  0: 10000.
+	 * Milliseconds in which name look-up, rpcbind and connecting have to be done.  IPC9_FOREVER: no
+	 * limit.  0: 10000.
 	 */
 	int timeout_ms;
 	/*
@@ -205,7 +205,8 @@ struct ipc9_rpc_deferred;
 /*
  * Puts the reply off: the handler (rpcgen -M) then returns FALSE, and whoever has the results later calls
  * ipc9_rpc_reply, on any thread.  rpcgen's dispatcher frees arguments and result all the same: zero *result before
- * returning, and take from the arguments what is needed by copying it and zeroing the original.  NULL without memory.
+ * returning, and take from the arguments what is needed by copying it and zeroing the original.  NULL: the call has been
+ * answered already.
  */
 IPC9_PUBLIC struct ipc9_rpc_deferred *ipc9_rpc_defer(struct svc_req *request);
 

@@ -10,8 +10,11 @@
 #include <string.h>
 
 #include "client/rpc_server.h"
+#include "util/gather.h"
 #include "util/text.h"
 #include "xdr/stream.h"
+
+#define SMALL_REPLY 960 /* a reply of so many bytes is encoded on the stack */
 
 static struct rpc_call *call_of(const SVCXPRT *transport)
 {
@@ -66,35 +69,65 @@ static enum message_refusal refusal_of(const struct rejected_reply *r)
 	}
 }
 
-static void answer(struct rpc_call *c, const struct rpc_msg *msg)
+/* Encodes results without the lock; false: they cannot be. */
+static bool encode(struct rpc_call *c, const struct accepted_reply *a, struct gather *out)
+{
+	XDR xdrs;
+
+	if (message_put_success(out, c->call.xid))
+		return false;
+	xdr_gather_create(&xdrs, out);
+	return a->ar_results.proc(&xdrs, a->ar_results.where) && !gather_own(out);
+}
+
+/* With the lock held; results: NULL where the reply has none. */
+static void answer(struct rpc_call *c, const struct rpc_msg *msg, struct gather *results)
 {
 	const struct accepted_reply *a = &msg->acpted_rply;
 
-	if (msg->rm_reply.rp_stat != MSG_ACCEPTED)
+	if (results)
+		call_answer_encoded(&c->call, results);
+	else if (msg->rm_reply.rp_stat != MSG_ACCEPTED)
 		call_answer_refusal(&c->call, refusal_of(&msg->rjcted_rply), 0, 0);
-	else if (a->ar_stat == SUCCESS)
-		call_answer(&c->call, a->ar_results.proc, a->ar_results.where);
 	else
-		call_answer_refusal(&c->call, (enum message_refusal)a->ar_stat,
+		call_answer_refusal(&c->call,
+		    a->ar_stat == SUCCESS ? MESSAGE_SYSTEM_ERR : (enum message_refusal)a->ar_stat,
 		    (uint32_t)a->ar_vers.low, (uint32_t)a->ar_vers.high);
 }
 
-/* Results that cannot be encoded have become SYSTEM_ERR already; the dispatcher must not send that again. */
+/*
+ * Lets go of the lock.  Replies to calls that came together leave together, if the thread that answers is the one that
+ * goes on with the others, and all of them are short; else now.
+ */
+static void leave(struct rpc_call *c)
+{
+	struct ipc9_rpc_server *s = c->server;
+
+	if (!list_is_empty(&s->queue) && c->run == loop_runs(s->loop) && rpc_call_is_short(c))
+		pthread_mutex_unlock(&s->lock);
+	else
+		loop_leave(s->loop);
+}
+
+/* Results that cannot be encoded become SYSTEM_ERR; the dispatcher must not send that again. */
 static bool_t reply(SVCXPRT *transport, struct rpc_msg *msg)
 {
 	struct rpc_call *c = call_of(transport);
-	struct ipc9_rpc_server *s = c->server;
+	BYTES_ON_STACK(block, SMALL_REPLY);
+	struct gather out;
+	bool has_results;
 
 	if (c->is_answered)
 		return TRUE;
 	c->is_answered = true;
-	pthread_mutex_lock(&s->lock);
-	answer(c, msg);
-	/* Replies to calls that came together leave together; where no more of them wait, now. */
-	if (list_is_empty(&s->queue))
-		loop_leave(s->loop);
-	else
-		pthread_mutex_unlock(&s->lock);
+	gather_init(&out);
+	gather_lend(&out, block);
+	has_results = msg->rm_reply.rp_stat == MSG_ACCEPTED &&
+	    msg->acpted_rply.ar_stat == SUCCESS && encode(c, &msg->acpted_rply, &out);
+	pthread_mutex_lock(&c->server->lock);
+	answer(c, msg, has_results ? &out : NULL);
+	leave(c);
+	gather_clear(&out);
 	return TRUE;
 }
 
@@ -293,6 +326,7 @@ void rpc_call_arrived(void *context, struct call *call, const struct message_cal
 	c->is_answered = false;
 	make_transport(c, header);
 	call_keep(call);
+	call_hold(call, c->args_size);
 	list_append(&s->queue, &c->queued);
 }
 
@@ -307,10 +341,22 @@ static void let_go(struct rpc_call *c)
 	call_drop(&c->call);
 }
 
+/* Nobody wants the answer, and no thread has begun: it is not run. */
+void rpc_call_lost(struct call *call)
+{
+	struct rpc_call *c = (struct rpc_call *)(void *)call;
+
+	if (list_is_empty(&c->queued))
+		return;
+	list_remove(&c->queued);
+	let_go(c);
+}
+
 void rpc_call_run(struct rpc_call *c)
 {
 	struct ipc9_rpc_server *s = c->server;
 
+	c->run = loop_runs(s->loop);
 	pthread_mutex_unlock(&s->lock);
 	c->dispatch(&c->request, &c->transport);
 	pthread_mutex_lock(&s->lock);
@@ -328,10 +374,13 @@ struct ipc9_rpc_deferred *ipc9_rpc_defer(struct svc_req *request)
 {
 	struct rpc_call *c = call_of(request->rq_xprt);
 
+	if (c->is_answered)
+		return NULL;
 	loop_enter(c->server->loop);
 	c->holds++;
 	c->is_answered = true; /* the dispatcher has nothing more to say */
 	c->server->n_deferred++;
+	call_defer(&c->call);
 	loop_leave(c->server->loop);
 	return (struct ipc9_rpc_deferred *)c;
 }

@@ -278,12 +278,13 @@ int ipc9_rpc_begin(CLIENT *client, rpcproc_t procedure, xdrproc_t xdr_args, void
 	struct async_request q = {
 		.xdr_args = xdr_args,
 		.args = args,
-		.xdr_results = xdr_results,
+		.xdr_results = xdr_results ? xdr_results : (xdrproc_t)(void (*)(void))xdr_void,
 		.results = results,
 		.deadline = clock_deadline_ms(timeout_ms),
 		.done = done,
 		.context = context,
 	};
+	struct channel_credential credential;
 	struct async_call *call;
 	struct async *async;
 	int r;
@@ -293,8 +294,8 @@ int ipc9_rpc_begin(CLIENT *client, rpcproc_t procedure, xdrproc_t xdr_args, void
 	async = channel_client_async(client);
 	if (!async)
 		return -ENOMEM;
-	q.target = channel_client_target(client);
-	q.target.procedure = (uint32_t)procedure;
+	if (!channel_client_target(client, (uint32_t)procedure, &q.target, &credential))
+		return IPC9_E_INVALID;
 	r = async_begin(async, &q, &call);
 	if (r == -EINVAL)
 		return IPC9_E_INVALID;

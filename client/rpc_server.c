@@ -22,6 +22,7 @@
 static const struct server_ops ops = {
 	.call_size = sizeof(struct rpc_call),
 	.init = rpc_call_init,
+	.lost = rpc_call_lost,
 	.call = rpc_call_arrived,
 };
 

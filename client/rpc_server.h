@@ -43,6 +43,13 @@ struct rpc_threads {
 	uint64_t handled; /* handlers that have ended */
 };
 
+/* How long a procedure's handlers take, as far as it matters: see rpc_threads.c. */
+struct rpc_pace {
+	uint32_t program, version, procedure;
+	unsigned fast; /* handlers in a row that were */
+};
+#define RPC_PACES 64
+
 struct ipc9_rpc_server {
 	struct ipc9_rpc_server_options options;
 	pthread_mutex_t lock;
@@ -55,6 +62,7 @@ struct ipc9_rpc_server {
 	size_t n_listeners;
 	struct list queue; /* of rpc_call.queued: calls that wait for a thread */
 	struct rpc_threads threads;
+	struct rpc_pace paces[RPC_PACES]; /* by the procedure's number; a collision starts anew */
 	size_t n_deferred;
 	bool is_freed; /* only deferred calls keep the struct */
 };
@@ -68,6 +76,7 @@ struct rpc_call {
 	ipc9_rpc_dispatch_fn *dispatch;
 	unsigned holds; /* by the dispatcher, and by whoever deferred it */
 	bool is_answered;
+	uint64_t run; /* of the loop, when its handler began */
 
 	SVCXPRT transport;
 	SVCXPRT_EXT extension;
@@ -86,13 +95,17 @@ struct rpc_call {
 	unsigned char small[RPC_CALL_SMALL];
 };
 
-/* server_ops.init and server_ops.call. */
+/* server_ops.init, server_ops.call, server_ops.lost. */
 void rpc_call_init(struct call *call);
+void rpc_call_lost(struct call *call);
 void rpc_call_arrived(void *server, struct call *call, const struct message_call *header,
     XDR *args);
 
 /* Runs the dispatcher; called with the lock held, lets go of it meanwhile. */
 void rpc_call_run(struct rpc_call *call);
+
+/* Whether a call's handler is known to be so short that replies may wait for it.  With the lock held. */
+bool rpc_call_is_short(const struct rpc_call *call);
 
 /* For calls that no thread took. */
 void rpc_call_give_up(struct rpc_call *call);

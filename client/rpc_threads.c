@@ -12,7 +12,9 @@
  *    too, one more with each look, until the queue is empty.
  * 4. The runner runs handlers only while another thread is idle, so that somebody receives in any case; therefore
  *    threads are one more than the handlers that may run at the same time.  A sole thread does both.
- * 5. When nothing has happened for a while the monitor sleeps until the next handler begins.
+ * 5. Replies to calls that were received together leave in one send, behind the last of their handlers; but before
+ *    any handler of a procedure whose handlers have not been short lately.
+ * 6. When nothing has happened for a while the monitor sleeps until the next handler begins.
  *
  * Everything here is guarded by the server's lock.
  */
@@ -25,16 +27,46 @@
 
 #define LOOK_EVERY_NS NS_PER_MS
 #define QUIET_LOOKS 100 /* without any handler, before the monitor sleeps */
+#define FAST_NS INT64_C(100000)
+#define FAST_ENOUGH 16 /* handlers of a procedure in a row, before replies may wait for the next */
 #define FEW_PER_LOOK                                                                               \
 	20 /* handlers between two looks; where more end, a helper would cost more than it brings */
 
-static void run_one(struct ipc9_rpc_server *s)
+/* --- How long handlers take -------------------------------------------------------------------- */
+
+static struct rpc_pace *pace_of(struct ipc9_rpc_server *s, const struct svc_req *q)
 {
-	struct rpc_call *c = LIST_ENTRY(s->queue.next, struct rpc_call, queued);
+	struct rpc_pace *p = &s->paces[(q->rq_prog * 31 + q->rq_proc) % RPC_PACES];
+
+	if (p->program != q->rq_prog || p->version != q->rq_vers || p->procedure != q->rq_proc)
+		*p = (struct rpc_pace){ q->rq_prog, q->rq_vers, q->rq_proc, 0 };
+	return p;
+}
+
+bool rpc_call_is_short(const struct rpc_call *c)
+{
+	return pace_of(c->server, &c->request)->fast >= FAST_ENOUGH;
+}
+
+static struct rpc_call *next_call(struct ipc9_rpc_server *s)
+{
+	return LIST_ENTRY(s->queue.next, struct rpc_call, queued);
+}
+
+/* Runs the next call's handler, which began at *now; *now is when it ended. */
+static void run_one(struct ipc9_rpc_server *s, int64_t *now)
+{
+	struct rpc_call *c = next_call(s);
+	struct svc_req what = c->request; /* the call may be gone when its handler returns */
+	struct rpc_pace *pace;
+	int64_t began = *now;
 
 	list_remove(&c->queued);
 	rpc_call_run(c);
 	s->threads.handled++;
+	*now = clock_now();
+	pace = pace_of(s, &what);
+	pace->fast = *now - began > FAST_NS ? 0 : pace->fast + 1;
 }
 
 static bool has_work(const struct ipc9_rpc_server *s)
@@ -54,12 +86,20 @@ static void serve_queue(void *context)
 	struct ipc9_rpc_server *s = context;
 	struct rpc_threads *t = &s->threads;
 	uint64_t run = loop_runs(s->loop);
+	int64_t now = 0;
 
 	t->is_serving = true;
+	if (has_work(s))
+		now = clock_now();
 	while (has_work(s) && may_serve(t)) {
 		if (t->monitor_sleeps)
 			pthread_cond_signal(&t->look);
-		run_one(s);
+		/* Nobody's reply waits for a handler of which we do not know that it is short. */
+		if (!rpc_call_is_short(next_call(s)))
+			loop_settle(s->loop);
+		if (!has_work(s)) /* settling may have ended the connection it came by */
+			break;
+		run_one(s, &now);
 		if (loop_runs(s->loop) != run)
 			return; /* another thread is the runner now, and is_serving is about that one */
 	}
@@ -114,6 +154,8 @@ static void look(struct ipc9_rpc_server *s, struct sight *last)
 		t->helpers_wanted++;
 		pthread_cond_signal(&t->work);
 	}
+	if (!t->helpers && list_is_empty(&s->queue))
+		t->helpers_wanted = 0;
 	last->quiet = handled || t->is_serving ? 0 : last->quiet + 1;
 	last->run = loop_runs(s->loop);
 	last->handled = t->handled;
@@ -166,10 +208,11 @@ static bool may_help(const struct ipc9_rpc_server *s, unsigned helpers)
 static void help(struct ipc9_rpc_server *s)
 {
 	struct rpc_threads *t = &s->threads;
+	int64_t now = clock_now();
 
 	t->helpers++;
 	while (may_help(s, t->helpers)) {
-		run_one(s);
+		run_one(s, &now);
 		loop_settle(s->loop);
 	}
 	t->helpers--;
@@ -193,6 +236,8 @@ static int serve(struct ipc9_rpc_server *s)
 	while (!r && !loop_is_stopping(s->loop)) {
 		if (!t->has_runner)
 			r = run_loop(s);
+		else if (!t->has_monitor && t->is_serving)
+			monitor(s);
 		else if (may_help(s, t->helpers + 1))
 			help(s);
 		else if (!t->has_monitor)

@@ -23,6 +23,8 @@ struct rpc_state rpc_state = {
 static void forget_state(void)
 {
 	rpc_state.inside = rpc_state.most = rpc_state.echoed = rpc_state.n_later = 0;
+	rpc_state.open = rpc_state.entered = rpc_state.counted = 0;
+	rpc_state.deferred_late = false;
 }
 
 static void meet(unsigned how_many)
@@ -35,6 +37,38 @@ static void meet(unsigned how_many)
 		pthread_cond_wait(&rpc_state.changed, &rpc_state.lock);
 	rpc_state.inside--;
 	pthread_mutex_unlock(&rpc_state.lock);
+}
+
+static void pass_gate(unsigned number)
+{
+	pthread_mutex_lock(&rpc_state.lock);
+	rpc_state.entered++;
+	while (rpc_state.open < number)
+		pthread_cond_wait(&rpc_state.changed, &rpc_state.lock);
+	pthread_mutex_unlock(&rpc_state.lock);
+}
+
+void rpc_open_gate(unsigned number)
+{
+	pthread_mutex_lock(&rpc_state.lock);
+	rpc_state.open = number;
+	pthread_cond_broadcast(&rpc_state.changed);
+	pthread_mutex_unlock(&rpc_state.lock);
+}
+
+static bool have_entered(void *n)
+{
+	bool so;
+
+	pthread_mutex_lock(&rpc_state.lock);
+	so = rpc_state.entered >= *(unsigned *)n;
+	pthread_mutex_unlock(&rpc_state.lock);
+	return so;
+}
+
+bool rpc_await_entered(unsigned n)
+{
+	return wait_until(have_entered, &n, 10000);
 }
 
 static void echo(SVCXPRT *transport)
@@ -72,10 +106,106 @@ static void defer(struct svc_req *request)
 	pthread_mutex_unlock(&rpc_state.lock);
 }
 
-void rpc_dispatch(struct svc_req *request, SVCXPRT *transport)
+struct opaque {
+	u_int size;
+	char *data;
+};
+
+static bool_t xdr_opaque_value(XDR *xdrs, struct opaque *value)
+{
+	return xdr_bytes(xdrs, &value->data, &value->size, UINT32_MAX);
+}
+
+#define XDR_OPAQUE ((xdrproc_t)(void (*)(void))xdr_opaque_value)
+
+static void load(SVCXPRT *transport)
+{
+	struct opaque value = { 0 };
+
+	rpc_state.counted++;
+	if (!svc_getargs(transport, XDR_OPAQUE, (caddr_t)&value)) {
+		svcerr_decode(transport);
+		return;
+	}
+	svc_sendreply(transport, XDR_NUMBER, (caddr_t)&value.size);
+	svc_freeargs(transport, XDR_OPAQUE, (caddr_t)&value);
+}
+
+static void send_big(SVCXPRT *transport, unsigned size)
+{
+	struct opaque value = { size, calloc(1, size) };
+
+	if (!value.data)
+		abort();
+	svc_sendreply(transport, XDR_OPAQUE, (caddr_t)&value);
+	free(value.data);
+}
+
+bool_t rpc_xdr_empty_inline(XDR *xdrs, void *bytes)
+{
+	if (!xdr_opaque(xdrs, bytes, RPC_EMPTY_INLINE))
+		return FALSE;
+	if (xdrs->x_op == XDR_ENCODE)
+		(void)XDR_INLINE(xdrs, 0);
+	return TRUE;
+}
+
+static void send_empty(SVCXPRT *transport)
+{
+	char *bytes = calloc(1, RPC_EMPTY_INLINE);
+
+	if (!bytes)
+		abort();
+	svc_sendreply(transport, (xdrproc_t)rpc_xdr_empty_inline, bytes);
+	free(bytes);
+}
+
+static void reply_and_defer(struct svc_req *request, SVCXPRT *transport)
+{
+	struct ipc9_rpc_deferred *later;
+
+	svc_sendreply(transport, XDR_VOID, NULL);
+	later = ipc9_rpc_defer(request);
+	rpc_state.deferred_late = later != NULL;
+	if (later)
+		ipc9_rpc_refuse(later, SYSTEM_ERR);
+}
+
+static void dispatch_number(struct svc_req *request, SVCXPRT *transport)
 {
 	unsigned number = 0;
 
+	if (!svc_getargs(transport, XDR_NUMBER, (caddr_t)&number)) {
+		svcerr_decode(transport);
+		return;
+	}
+	switch (request->rq_proc) {
+	case RPC_TEST_MEET:
+		meet(number);
+		break;
+	case RPC_TEST_GATE:
+		pass_gate(number);
+		break;
+	case RPC_TEST_EARLY:
+		svc_sendreply(transport, XDR_NUMBER, (caddr_t)&number);
+		pass_gate(number);
+		return;
+	case RPC_TEST_COUNT:
+		pass_gate(number);
+		rpc_state.counted++;
+		return;
+	case RPC_TEST_BIG:
+		send_big(transport, number);
+		return;
+	case RPC_TEST_NAP:
+		usleep(number);
+		break;
+	}
+	svc_sendreply(transport, XDR_NUMBER, (caddr_t)&number);
+}
+
+void rpc_dispatch(struct svc_req *request, SVCXPRT *transport)
+{
 	switch (request->rq_proc) {
 	case NULLPROC:
 		svc_sendreply(transport, XDR_VOID, NULL);
@@ -83,19 +213,28 @@ void rpc_dispatch(struct svc_req *request, SVCXPRT *transport)
 	case RPC_TEST_ECHO:
 		echo(transport);
 		return;
-	case RPC_TEST_MEET:
-		if (!svc_getargs(transport, XDR_NUMBER, (caddr_t)&number)) {
-			svcerr_decode(transport);
-			return;
-		}
-		meet(number);
-		svc_sendreply(transport, XDR_NUMBER, (caddr_t)&number);
-		return;
 	case RPC_TEST_LATER:
 		defer(request);
 		return;
 	case RPC_TEST_WHO:
 		tell_who(request, transport);
+		return;
+	case RPC_TEST_LOAD:
+		load(transport);
+		return;
+	case RPC_TEST_EMPTY:
+		send_empty(transport);
+		return;
+	case RPC_TEST_TWICE:
+		reply_and_defer(request, transport);
+		return;
+	case RPC_TEST_MEET:
+	case RPC_TEST_GATE:
+	case RPC_TEST_EARLY:
+	case RPC_TEST_COUNT:
+	case RPC_TEST_BIG:
+	case RPC_TEST_NAP:
+		dispatch_number(request, transport);
 		return;
 	default:
 		svcerr_noproc(transport);

@@ -16,6 +16,15 @@ enum {
 	RPC_TEST_MEET = 2,    /* waits until as many handlers are in it as the number says */
 	RPC_TEST_LATER = 3,   /* deferred: rpc_state.later */
 	RPC_TEST_WHO = 4,     /* -> "how N uid N host H flavor N sys N" */
+	RPC_TEST_GATE =
+	    5, /* waits until the gate is open as far as the number says -> the number */
+	RPC_TEST_EARLY = 6,  /* the same, but replies before it waits */
+	RPC_TEST_COUNT = 7,  /* the same one-way, and is counted */
+	RPC_TEST_LOAD = 8,   /* opaque -> its length; counted */
+	RPC_TEST_BIG = 9,    /* number -> opaque of so many bytes */
+	RPC_TEST_NAP = 10,   /* sleeps so many microseconds -> the number */
+	RPC_TEST_EMPTY = 11, /* -> rpc_xdr_empty_inline */
+	RPC_TEST_TWICE = 12, /* replies, and then defers as well: rpc_state.deferred_late */
 };
 
 #define XDR_VOID ((xdrproc_t)(void (*)(void))xdr_void)
@@ -29,6 +38,9 @@ extern struct rpc_state {
 	_Atomic unsigned echoed;
 	struct ipc9_rpc_deferred *later[64];
 	unsigned n_later;
+	unsigned open, entered; /* the gate; handlers that have come to it so far */
+	_Atomic unsigned counted;
+	_Atomic bool deferred_late;
 } rpc_state;
 
 struct rpc_fixture {
@@ -42,6 +54,14 @@ void rpc_dispatch(struct svc_req *request, SVCXPRT *transport);
 /* A server over TCP and UDP on loopback and a local socket, without rpcbind; options may be NULL. */
 void rpc_start(struct rpc_fixture *fixture, const struct ipc9_rpc_server_options *options);
 void rpc_stop(struct rpc_fixture *fixture);
+
+void rpc_open_gate(unsigned number);
+/* Whether so many handlers have come to the gate since rpc_start, at last. */
+bool rpc_await_entered(unsigned n);
+
+/* Encodes RPC_EMPTY_INLINE bytes, and asks for room for none behind them; decodes the bytes. */
+#define RPC_EMPTY_INLINE 20000
+bool_t rpc_xdr_empty_inline(XDR *xdrs, void *bytes);
 
 CLIENT *rpc_client_to(const char *target, rpcvers_t version);
 

@@ -44,6 +44,7 @@ struct async_call {
 	struct list link;
 	int64_t deadline;
 	struct rpc_err error;
+	bool completing; /* done runs */
 	async_done_fn *done;
 	void *context;
 };
@@ -107,11 +108,27 @@ void async_cancel(struct async_call *call)
 {
 	struct async *a = call->async;
 
-	channel_forget(a->channel, &call->call);
+	if (call->completing)
+		return;
 	channel_lock(a->channel);
+	channel_leave(a->channel, &call->call);
 	list_remove(&call->link);
 	channel_unlock(a->channel);
 	call_free(call);
+}
+
+/* Any thread may be moving calls from the one list to the other. */
+static struct async_call *first_of_all(struct async *a)
+{
+	struct async_call *call = NULL;
+
+	channel_lock(a->channel);
+	if (!list_is_empty(&a->under_way))
+		call = first(&a->under_way);
+	else if (!list_is_empty(&a->ended))
+		call = first(&a->ended);
+	channel_unlock(a->channel);
+	return call;
 }
 
 static void close_all(struct async *a)
@@ -129,15 +146,14 @@ static void close_all(struct async *a)
 
 void async_free(struct async *a)
 {
+	struct async_call *call;
+
 	if (!a)
 		return;
-	while (!list_is_empty(&a->under_way))
-		async_cancel(first(&a->under_way));
-	while (!list_is_empty(&a->ended))
-		async_cancel(first(&a->ended));
+	while ((call = first_of_all(a)))
+		async_cancel(call);
 	while (!list_is_empty(&a->unused)) {
-		struct async_call *call = first(&a->unused);
-
+		call = first(&a->unused);
 		list_remove(&call->link);
 		free(call);
 	}
@@ -177,7 +193,8 @@ static void arm(struct async *a)
 	if (!list_is_empty(&a->under_way))
 		next = first(&a->under_way)->deadline;
 	channel_unlock(a->channel);
-	if (wanted != a->watching && !epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, e.data.fd, &e))
+	if (a->watching && wanted != a->watching &&
+	    !epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, e.data.fd, &e))
 		a->watching = wanted;
 	if (next != a->armed) {
 		struct itimerspec at = { .it_value = { 0 } };
@@ -218,17 +235,25 @@ int async_fd(struct async *a)
 
 /* --- Calls ------------------------------------------------------------------------------------- */
 
+/* Makes the descriptor readable; with the channel's lock held. */
+static void announce(struct async *a)
+{
+	uint64_t one = 1;
+
+	if (a->event_fd >= 0)
+		(void)!write(a->event_fd, &one, sizeof(one));
+}
+
 /* By whoever reads the channel, with its lock held. */
 static void on_reply(struct channel_call *c)
 {
 	struct async_call *call = (struct async_call *)(void *)c;
 	struct async *a = call->async;
-	uint64_t one = 1;
 
 	list_remove(&call->link);
 	list_append(&a->ended, &call->link);
-	if (a->event_fd >= 0 && !atomic_load_explicit(&a->processing, memory_order_relaxed))
-		(void)!write(a->event_fd, &one, sizeof(one));
+	if (!atomic_load_explicit(&a->processing, memory_order_relaxed))
+		announce(a);
 }
 
 /* With the channel's lock held; later deadlines are the rule, so the search begins at the end. */
@@ -320,6 +345,7 @@ static int complete(struct async *a)
 
 			list_remove(&call->link);
 			call->error.re_status = call->call.stat;
+			call->completing = true;
 			if (call->done)
 				call->done(call->context, call->call.stat, &call->error);
 			call_free(call);
@@ -347,8 +373,13 @@ static void look(struct async *a, int64_t until)
 {
 	int r = channel_read(a->channel, until, a->unsent);
 
-	if (r && r != -ETIMEDOUT && r != -EAGAIN)
+	if (r && r != -ETIMEDOUT && r != -EAGAIN) {
+		/* There is nothing more to come. */
+		if (a->epoll_fd >= 0 && a->watching)
+			epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, channel_fd(a->channel), NULL);
+		a->watching = 0;
 		expire(a, -r);
+	}
 }
 
 int async_process(struct async *a, int64_t deadline)
@@ -367,8 +398,12 @@ int async_process(struct async *a, int64_t deadline)
 	while (!n) {
 		int64_t until = next_deadline(a, deadline);
 
-		if (!until)
+		if (!until) {
+			/* What comes now is late; left where it is, it would keep the descriptor readable. */
+			look(a, clock_now());
+			n = complete(a); /* another thread's reading may have ended the last one */
 			break;
+		}
 		look(a, until);
 		expire(a, 0);
 		n = complete(a);
@@ -376,7 +411,12 @@ int async_process(struct async *a, int64_t deadline)
 		if (clock_now() >= deadline)
 			break;
 	}
+	/* What another thread's reading has ended since, on_reply did not announce. */
+	channel_lock(a->channel);
 	atomic_store_explicit(&a->processing, false, memory_order_relaxed);
+	if (!list_is_empty(&a->ended))
+		announce(a);
+	channel_unlock(a->channel);
 	flush(a);
 	arm(a);
 	return n;

@@ -9,6 +9,8 @@
 #include "util/clock.h"
 #include "xdr/stream.h"
 
+#define COPY_MAX 2048 /* bytes of an encoded reply that are cheaper to copy than to refer to */
+
 static struct call *take_free(struct server *s)
 {
 	struct call *call;
@@ -50,6 +52,12 @@ struct call *call_new(struct server *s, struct connection *c, struct datagram_so
 	return call;
 }
 
+static void leave_work(struct call *call)
+{
+	if (call->connection && call->kept && !call->idle)
+		call->connection->n_busy--;
+}
+
 void call_drop(struct call *call)
 {
 	struct connection *c = call->connection;
@@ -57,6 +65,7 @@ void call_drop(struct call *call)
 
 	assert(list_is_empty(&call->parked));
 	list_remove(&call->link);
+	leave_work(call);
 	if (c) {
 		c->n_calls--;
 		c->held -= call->held;
@@ -94,15 +103,41 @@ int call_fd(const struct call *call)
 void call_keep(struct call *call)
 {
 	call->kept = true;
+	if (call->connection)
+		call->connection->n_busy++;
+}
+
+void call_defer(struct call *call)
+{
+	leave_work(call);
+	call->idle = true;
+	if (call->connection)
+		connection_stir(call->connection);
+}
+
+void call_hold(struct call *call, size_t bytes)
+{
+	if (call->connection)
+		call->connection->held += bytes - call->held;
+	call->held = bytes;
 }
 
 void call_lose(struct call *call)
 {
+	struct connection *c = call->connection;
+
+	leave_work(call);
+	if (c) {
+		c->n_calls--;
+		c->held -= call->held;
+	}
 	call->gone = true;
 	call->connection = NULL;
 	call->socket = NULL;
 	call->peer = NULL;
 	list_remove(&call->link);
+	if (call->server->ops->lost)
+		call->server->ops->lost(call);
 }
 
 /* --- Answers ----------------------------------------------------------------------------------- */
@@ -174,6 +209,33 @@ void call_answer(struct call *call, xdrproc_t xdr, void *results)
 	call_answer_refusal(call, MESSAGE_SYSTEM_ERR, 0, 0);
 }
 
+/* A short reply is copied to where others are; a long one is referred to. */
+static bool put_encoded(struct gather *out, struct gather *reply)
+{
+	if (reply->size > COPY_MAX)
+		return !gather_append(out, reply);
+	for (size_t i = reply->first; i < reply->end; i++)
+		if (gather_copy(out, reply->pieces[i].data, reply->pieces[i].len))
+			return false;
+	return true;
+}
+
+void call_answer_encoded(struct call *call, struct gather *reply)
+{
+	unsigned char *mark;
+	struct answer a;
+
+	if (call->gone)
+		return;
+	if (!call->connection) {
+		server_answer_datagram(call, reply);
+		return;
+	}
+	answer_begin(&a, call);
+	mark = message_begin_record(a.out);
+	answer_end(&a, call, mark, mark && put_encoded(a.out, reply));
+}
+
 void call_refuse(struct call *call, enum message_refusal why, uint32_t low, uint32_t high)
 {
 	call_answer_refusal(call, why, low, high);
@@ -199,7 +261,6 @@ static void on_expired(struct loop_timer *timer)
 int call_park(struct call *call, struct list *queue, unsigned wait_ms, size_t held_bytes,
     call_ended_fn *ended)
 {
-	struct connection *c = call->connection;
 	int r;
 
 	assert(!call->gone && list_is_empty(&call->parked));
@@ -208,9 +269,7 @@ int call_park(struct call *call, struct list *queue, unsigned wait_ms, size_t he
 	r = loop_timer_set(call->server->loop, &call->timer, clock_deadline_ms(wait_ms));
 	if (r)
 		return r;
-	if (c)
-		c->held += held_bytes - call->held;
-	call->held = held_bytes;
+	call_hold(call, held_bytes);
 	list_append(queue, &call->parked);
 	return 0;
 }

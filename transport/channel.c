@@ -202,6 +202,8 @@ int channel_enter(struct channel *c, struct channel_call *call)
 
 	if (c->dead)
 		return -c->dead;
+	while (find(c, c->next_xid)) /* after 2^32 calls an old one may still be waiting */
+		c->next_xid++;
 	call->xid = c->next_xid++;
 	at = bucket(c, call->xid);
 	call->next = *at;
@@ -504,10 +506,14 @@ static int receive_until(struct channel *c, int64_t deadline)
 {
 	/* Bulk comes when it comes: to sleep until more of it is there costs less. */
 	bool bulk = record_reader_is_inside(&c->reader);
-	int64_t end = bulk ? 0 : spin_end(&c->spin), slept_from;
+	struct spin_run spin = { 0 };
+	int64_t slept_from;
 	int r = 0;
 
-	while (!r && spin_again(end < deadline ? end : deadline))
+	if (!bulk)
+		spin_begin(&c->spin, &spin);
+
+	while (!r && spin_again(&spin, deadline))
 		r = receive(c);
 	if (r) {
 		spin_hit(&c->spin);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "transport/message.h"
 #include "util/bytes.h"
 #include "util/gather.h"
 
@@ -61,8 +62,6 @@ struct channel_call {
 	/* Then, for calls that nobody waits for, with the call out of the table; not when the channel dies. */
 	void (*fn)(struct channel_call *call);
 };
-
-struct message_auth;
 
 struct channel_target {
 	uint32_t program, version, procedure;
@@ -134,8 +133,16 @@ void channel_client_deadline(CLIENT *client, int64_t deadline);
 /* The channel of such a handle, still the handle's; NULL: it is another library's handle. */
 struct channel *channel_client_channel(const CLIENT *client);
 
-/* What the handle's calls go to, but for the procedure. */
-struct channel_target channel_client_target(const CLIENT *client);
+/*
+ * What one of the handle's calls goes to, with the credential of its cl_auth; *ret_memory holds that while it is
+ * used.  False: cl_auth makes none.
+ */
+struct channel_credential {
+	struct message_auth auth;
+	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
+};
+bool channel_client_target(const CLIENT *client, uint32_t procedure,
+    struct channel_target *ret_target, struct channel_credential *ret_memory);
 
 /* What begins asynchronous calls on the handle, made at the first use; NULL: not ours, or no memory. */
 struct async *channel_client_async(CLIENT *client);

@@ -9,6 +9,8 @@
  *    connections have their turn in between.
  * 3. record_timer is set exactly while we read and a record is incomplete; it counts from the record's first
  *    byte, or from when we began to read again, never from its last byte.
+ * 4. A peer that closes its side is leaving: what waits, and what was to go with the connection, ends at once.  What it
+ *    had sent before is still received, done and answered; then the connection is freed (is_finished).
  */
 #include "transport/connection.h"
 
@@ -40,7 +42,7 @@ static bool is_within_bounds(const struct connection *c)
 
 static bool may_read(const struct connection *c)
 {
-	return is_within_bounds(c) && list_is_empty(&c->backlog);
+	return !c->ended && is_within_bounds(c) && list_is_empty(&c->backlog);
 }
 
 static void set_record_timer(struct connection *c, bool reading, bool began)
@@ -61,8 +63,13 @@ static void set_record_timer(struct connection *c, bool reading, bool began)
 static void update_interest(struct connection *c)
 {
 	bool reading = may_read(c);
+	uint32_t events = (reading ? EPOLLIN : 0u) | (c->leaving ? 0u : EPOLLRDHUP) |
+	    (c->out.size ? EPOLLOUT : 0u);
 
-	loop_change(&c->io, (reading ? EPOLLIN : 0u) | EPOLLRDHUP | (c->out.size ? EPOLLOUT : 0u));
+	if (c->io.loop)
+		loop_change(&c->io, events);
+	else if (events && loop_add(c->server->loop, &c->io, c->io.fd, events))
+		doom(c);
 	set_record_timer(c, reading, false);
 	if (!list_is_empty(&c->backlog) && is_within_bounds(c))
 		loop_timer_set(c->server->loop, &c->backlog_timer, clock_now());
@@ -167,6 +174,60 @@ static void on_backlog(struct loop_timer *timer)
 	connection_stir(c);
 }
 
+/* --- The peer's end ---------------------------------------------------------------------------- */
+
+/* A call that nobody works on. */
+static struct call *waiting_call(struct connection *c)
+{
+	LIST_FOR_EACH (link, &c->calls) {
+		struct call *call = LIST_ENTRY(link, struct call, link);
+
+		if (!call->kept || call->idle)
+			return call;
+	}
+	return NULL;
+}
+
+/* Ends what waits for something, and what was to go with the connection. */
+static void drop_waiting(struct connection *c)
+{
+	struct call *call;
+
+	while ((call = waiting_call(c))) {
+		if (call->kept) {
+			call_lose(call);
+			continue;
+		}
+		call_unpark(call);
+		call->ended(call, CALL_GONE);
+		call_drop(call);
+	}
+	while (!list_is_empty(&c->watches)) {
+		struct connection_watch *w =
+		    LIST_ENTRY(c->watches.next, struct connection_watch, link);
+
+		list_remove(&w->link);
+		w->closed(w);
+	}
+}
+
+/*
+ * The peer has closed its side.  It may have closed both, and died, so nothing is kept waiting for it; what it asked
+ * for before is still done and answered.
+ */
+static void peer_leaves(struct connection *c)
+{
+	c->leaving = true;
+	drop_waiting(c);
+}
+
+static bool is_finished(const struct connection *c)
+{
+	return c->ended && !c->n_busy && !c->out.size && list_is_empty(&c->backlog);
+}
+
+/* --- In ---------------------------------------------------------------------------------------- */
+
 /* What the socket has now: into the record at hand as far as it goes, the rest into the scratch. */
 static ssize_t receive_bytes(struct connection *c, unsigned char *room, size_t direct)
 {
@@ -202,8 +263,13 @@ static bool receive(struct connection *c)
 	n = receive_bytes(c, room, direct);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n <= 0) {
+	if (n < 0) { /* a reset: it wants nothing of this any more */
 		doom(c);
+		return true;
+	}
+	if (n == 0) {
+		c->ended = true;
+		peer_leaves(c);
 		return true;
 	}
 	if ((size_t)n <= direct) {
@@ -243,9 +309,13 @@ static void on_stream(struct loop_io *io, uint32_t events)
 	if (io->events & EPOLLIN) {
 		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 			receive(c);
-	} else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-		/* We do not read now, and shall not learn more. */
+	} else if (events & EPOLLERR) {
 		doom(c);
+	} else if (events & (EPOLLRDHUP | EPOLLHUP)) {
+		/* What it has sent is still to be read, when the bounds allow. */
+		peer_leaves(c);
+		if (events & EPOLLHUP) /* which cannot be ignored otherwise */
+			loop_remove(&c->io);
 	}
 	connection_stir(c);
 }
@@ -264,6 +334,13 @@ static void on_unread(struct loop_timer *timer)
 {
 	struct connection *c = LIST_ENTRY(timer, struct connection, unread_timer);
 
+	/* We may be the late ones: a handler kept us from sending. */
+	if (gather_send(&c->out, c->io.fd) > 0) {
+		loop_timer_set(c->server->loop, &c->unread_timer,
+		    clock_deadline_ms(c->server->limits.unread_ms));
+		connection_stir(c);
+		return;
+	}
 	c->server->stats.closed_unread++;
 	doom(c);
 }
@@ -287,7 +364,12 @@ static void on_flush(struct loop_deferred *deferred)
 	else if (n > 0 || !c->unread_timer.slot)
 		loop_timer_set(c->server->loop, &c->unread_timer,
 		    clock_deadline_ms(c->server->limits.unread_ms));
-	update_interest(c);
+	if (c->leaving)
+		drop_waiting(c); /* what came in the meantime */
+	if (is_finished(c))
+		connection_free(c);
+	else
+		update_interest(c);
 }
 
 void connection_stir(struct connection *c)
@@ -347,24 +429,9 @@ void connection_free(struct connection *c)
 	struct server *s = c->server;
 
 	c->doomed = true;
-	while (!list_is_empty(&c->calls)) {
-		struct call *call = LIST_ENTRY(c->calls.next, struct call, link);
-
-		if (call->kept) {
-			call_lose(call);
-			continue;
-		}
-		call_unpark(call);
-		call->ended(call, CALL_GONE);
-		call_drop(call);
-	}
-	while (!list_is_empty(&c->watches)) {
-		struct connection_watch *w =
-		    LIST_ENTRY(c->watches.next, struct connection_watch, link);
-
-		list_remove(&w->link);
-		w->closed(w);
-	}
+	drop_waiting(c);
+	while (!list_is_empty(&c->calls))
+		call_lose(LIST_ENTRY(c->calls.next, struct call, link));
 	loop_timer_clear(&c->record_timer);
 	loop_timer_clear(&c->unread_timer);
 	loop_timer_clear(&c->backlog_timer);

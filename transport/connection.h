@@ -52,7 +52,10 @@ struct connection {
 	size_t held; /* payload held by calls under way */
 	struct bulk bulk;
 	unsigned n_calls;
-	bool doomed; /* to be freed when the events at hand are done */
+	unsigned n_busy; /* kept calls that somebody works on */
+	bool leaving;	 /* the peer sends no more: nothing waits for it any longer */
+	bool ended;	 /* and all that it sent has been received */
+	bool doomed;	 /* to be freed when the events at hand are done */
 };
 
 /* Takes fd and the peer's groups over on success.  0 or -errno; -EUSERS: the peer's host has its share; -EDQUOT: not admitted. */

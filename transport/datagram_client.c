@@ -33,7 +33,7 @@ struct handle {
 	int fd;
 	bool close_fd;
 	uint32_t program, version, xid;
-	AUTH *
+	AUTH
 	    own_auth; /* what cl_auth is unless somebody replaced it: the credential below is sent */
 	unsigned char credential[MESSAGE_AUTH_MAX];
 	uint32_t flavor, credential_len;
@@ -79,7 +79,7 @@ static bool encode(struct handle *h, rpcproc_t procedure, xdrproc_t xdr, void *a
 	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
 	XDR xdrs;
 
-	if (h->client.cl_auth != h->own_auth &&
+	if (h->client.cl_auth != &h->own_auth &&
 	    !marshal(h->client.cl_auth, memory, sizeof(memory), &header.credential))
 		return false;
 	if (message_put_call(out, &header))
@@ -135,10 +135,12 @@ static int receive(struct handle *h, size_t *ret_size)
 /* Receives until the reply is there, or until `until`; GOT_REPLY, NOTHING_YET, or -errno. */
 static int receive_until(struct handle *h, int64_t until, size_t *ret_size)
 {
-	int64_t spin = spin_end(&h->spin), slept_from;
+	struct spin_run spin;
+	int64_t slept_from;
 	struct pollfd p = { .fd = h->fd, .events = POLLIN };
 	int r;
 
+	spin_begin(&h->spin, &spin);
 	for (;;) {
 		r = receive(h, ret_size);
 		if (r == GOT_REPLY)
@@ -147,10 +149,9 @@ static int receive_until(struct handle *h, int64_t until, size_t *ret_size)
 			return r;
 		if (clock_now() >= until)
 			return NOTHING_YET;
-		if (r == NOTHING_YET || spin_again(spin < until ? spin : until))
+		if (r == NOTHING_YET || spin_again(&spin, until))
 			continue;
 		spin_missed(&h->spin);
-		spin = 0;
 		slept_from = clock_now();
 		r = poll(&p, 1, clock_poll_ms(until));
 		if (r < 0 && errno != EINTR)
@@ -289,8 +290,7 @@ static void handle_destroy(CLIENT *client)
 
 static bool is_time(const struct timeval *t)
 {
-	return t->tv_sec >= 0 && t->tv_sec <= TIMEOUT_MAX_S && t->tv_usec >= 0 &&
-	    t->tv_usec <= 1000000;
+	return t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec <= 1000000;
 }
 
 static bool_t handle_timing(struct handle *h, u_int request, struct timeval *t)
@@ -408,7 +408,8 @@ CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sy
 	h->xid = (uint32_t)h->random;
 	h->client.cl_ops = table();
 	h->client.cl_private = h;
-	h->own_auth = h->client.cl_auth = authnone_create();
+	h->own_auth = *authnone_create();
+	h->client.cl_auth = &h->own_auth;
 	return &h->client;
 }
 

@@ -8,11 +8,13 @@
 #include "transport/message.h"
 #include "util/clock.h"
 
+#define TIMEOUT_MAX_S 100000000 /* as good as for ever */
+
 struct handle {
 	CLIENT client;
 	struct channel *channel;
 	struct channel_target target;
-	AUTH *
+	AUTH
 	    own_auth; /* what cl_auth is unless somebody replaced it: the channel's credential is sent */
 	int64_t deadline; /* of all calls, if own_deadline */
 	int64_t timeout;  /* of each call, if own_timeout; ns */
@@ -30,7 +32,9 @@ static struct handle *handle_of(const CLIENT *client)
 
 static int64_t nanoseconds(const struct timeval *t)
 {
-	return t->tv_sec * NS_PER_S + t->tv_usec * INT64_C(1000);
+	int64_t s = t->tv_sec < TIMEOUT_MAX_S ? t->tv_sec : TIMEOUT_MAX_S;
+
+	return s * NS_PER_S + t->tv_usec * INT64_C(1000);
 }
 
 /* The credential of an AUTH that the program made itself; body points into memory. */
@@ -69,18 +73,13 @@ static enum clnt_stat handle_call(CLIENT *client, rpcproc_t procedure, xdrproc_t
     void *args, xdrproc_t xdr_results, void *results, struct timeval timeout)
 {
 	struct handle *h = handle_of(client);
-	struct channel_target target = h->target;
-	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
-	struct message_auth credential;
+	struct channel_credential credential;
+	struct channel_target target;
 
-	target.procedure = procedure;
 	memset(&h->error, 0, sizeof(h->error));
-	if (client->cl_auth != h->own_auth) {
-		if (!marshal(client->cl_auth, memory, sizeof(memory), &credential)) {
-			h->error.re_status = RPC_CANTENCODEARGS;
-			return h->error.re_status;
-		}
-		target.credential = &credential;
+	if (!channel_client_target(client, procedure, &target, &credential)) {
+		h->error.re_status = RPC_CANTENCODEARGS;
+		return h->error.re_status;
 	}
 	h->error.re_status = call_by(h, &target, xdr_args, args, xdr_results, results,
 	    h->own_timeout ? h->timeout : nanoseconds(&timeout));
@@ -117,7 +116,7 @@ static void handle_destroy(CLIENT *client)
 
 static bool_t set_timeout(struct handle *h, const struct timeval *t)
 {
-	if (t->tv_sec < 0 || t->tv_sec > 100000000 || t->tv_usec < 0 || t->tv_usec > 1000000)
+	if (t->tv_sec < 0 || t->tv_usec < 0 || t->tv_usec > 1000000)
 		return FALSE;
 	h->timeout = nanoseconds(t);
 	h->own_timeout = true;
@@ -182,7 +181,9 @@ CLIENT *channel_client(struct channel *c, uint32_t program, uint32_t version)
 	h->target.version = version;
 	h->client.cl_ops = ops();
 	h->client.cl_private = h;
-	h->own_auth = h->client.cl_auth = authnone_create();
+	/* An object of its own, so that the library's sole AUTH_NONE can take its place. */
+	h->own_auth = *authnone_create();
+	h->client.cl_auth = &h->own_auth;
 	return &h->client;
 }
 
@@ -204,9 +205,17 @@ struct channel *channel_client_channel(const CLIENT *client)
 	return client->cl_ops == ops() ? handle_of(client)->channel : NULL;
 }
 
-struct channel_target channel_client_target(const CLIENT *client)
+bool channel_client_target(const CLIENT *client, uint32_t procedure, struct channel_target *ret,
+    struct channel_credential *c)
 {
-	return handle_of(client)->target;
+	const struct handle *h = handle_of(client);
+
+	*ret = h->target;
+	ret->procedure = procedure;
+	if (client->cl_auth == &h->own_auth)
+		return true;
+	ret->credential = &c->auth;
+	return marshal(client->cl_auth, c->memory, sizeof(c->memory), &c->auth);
 }
 
 struct async *channel_client_async(CLIENT *client)

@@ -261,12 +261,16 @@ static int look(struct loop *l, int ms)
 /* Collects events: those that are there, or come within a spin, or before the deadline. */
 static int wait_for_events(struct loop *l, int64_t deadline)
 {
-	int64_t end = l->bulk ? 0 : spin_end(&l->spin), slept_from;
-	int n = end ? look(l, 0) : 0;
+	struct spin_run spin = { 0 };
+	int64_t slept_from;
+	int n = 0;
+
+	if (!l->bulk && spin_begin(&l->spin, &spin))
+		n = look(l, 0);
 
 	if (n)
 		return n;
-	while (!n && spin_again(end < deadline ? end : deadline))
+	while (!n && spin_again(&spin, deadline))
 		n = look(l, 0);
 	if (n) {
 		spin_hit(&l->spin);
@@ -365,14 +369,14 @@ static int collect(struct loop *l)
 /* --- Spinning on one source -------------------------------------------------------------------- */
 
 /* Lets other threads of the program, and of the machine, have their turn. */
-static bool yield_once(struct loop *l, int64_t end)
+static bool yield_once(struct loop *l, struct spin_run *spin, int64_t deadline)
 {
 	bool again;
 
 	if (!l->lock)
-		return spin_again(end);
+		return spin_again(spin, deadline);
 	pthread_mutex_unlock(l->lock);
-	again = spin_again(end);
+	again = spin_again(spin, deadline);
 	pthread_mutex_lock(l->lock);
 	return again;
 }
@@ -383,11 +387,12 @@ static bool yield_once(struct loop *l, int64_t end)
 static bool look_at_hot(struct loop *l, uint64_t run)
 {
 	int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
-	int64_t end = l->hot && !l->hot->is_bulk ? spin_end(&l->spin) : 0;
+	struct spin_run spin;
 
-	if (!end || l->hot_hits >= HOT_HITS_MAX)
+	if (!l->hot || l->hot->is_bulk || l->hot_hits >= HOT_HITS_MAX ||
+	    !spin_begin(&l->spin, &spin))
 		return false;
-	for (int i = 0; i < HOT_MISSES_MAX && yield_once(l, end < deadline ? end : deadline); i++) {
+	for (int i = 0; i < HOT_MISSES_MAX && yield_once(l, &spin, deadline); i++) {
 		if (l->runs != run || !l->hot)
 			return false;
 		if (l->hot->look(l->hot)) {
@@ -429,10 +434,10 @@ int loop_run(struct loop *l)
 	for (;;) {
 		if (l->turn)
 			l->turn(l->turn_context);
-		run_deferred(l);
+		loop_settle(l); /* another thread may be the one that waits now */
 		if (loop_is_stopping(l) || l->runs != run)
 			return 0;
-		if (!look_at_hot(l, run)) {
+		if (!look_at_hot(l, run) && l->runs == run) {
 			r = collect(l);
 			if (r)
 				return r;

@@ -60,6 +60,7 @@ struct call {
 	uint32_t xid;
 	bool unanswered; /* whatever ends it, nothing is sent */
 	bool kept;	 /* call_keep */
+	bool idle;	 /* kept, and nobody works on it: call_defer */
 	bool gone;	 /* kept, and nobody is there any more who wants an answer */
 
 	struct list parked; /* in its owner's queue while it waits */
@@ -82,6 +83,8 @@ struct server_ops {
 	bool (*admit)(void *context, struct connection *connection, const struct peer *peer);
 	/* Optional: what stays the same in an object that serves for one call after the other. */
 	void (*init)(struct call *call);
+	/* Optional: a kept call has gone, and may be dropped now. */
+	void (*lost)(struct call *call);
 };
 
 /* Zero means the default. */
@@ -176,6 +179,8 @@ void call_drop(struct call *call);
  * nothing happens.
  */
 void call_answer(struct call *call, xdrproc_t xdr, void *results);
+/* The same with a whole reply, header and all, which is taken out of `reply`; what is borrowed in it must be owned. */
+void call_answer_encoded(struct call *call, struct gather *reply);
 void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t low, uint32_t high);
 
 /*
@@ -188,6 +193,12 @@ void call_keep(struct call *call);
  * Drops a reference to the block of a call's arguments; what is not used elsewhere serves for another record.
  */
 void call_give_back(struct call *call, struct bytes *record);
+
+/* A kept call waits for something from now on: a peer that closes its side does not wait for that. */
+void call_defer(struct call *call);
+
+/* So many bytes count against the call's connection until the call ends. */
+void call_hold(struct call *call, size_t bytes);
 
 /* The socket that a call came by; the server's. */
 int call_fd(const struct call *call);

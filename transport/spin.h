@@ -3,9 +3,12 @@
  * spin.h - how long to look again before sleeping.
  *
  * A sleep and a wake-up across CPUs cost more time, and more CPU time, than a short spin.  So whoever waits
- * for a peer looks a while longer, and gives the CPU away between looks, which makes it harmless when the peer
- * needs this very CPU.  The budget follows what happens: it shrinks with every spin that was in vain, down to
- * none, and comes back when a sleep turns out to have been shorter than a spin.  An idle waiter does not spin.
+ * for a peer looks a while longer, and gives the CPU away between looks, which makes it harmless when the peer,
+ * or another thread with something to do, needs this very CPU.  A spin is counted in looks, not in time: among many
+ * threads on one CPU each looks once in a round, and finds that what it waits for has come meanwhile.
+ *
+ * The budget follows what happens: it shrinks with every spin that was in vain, down to none, and comes back
+ * when a sleep turns out to have been short.  An idle waiter does not spin.
  */
 #ifndef TRANSPORT_SPIN_H
 #define TRANSPORT_SPIN_H
@@ -16,45 +19,57 @@
 
 #include "util/clock.h"
 
-#define SPIN_MAX_NS INT64_C(50000)
-#define SPIN_MIN_NS INT64_C(2000)
-#define SPIN_WORTH_NS                                                                              \
-	INT64_C(150000) /* a sleep this short, with its wake-up, could have been a spin */
-
-#define SPIN_PATIENCE 4 /* misses in a row before spins are rare */
-#define SPIN_RETRY 16	/* then one for so many sleeps */
+#define SPIN_LOOKS 96 /* about 50 us where nobody else wants the CPU */
+#define SPIN_LOOKS_MIN 4
+#define SPIN_HOG_NS INT64_C(1000000) /* given away for so long, the CPU is somebody else's: sleep */
+#define SPIN_WORTH_NS INT64_C(1000000) /* a sleep this short may have been worth a spin */
+#define SPIN_PATIENCE 4		       /* misses in a row before spins are rare */
+#define SPIN_RETRY 16		       /* then one for so many sleeps */
 
 struct spin {
-	int64_t budget_ns; /* 0: do not spin */
-	unsigned misses;   /* since the last hit */
-	unsigned sleeps;   /* short ones since the last try, once spins kept missing */
+	unsigned budget; /* looks; 0: do not spin */
+	unsigned misses; /* since the last hit */
+	unsigned sleeps; /* short ones since the last try, once spins kept missing */
 };
 
-/* The end of a spin that begins now; in the past where there is to be none. */
-static inline int64_t spin_end(const struct spin *s)
+/* One spin. */
+struct spin_run {
+	unsigned looks;
+	int64_t seen; /* when it looked last */
+};
+
+/* False where there is to be none. */
+static inline bool spin_begin(const struct spin *s, struct spin_run *run)
 {
-	return s->budget_ns ? clock_now() + s->budget_ns : 0;
+	run->looks = s->budget;
+	run->seen = run->looks ? clock_now() : 0;
+	return run->looks > 0;
 }
 
 /* Gives the CPU away once; false: the spin is over. */
-static inline bool spin_again(int64_t end)
+static inline bool spin_again(struct spin_run *run, int64_t deadline)
 {
-	if (!end)
+	int64_t now;
+
+	if (!run->looks)
 		return false;
 	sched_yield();
-	return clock_now() < end;
+	now = clock_now();
+	run->looks = now - run->seen > SPIN_HOG_NS ? 0 : run->looks - 1;
+	run->seen = now;
+	return now < deadline;
 }
 
 static inline void spin_hit(struct spin *s)
 {
-	s->budget_ns = SPIN_MAX_NS;
+	s->budget = SPIN_LOOKS;
 	s->misses = 0;
 }
 
 static inline void spin_missed(struct spin *s)
 {
 	s->misses++;
-	s->budget_ns = s->budget_ns / 2 < SPIN_MIN_NS ? 0 : s->budget_ns / 2;
+	s->budget = s->budget / 2 < SPIN_LOOKS_MIN ? 0 : s->budget / 2;
 }
 
 /*
@@ -67,7 +82,7 @@ static inline void spin_slept(struct spin *s, int64_t slept_from)
 		return;
 	if (s->misses > SPIN_PATIENCE && ++s->sleeps % SPIN_RETRY)
 		return;
-	s->budget_ns = SPIN_MAX_NS;
+	s->budget = SPIN_LOOKS;
 }
 
 #endif

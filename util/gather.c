@@ -126,9 +126,12 @@ static unsigned char *begin_piece(struct gather *g, struct bytes *block, size_t 
 
 unsigned char *gather_reserve(struct gather *g, size_t len)
 {
+	static unsigned char nothing[1];
 	struct bytes *block = g->tail;
 	bool fits = block && block->capacity - block->size >= len;
 
+	if (!len)
+		return nothing; /* no piece is empty */
 	if (fits && g->end > g->first) {
 		struct gather_piece *last = &g->pieces[g->end - 1];
 		unsigned char *at = block->data + block->size;
