@@ -18,6 +18,7 @@
 #include "cli/content.h"
 #include "cli/io.h"
 #include "cli/output.h"
+#include "cli/rules.h"
 #include "client/ipc9.h"
 
 #define CLIPBOARD_CHUNK_BYTES (1024 * 1024)
@@ -152,16 +153,14 @@ static int clipboard_copy_formats(struct clipboard_copy *copy)
 	return status;
 }
 
-static int clipboard_copy(struct ipc9 *ipc9, const struct invocation *invocation)
+static int clipboard_copy_content(struct ipc9 *ipc9, const struct invocation *invocation)
 {
 	_cleanup_(clipboard_copy_freep) struct ipc9_copy *copy = NULL;
 	_cleanup_(io_freep) uint8_t *buffer = NULL;
 	struct clipboard_copy state;
 	struct ipc9_error error;
-	int status = clipboard_copy_check(invocation);
+	int status;
 
-	if (status)
-		return status;
 	buffer = malloc(CLIPBOARD_CHUNK_BYTES);
 	if (!buffer)
 		return output_no_memory();
@@ -171,6 +170,62 @@ static int clipboard_copy(struct ipc9 *ipc9, const struct invocation *invocation
 	status = clipboard_copy_formats(&state);
 	if (status == 0 && ipc9_copy_publish(copy, NULL, &error))
 		status = output_fail(invocation, &error);
+	return status;
+}
+
+/*
+ * Copies, and gives the clipboard an access list.  One that is there gets the list first, so that nobody reads the new
+ * content by the old one; one that is made by this copy gets it at once behind.
+ */
+static int clipboard_copy_listed(struct ipc9 *ipc9, const struct invocation *invocation,
+    const char *board, const struct rules *rules)
+{
+	const char *const *lines = (const char *const *)rules->lines;
+	struct ipc9_error error;
+	int r = ipc9_acl_set(ipc9, board, lines, rules->n, &error), status;
+
+	if (r && r != IPC9_E_NOENT)
+		return output_fail(invocation, &error);
+	status = clipboard_copy_content(ipc9, invocation);
+	if (status == 0 && r && ipc9_acl_set(ipc9, board, lines, rules->n, &error)) {
+		status = output_fail(invocation, &error);
+		output_error("it was copied, but the access list is not set");
+	}
+	return status;
+}
+
+static int clipboard_copy_rules(struct ipc9 *ipc9, const struct invocation *invocation,
+    const struct rules *rules)
+{
+	_cleanup_(io_freep) char *board = NULL;
+	const char *operand = invocation_operand(invocation, 0);
+	bool plain = operand && strncmp(operand, "//", 2) != 0 && strncmp(operand, "\\\\", 2) != 0;
+
+	if (rules->n == 0)
+		return clipboard_copy_content(ipc9, invocation);
+	if (!operand) {
+		output_error("--allow and --deny are for shared clipboards, //HOST/clipboard/NAME; "
+			     "your own is yours alone");
+		return EXIT_USAGE;
+	}
+	if (asprintf(&board, "%s%s", plain ? "//./clipboard/" : "", operand) < 0) {
+		board = NULL;
+		return output_no_memory();
+	}
+	return clipboard_copy_listed(ipc9, invocation, board, rules);
+}
+
+static int clipboard_copy(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	struct rules rules = { .lines = NULL };
+	int status = clipboard_copy_check(invocation);
+
+	if (status)
+		return status;
+	status = rules_take_options(&rules, invocation);
+	if (status == 0)
+		status = clipboard_copy_rules(ipc9, invocation, &rules);
+	rules_clear(&rules);
 	return status;
 }
 
@@ -348,6 +403,7 @@ static const struct option_row clipboard_copy_options[] = {
 	    .repeatable = true,
 	    .value = "TYPE[=FILE]",
 	    .help = "copy standard input, or FILE, as this MIME type" },
+	RULES_OPTION_ROWS,
 	{ .name = NULL },
 };
 

@@ -25,6 +25,7 @@ const struct noun *const commands_nouns[] = {
 	&mailslot_noun,
 	&pipe_noun,
 	&rpc_noun,
+	&acl_noun,
 	&status_noun,
 	&bench_noun,
 	NULL,

@@ -66,7 +66,7 @@ struct noun {
 	const struct example *examples;
 };
 
-extern const struct noun bench_noun, clipboard_noun, mailslot_noun, pipe_noun, rpc_noun,
+extern const struct noun acl_noun, bench_noun, clipboard_noun, mailslot_noun, pipe_noun, rpc_noun,
     status_noun;
 
 /* All nouns, in the order of the help; ends with NULL. */

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/io.h"
 #include "cli/output.h"
+#include "cli/rules.h"
 #include "client/ipc9.h"
 
 static void mailslot_closep(struct ipc9_mailslot **slot)
@@ -87,7 +88,9 @@ static int mailslot_read_messages(struct mailslot_reader *reader)
 	return 0;
 }
 
-static int mailslot_read(struct ipc9 *ipc9, const struct invocation *invocation)
+/* Makes the slot and reads from it; what the options say of its access list is in rules. */
+static int mailslot_serve(struct ipc9 *ipc9, const struct invocation *invocation,
+    const struct rules *rules)
 {
 	_cleanup_(mailslot_closep) struct ipc9_mailslot *slot = NULL;
 	_cleanup_(io_freep) uint8_t *buffer = NULL;
@@ -97,14 +100,12 @@ static int mailslot_read(struct ipc9 *ipc9, const struct invocation *invocation)
 	struct ipc9_mailslot_options options = {
 		.max_message_bytes = (uint32_t)size,
 		.read_timeout_ms = (int)invocation_number(invocation, "timeout", IPC9_FOREVER),
+		.rules = (const char *const *)rules->lines,
+		.n_rules = rules->n,
 	};
 	struct mailslot_reader reader;
 	struct ipc9_error error;
 
-	if (follow && invocation_text(invocation, "count")) {
-		output_error("--follow and --count exclude each other");
-		return EXIT_USAGE;
-	}
 	buffer = malloc((size_t)size + 1);
 	if (!buffer)
 		return output_no_memory();
@@ -120,6 +121,22 @@ static int mailslot_read(struct ipc9 *ipc9, const struct invocation *invocation)
 		.newlines = follow || count > 1,
 	};
 	return mailslot_read_messages(&reader);
+}
+
+static int mailslot_read(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	struct rules rules = { .lines = NULL };
+	int status;
+
+	if (invocation_flag(invocation, "follow") && invocation_text(invocation, "count")) {
+		output_error("--follow and --count exclude each other");
+		return EXIT_USAGE;
+	}
+	status = rules_take_options(&rules, invocation);
+	if (status == 0)
+		status = mailslot_serve(ipc9, invocation, &rules);
+	rules_clear(&rules);
+	return status;
 }
 
 /* --- Send -------------------------------------------------------------------------------------- */
@@ -264,6 +281,7 @@ static int mailslot_list(struct ipc9 *ipc9, const struct invocation *invocation)
 /* --- The noun ---------------------------------------------------------------------------------- */
 
 static const struct option_row mailslot_read_options[] = {
+	RULES_OPTION_ROWS,
 	{ .name = "count",
 	    .kind = OPTION_NUMBER,
 	    .value = "N",

@@ -93,7 +93,8 @@ static int pipe_join(const struct invocation *invocation, struct ipc9_pipe *pipe
 
 /* --- Serve ------------------------------------------------------------------------------------- */
 
-struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation)
+struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation,
+    const struct rules *rules)
 {
 	long long fallback = invocation->command ? IPC9_PIPE_NO_LIMIT : 1;
 
@@ -102,13 +103,16 @@ struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation)
 							       : IPC9_PIPE_TYPE_BYTE,
 		.access = IPC9_PIPE_ACCESS_DUPLEX,
 		.max_instances = (uint32_t)invocation_number(invocation, "instances", fallback),
+		.rules = (const char *const *)rules->lines,
+		.n_rules = rules->n,
 	};
 }
 
-static int pipe_serve_one(struct ipc9 *ipc9, const struct invocation *invocation)
+static int pipe_serve_one(struct ipc9 *ipc9, const struct invocation *invocation,
+    const struct rules *rules)
 {
 	_cleanup_(pipe_closep) struct ipc9_pipe *pipe = NULL;
-	struct ipc9_pipe_options options = pipe_serve_options(invocation);
+	struct ipc9_pipe_options options = pipe_serve_options(invocation, rules);
 	char client[OUTPUT_IDENTITY_BYTES];
 	struct ipc9_error error;
 	int r;
@@ -130,9 +134,14 @@ static int pipe_serve_one(struct ipc9 *ipc9, const struct invocation *invocation
 
 static int pipe_serve(struct ipc9 *ipc9, const struct invocation *invocation)
 {
-	if (invocation->command)
-		return pipe_serve_commands(ipc9, invocation);
-	return pipe_serve_one(ipc9, invocation);
+	struct rules rules = { .lines = NULL };
+	int status = rules_take_options(&rules, invocation);
+
+	if (status == 0)
+		status = invocation->command ? pipe_serve_commands(ipc9, invocation, &rules)
+					     : pipe_serve_one(ipc9, invocation, &rules);
+	rules_clear(&rules);
+	return status;
 }
 
 /* --- Open -------------------------------------------------------------------------------------- */
@@ -234,6 +243,7 @@ static int pipe_list(struct ipc9 *ipc9, const struct invocation *invocation)
 /* --- The noun ---------------------------------------------------------------------------------- */
 
 static const struct option_row pipe_serve_option_rows[] = {
+	RULES_OPTION_ROWS,
 	{ .name = "instances",
 	    .kind = OPTION_NUMBER,
 	    .value = "N",

@@ -6,12 +6,15 @@
 #define IPC9_CLI_PIPE_H
 
 #include "cli/commands.h"
+#include "cli/rules.h"
 #include "client/ipc9.h"
 
-/* Options for an instance of the pipe that pipe serve makes. */
-struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation);
+/* Options for an instance of the pipe that pipe serve makes; rules stay the caller's. */
+struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation,
+    const struct rules *rules);
 
 /* pipe serve NAME -- CMD...: serves until it is ended.  The exit status; it may also not return. */
-int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation);
+int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation,
+    const struct rules *rules);
 
 #endif

@@ -36,6 +36,7 @@ struct serve_client;
 struct serve {
 	struct ipc9 *ipc9;
 	const struct invocation *invocation;
+	const struct rules *rules;
 	struct child_command command;
 	size_t limit;
 	struct ipc9_pipe *listening[SERVE_AHEAD_MAX]; /* oldest first; the main thread's */
@@ -268,7 +269,7 @@ static void serve_wait_gone(struct serve *serve, size_t n_before)
 /* Sees to it that an instance listens, and others behind it.  0, or the code for *ret_error. */
 static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
 {
-	struct ipc9_pipe_options options = pipe_serve_options(serve->invocation);
+	struct ipc9_pipe_options options = pipe_serve_options(serve->invocation, serve->rules);
 
 	for (;;) {
 		size_t n_clients = serve_n_clients(serve);
@@ -326,12 +327,14 @@ static int serve_accept(struct serve *serve)
 	}
 }
 
-int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation)
+int pipe_serve_commands(struct ipc9 *ipc9, const struct invocation *invocation,
+    const struct rules *rules)
 {
-	struct ipc9_pipe_options options = pipe_serve_options(invocation);
+	struct ipc9_pipe_options options = pipe_serve_options(invocation, rules);
 	struct serve serve = {
 		.ipc9 = ipc9,
 		.invocation = invocation,
+		.rules = rules,
 		.limit =
 		    options.max_instances == IPC9_PIPE_NO_LIMIT ? INT_MAX : options.max_instances,
 		.lock = PTHREAD_MUTEX_INITIALIZER,

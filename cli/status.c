@@ -10,6 +10,7 @@
 #include "cli/io.h"
 #include "cli/output.h"
 #include "client/ipc9.h"
+#include "util/text.h"
 
 static void status_freep(struct ipc9_status **status)
 {
@@ -89,29 +90,126 @@ static int status_print_text(const struct ipc9_status *status)
 	return output_flush();
 }
 
+/* --- Quotas ------------------------------------------------------------------------------------ */
+
+static void quota_listing_freep(struct ipc9_quota_listing **listing)
+{
+	ipc9_quota_listing_free(*listing);
+}
+
+static json_t *quota_json_use(const struct ipc9_quota_use *use, const char *share)
+{
+	return json_pack("{s:o, s:o}", "used", output_json_number(use->used), share,
+	    output_json_number(use->share));
+}
+
+static json_t *quota_json_info(const struct ipc9_quota_info *info, const char *share)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "objects", quota_json_use(&info->objects, share),
+	    "bytes", quota_json_use(&info->bytes, share), "waiting",
+	    quota_json_use(&info->waiting, share), "connections",
+	    quota_json_use(&info->connections, share));
+}
+
+static int quota_print_json(const struct ipc9_quota_listing *listing)
+{
+	json_t *users = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < listing->n_users; i++) {
+		json_t *user = quota_json_info(&listing->users[i], "share");
+
+		r |= json_object_set_new(user, "who", output_json_identity(&listing->users[i].who));
+		r |= json_array_append_new(users, user);
+	}
+	return output_json(json_pack("{s:o, s:o}", "host", quota_json_info(&listing->host, "total"),
+	    "users", output_json_built(users, r)));
+}
+
+static void quota_add_use(struct output_table *table, const struct ipc9_quota_use *use)
+{
+	char text[48];
+
+	text_format(text, sizeof(text), "%" PRIu64 "/%" PRIu64, use->used, use->share);
+	output_table_text(table, text);
+}
+
+static void quota_add_row(struct output_table *table, const struct ipc9_quota_info *info,
+    const char *who)
+{
+	quota_add_use(table, &info->objects);
+	quota_add_use(table, &info->bytes);
+	quota_add_use(table, &info->waiting);
+	quota_add_use(table, &info->connections);
+	output_table_text(table, who);
+}
+
+static int quota_print_table(const struct ipc9_quota_listing *listing)
+{
+	static const char *const titles[] = { "OBJECTS", "BYTES", "WAITING", "CONNECTIONS", "WHO" };
+	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
+	struct output_table *table = output_table_new(n_columns);
+
+	for (size_t i = 0; i < n_columns; i++)
+		output_table_text(table, titles[i]);
+	for (size_t i = 0; i < listing->n_users; i++) {
+		char who[OUTPUT_IDENTITY_BYTES];
+
+		output_identity(&listing->users[i].who, who);
+		quota_add_row(table, &listing->users[i], who);
+	}
+	quota_add_row(table, &listing->host, "all, of the total");
+	return output_table_end(table);
+}
+
+static int quota_run(struct ipc9 *ipc9, const struct invocation *invocation)
+{
+	_cleanup_(quota_listing_freep) struct ipc9_quota_listing *listing = NULL;
+	struct ipc9_error error;
+
+	if (ipc9_quota_list(ipc9, invocation_operand(invocation, 0), &listing, &error))
+		return output_fail(invocation, &error);
+	return invocation->json ? quota_print_json(listing) : quota_print_table(listing);
+}
+
+/* --- The noun ---------------------------------------------------------------------------------- */
+
 static int status_run(struct ipc9 *ipc9, const struct invocation *invocation)
 {
 	_cleanup_(status_freep) struct ipc9_status *status = NULL;
 	struct ipc9_error error;
 
+	if (invocation_flag(invocation, "quota"))
+		return quota_run(ipc9, invocation);
 	if (ipc9_status(ipc9, invocation_operand(invocation, 0), &status, &error))
 		return output_fail(invocation, &error);
 	return invocation->json ? status_print_json(status) : status_print_text(status);
 }
+
+static const struct option_row status_option_rows[] = {
+	{ .name = "quota", .help = "show who uses how much, and what their shares are" },
+	{ .name = NULL },
+};
 
 static const struct verb status_verbs[] = {
 	{ .summary = "Shows how the daemon of a host is, and who it takes you for",
 	    .operands = "[//HOST]",
 	    .max_operands = 1,
 	    .json = true,
+	    .options = status_option_rows,
 	    .run = status_run,
-	    .about = "Without //HOST the daemon of this host, reached over its local socket.\n" },
+	    .about =
+		"Without //HOST the daemon of this host, reached over its local socket.\n"
+		"\n"
+		"--quota shows, as USED/SHARE, what you use; to those with the right admin, what each\n"
+		"user and each anonymous host uses. A share is half of what the others leave.\n" },
 	{ .run = NULL },
 };
 
 static const struct example status_examples[] = {
 	{ .command = "ipc9 status", .what = "is it there?" },
 	{ .command = "ipc9 status //alpha", .what = "can alpha be reached, and who am I there?" },
+	{ .command = "ipc9 status --quota", .what = "how much of it do I use?" },
 	{ .command = "ipc9 status --json | jq .counters", .what = "numbers for a monitor" },
 	{ .command = NULL },
 };

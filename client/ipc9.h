@@ -220,11 +220,18 @@ struct ipc9_mailslot;
 struct ipc9_mailslot_options {
 	uint32_t max_message_bytes; /* 0: IPC9_MESSAGE_BYTES */
 	int read_timeout_ms; /* for ipc9_mailslot_read; IPC9_FOREVER: no limit; 0: do not wait */
+	/*
+	 * Who else may what, as of ipc9_acl_set, from the first moment on.  NULL: whom the host lets in may
+	 * write.  Not NULL and n_rules 0: only the owner may.  Borrowed until the call returns.
+	 */
+	const char *const *rules;
+	size_t n_rules;
 };
 
 /*
  * Creates a slot on this host and makes the caller its server.  name: NAME or //./mailslot/NAME.  options:
- * NULL means any size and IPC9_FOREVER.  IPC9_E_EXISTS, IPC9_E_BADNAME.
+ * NULL means any size and IPC9_FOREVER.  IPC9_E_EXISTS, IPC9_E_BADNAME; IPC9_E_ACCESS: the host reserves
+ * the name for others; IPC9_E_INVALID: a rule is none, and nothing was created.
  */
 IPC9_PUBLIC int ipc9_mailslot_create(struct ipc9 *ipc9, const char *name,
     const struct ipc9_mailslot_options *options, struct ipc9_mailslot **ret_slot,
@@ -304,12 +311,19 @@ struct ipc9_pipe_options {
 	enum ipc9_pipe_access access; /* 0: duplex */
 	uint32_t max_instances;	      /* 1..254, or IPC9_PIPE_NO_LIMIT; 0 means 1 */
 	uint32_t quota_bytes; /* unread bytes a direction holds before writers wait; 0: 1 MiB */
+	/*
+	 * Who else may what, as of ipc9_acl_set; the first instance's count, those of others are ignored.
+	 * NULL, or n_rules 0: only the owner may.  Borrowed until the call returns.
+	 */
+	const char *const *rules;
+	size_t n_rules;
 };
 
 /*
  * Creates one instance of a pipe on this host; clients can connect from then on, also before
  * ipc9_pipe_accept.  options: NULL means a byte pipe, duplex, one instance.  IPC9_E_BUSY: all instances are
- * there; IPC9_E_ACCESS: the name is another user's.
+ * there; IPC9_E_ACCESS: the name is another user's, or reserved for others; IPC9_E_INVALID: a rule is none, and
+ * nothing was created.
  */
 IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
     const struct ipc9_pipe_options *options, struct ipc9_pipe **ret_pipe,
@@ -382,6 +396,61 @@ IPC9_PUBLIC int ipc9_pipe_list(struct ipc9 *ipc9, const char *host,
     struct ipc9_pipe_listing **ret_listing, struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_listing *listing);
 
+/* --- Access lists ------------------------------------------------------------------------------ */
+
+/*
+ * Every named object has an owner, who may everything, and a list of rules for all others: lines such as
+ *
+ *	allow uid:1000 read,write
+ *	deny host:10.0.0.0/8 all
+ *
+ * in the form of ipc9d.conf(5).  The first line that has the caller and the right decides; behind the last one
+ * nobody may.  Before the list is asked the host's configuration must let the caller in; its administrators
+ * need no list.
+ *
+ * name is an object with its mechanism, //HOST/pipe/NAME or //./clipboard/NAME.  The functions answer the owner and
+ * administrators, all others IPC9_E_ACCESS; IPC9_E_NOENT; IPC9_E_BADNAME; IPC9_E_UNSUPPORTED: that daemon has no
+ * lists.  Each blocks for one exchange with a daemon.
+ */
+
+#define IPC9_RULE_BYTES 319 /* the longest line */
+#define IPC9_RULES 64	    /* the longest list */
+
+struct ipc9_acl_listing {
+	bool owned;	    /* false: an anonymous caller made it, and nobody is its owner */
+	uint32_t owner_uid; /* meaningless unless owned */
+	bool given;	    /* false: nobody gave it a list; these are the mechanism's defaults */
+	size_t n_rules;
+	const char **rules;
+};
+
+/* An object's list.  Free it with ipc9_acl_listing_free. */
+IPC9_PUBLIC int ipc9_acl_get(struct ipc9 *ipc9, const char *name,
+    struct ipc9_acl_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_acl_listing *ipc9_acl_listing_free(struct ipc9_acl_listing *listing);
+
+/*
+ * Gives an object another list, whole and in one step; n_rules 0: only the owner may (rules may be NULL then).  What is
+ * open stays open, and what is queued stays; whoever opens, sends, reads or lists afterwards meets the new list.
+ * IPC9_E_INVALID: a line is none, or there are too many, and the object keeps its list.
+ */
+IPC9_PUBLIC int ipc9_acl_set(struct ipc9 *ipc9, const char *name, const char *const *rules,
+    size_t n_rules, struct ipc9_error *ret_error);
+
+struct ipc9_acl_verdict {
+	bool allowed;
+	char why[512]; /* what decides, for a person: "deny uid:5 write (list of the object)" */
+};
+
+/*
+ * Whether somebody would be allowed something now.  who: "uid:5", "uid:5,gid:7,gid:8" a user of that host, who belongs
+ * to no group that is not named; "uid:5,from:10.0.0.2" one who claims to be that from there; "from:10.0.0.2" an
+ * anonymous caller; NULL: the caller of this function.  right: "read", "write", "create", "delete" or "admin".
+ * IPC9_E_INVALID: who or right is none.
+ */
+IPC9_PUBLIC int ipc9_acl_test(struct ipc9 *ipc9, const char *name, const char *who,
+    const char *right, struct ipc9_acl_verdict *ret_verdict, struct ipc9_error *ret_error);
+
 /* --- Status ------------------------------------------------------------------------------------ */
 
 struct ipc9_counter {
@@ -406,6 +475,35 @@ struct ipc9_status {
 IPC9_PUBLIC int ipc9_status(struct ipc9 *ipc9, const char *host, struct ipc9_status **ret_status,
     struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_status *ipc9_status_free(struct ipc9_status *status);
+
+/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total. */
+struct ipc9_quota_use {
+	uint64_t used;
+	uint64_t share; /* what it may be now, used included; of the host: the total */
+};
+
+struct ipc9_quota_info {
+	struct ipc9_identity who; /* pid is of no meaning; of the host: all 0 */
+	struct ipc9_quota_use
+	    objects; /* named things, instances of pipes, copies that are being made */
+	struct ipc9_quota_use bytes;   /* payload that is kept */
+	struct ipc9_quota_use waiting; /* calls that wait */
+	struct ipc9_quota_use connections;
+};
+
+struct ipc9_quota_listing {
+	struct ipc9_quota_info host; /* all together */
+	size_t n_users;
+	struct ipc9_quota_info *users; /* in the order in which they came */
+};
+
+/*
+ * Asks the daemon of a host (//HOST or NULL for this one) who uses how much: everybody who uses anything with the right
+ * "admin", otherwise the caller alone.  Free the listing with ipc9_quota_listing_free.
+ */
+IPC9_PUBLIC int ipc9_quota_list(struct ipc9 *ipc9, const char *host,
+    struct ipc9_quota_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_quota_listing *ipc9_quota_listing_free(struct ipc9_quota_listing *listing);
 
 /* --- Measuring --------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/acl.h"
 #include "client/error.h"
 #include "client/link.h"
 #include "client/wire.h"
@@ -99,8 +100,13 @@ static int create(struct ipc9_mailslot *slot, const struct ipc9_mailslot_options
 		.read_timeout_ms = timeout_to_wire(options->read_timeout_ms),
 	};
 	ipc9_mailslot_create_res res;
+	ipc9_rules rules;
 	int r = check_options(&slot->link, options, e);
 
+	if (!r)
+		r = acl_rules(&slot->link, options->rules, options->n_rules, &rules, e);
+	if (!r && options->rules)
+		args.rules = &rules;
 	if (!r)
 		r = link_call(&slot->link, &create_procedure, &args, &res,
 		    context_deadline(slot->link.ipc9), e);

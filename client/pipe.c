@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "client/acl.h"
 #include "client/error.h"
 #include "client/wire.h"
 #include "util/clock.h"
@@ -94,9 +95,14 @@ static int create(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *option
 		.quota_bytes = o->quota_bytes,
 	};
 	ipc9_pipe_create_res res;
-	int r = link_call(&pipe->link, &create_procedure, &args, &res,
-	    context_deadline(pipe->link.ipc9), e);
+	ipc9_rules rules;
+	int r = acl_rules(&pipe->link, o->rules, o->n_rules, &rules, e);
 
+	if (!r && o->rules)
+		args.rules = &rules;
+	if (!r)
+		r = link_call(&pipe->link, &create_procedure, &args, &res,
+		    context_deadline(pipe->link.ipc9), e);
 	if (r)
 		return r;
 	pipe->handle = res.ipc9_pipe_create_res_u.ok.pipe;

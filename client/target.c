@@ -128,6 +128,27 @@ int target_board(const char *text, struct target *ret, struct ipc9_error *e)
 	return why ? refuse(text, why, e) : 0;
 }
 
+int target_named(const char *text, const char **ret_mechanism, struct target *ret,
+    struct ipc9_error *e)
+{
+	const char *mechanism = text ? name_mechanism(text) : NULL, *why;
+	int r;
+
+	if (!mechanism)
+		return refuse(text ? text : "",
+		    "an object with its mechanism is meant here, such as //./pipe/NAME", e);
+	r = parse(text, mechanism, ret, e);
+	if (!r)
+		r = refuse_domain(text, ret, e);
+	if (r)
+		return r;
+	why = name_check_object(ret->name.object, strcmp(mechanism, "clipboard") == 0);
+	if (why)
+		return refuse(text, why, e);
+	*ret_mechanism = mechanism;
+	return 0;
+}
+
 int target_host(const char *text, const char *mechanism, struct target *ret, struct ipc9_error *e)
 {
 	int r = parse(text, mechanism, ret, e);

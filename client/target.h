@@ -40,6 +40,13 @@ int target_objects(const char *text, const char *mechanism, struct target *ret_t
 /* A board: NULL, //HOST alone and a leading '~' are fine; without a name it is "~". */
 int target_board(const char *text, struct target *ret_target, struct ipc9_error *ret_error);
 
+/*
+ * An object of whichever mechanism its name says, which *ret_mechanism is; good for the program's life.  A board may
+ * begin with '~'.
+ */
+int target_named(const char *text, const char **ret_mechanism, struct target *ret_target,
+    struct ipc9_error *ret_error);
+
 /* A host alone; NULL: this one. */
 int target_host(const char *text, const char *mechanism, struct target *ret_target,
     struct ipc9_error *ret_error);

@@ -24,6 +24,22 @@ static const struct {
 	{ "admin", RIGHT_ADMIN },
 };
 
+unsigned access_right(const char *name)
+{
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (strcmp(name, rights[i].name) == 0)
+			return rights[i].right;
+	return 0;
+}
+
+const char *access_right_name(enum right right)
+{
+	for (size_t i = 1; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (rights[i].right == (unsigned)right)
+			return rights[i].name;
+	return "none";
+}
+
 static bool parse_rights(char *text, unsigned *ret)
 {
 	char *state = NULL;
@@ -31,11 +47,8 @@ static bool parse_rights(char *text, unsigned *ret)
 
 	for (char *word = strtok_r(text, ", \t", &state); word;
 	     word = strtok_r(NULL, ", \t", &state)) {
-		unsigned found = 0;
+		unsigned found = access_right(word);
 
-		for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
-			if (strcmp(word, rights[i].name) == 0)
-				found = rights[i].right;
 		if (!found)
 			return false;
 		set |= found;
@@ -59,7 +72,15 @@ static bool parse_id(const char *text, uint32_t *ret)
 	return true;
 }
 
-static const char *parse_who(const char *word, struct access_rule *rule)
+/* A name that may stand in a line, and be shown. */
+static bool is_principal(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len <= IPC9_PRINCIPAL_MAX && text_is_utf8(text, len) && !text_has_control(text, len);
+}
+
+const char *access_who_parse(const char *word, struct access_rule *rule)
 {
 	if (strcmp(word, "anyone") == 0) {
 		rule->who = WHO_ANYONE;
@@ -75,8 +96,8 @@ static const char *parse_who(const char *word, struct access_rule *rule)
 			return "gid: takes a number";
 	} else if (strncmp(word, "user:", 5) == 0 && word[5]) {
 		rule->who = WHO_USER;
-		if (strlen(word + 5) > IPC9_PRINCIPAL_MAX)
-			return "user: takes a name of at most 255 bytes";
+		if (!is_principal(word + 5))
+			return "user: takes a name of at most 255 bytes, without control characters";
 		text_format(rule->user, sizeof(rule->user), "%s", word + 5);
 	} else if (strncmp(word, "host:", 5) == 0) {
 		rule->who = WHO_HOST;
@@ -101,13 +122,76 @@ const char *access_rule_parse(const char *text, bool allow, struct access_rule *
 	word = strtok_r(copy, " \t", &rest);
 	if (!word)
 		return "it takes WHO and RIGHTS";
-	why = parse_who(word, &rule);
+	why = access_who_parse(word, &rule);
 	if (why)
 		return why;
 	if (!parse_rights(rest, &rule.rights))
 		return "RIGHTS is all, or some of read,write,create,delete,admin";
 	*ret = rule;
 	return NULL;
+}
+
+const char *access_line_parse(const char *line, struct access_rule *ret)
+{
+	if (strncmp(line, "allow ", 6) == 0)
+		return access_rule_parse(line + 6, true, ret);
+	if (strncmp(line, "deny ", 5) == 0)
+		return access_rule_parse(line + 5, false, ret);
+	return "it begins with allow or deny";
+}
+
+void access_who(const struct access_rule *rule, char text[ACCESS_WHO_SIZE])
+{
+	const size_t size = ACCESS_WHO_SIZE;
+
+	switch (rule->who) {
+	case WHO_ANYONE:
+		text_format(text, size, "anyone");
+		return;
+	case WHO_LOCAL:
+		text_format(text, size, "local");
+		return;
+	case WHO_UID:
+		text_format(text, size, "uid:%u", rule->id);
+		return;
+	case WHO_GID:
+		text_format(text, size, "gid:%u", rule->id);
+		return;
+	case WHO_USER:
+		text_format(text, size, "user:%s", rule->user);
+		return;
+	case WHO_HOST:
+		text_format(text, size, "host:");
+		address_range_text(&rule->range, text + 5, size - 5);
+		return;
+	}
+}
+
+void access_line(const struct access_rule *rule, char line[ACCESS_LINE_SIZE])
+{
+	char who[ACCESS_WHO_SIZE], all[48] = "";
+	size_t n = 0;
+
+	access_who(rule, who);
+	if (rule->rights == RIGHT_ALL)
+		text_format(all, sizeof(all), ",all");
+	for (size_t i = 1; rule->rights != RIGHT_ALL && i < sizeof(rights) / sizeof(rights[0]);
+	     i++) {
+		if (!(rule->rights & rights[i].right))
+			continue;
+		text_format(all + n, sizeof(all) - n, ",%s", rights[i].name);
+		n = strlen(all);
+	}
+	text_format(line, ACCESS_LINE_SIZE, "%s %s %s", rule->allow ? "allow" : "deny", who,
+	    all + 1);
+}
+
+void access_list_take(struct access_list *list, struct access_list *from)
+{
+	access_list_clear(list);
+	*list = *from;
+	from->rules = NULL;
+	from->n = 0;
 }
 
 int access_list_add(struct access_list *list, const struct access_rule *rule)
@@ -130,10 +214,10 @@ void access_list_clear(struct access_list *list)
 
 /* --- Callers ----------------------------------------------------------------------------------- */
 
-static bool is_trusted(const struct access *a, const struct peer *peer)
+static bool is_trusted(const struct access *a, const struct address *from)
 {
 	for (size_t i = 0; i < a->n_trusted; i++)
-		if (address_range_has(&a->trusted[i], &peer->address))
+		if (address_range_has(&a->trusted[i], from))
 			return true;
 	return false;
 }
@@ -178,7 +262,7 @@ int access_identify(const struct access *a, const struct peer *peer,
 		return 0;
 	}
 	ret->address = peer->address;
-	if (credential->flavor == AUTH_SYS && is_trusted(a, peer))
+	if (credential->flavor == AUTH_SYS && is_trusted(a, &peer->address))
 		believe(a, &claim, ret);
 	return 0;
 }
@@ -237,7 +321,7 @@ static bool has_group(const struct caller *c, uint32_t gid)
 	return false;
 }
 
-static bool concerns(const struct access_rule *rule, const struct caller *c)
+bool access_concerns(const struct access_rule *rule, const struct caller *c)
 {
 	bool known = c->how != IPC9_BY_NONE;
 
@@ -258,25 +342,52 @@ static bool concerns(const struct access_rule *rule, const struct caller *c)
 	return false;
 }
 
-/* 1: allowed, 0: denied, -1: no rule says. */
-static int decide(const struct access_list *list, const struct caller *c, unsigned right)
+/* The rule that decides; NULL: none does. */
+static const struct access_rule *deciding(const struct access_list *list, const struct caller *c,
+    unsigned right)
 {
 	for (size_t i = 0; list && i < list->n; i++)
-		if (list->rules[i].rights & right && concerns(&list->rules[i], c))
-			return list->rules[i].allow;
-	return -1;
+		if (list->rules[i].rights & right && access_concerns(&list->rules[i], c))
+			return &list->rules[i];
+	return NULL;
 }
 
-static bool let_in(const struct access *a, const struct caller *c, unsigned right)
+/* why may be NULL. */
+static void tell(char *why, const struct access_rule *rule, const char *where)
 {
-	int verdict;
+	char line[ACCESS_LINE_SIZE];
 
-	if (c->local && (c->uid == 0 || c->uid == a->daemon_uid))
+	if (!why)
+		return;
+	if (rule) {
+		access_line(rule, line);
+		text_format(why, ACCESS_WHY_SIZE, "%s (%s)", line, where);
+	} else {
+		text_format(why, ACCESS_WHY_SIZE, "%s", where);
+	}
+}
+
+static bool let_in(const struct access *a, const struct caller *c, unsigned right, char *why)
+{
+	const struct access_rule *rule;
+
+	if (c->local && (c->uid == 0 || c->uid == a->daemon_uid)) {
+		tell(why, NULL,
+		    c->uid == 0 ? "local root may everything"
+				: "the daemon's own user may everything");
 		return true;
-	verdict = decide(&a->rules, c, right);
-	if (verdict >= 0)
-		return verdict;
-	return c->local && right != RIGHT_ADMIN;
+	}
+	rule = deciding(&a->rules, c, right);
+	if (rule) {
+		tell(why, rule, "configuration");
+		return rule->allow;
+	}
+	if (c->local && right != RIGHT_ADMIN) {
+		tell(why, NULL, "allow local read,write,create,delete (built in)");
+		return true;
+	}
+	tell(why, NULL, "no line of the configuration allows it");
+	return false;
 }
 
 bool access_is_owner(const struct caller *c, const struct object *o)
@@ -290,12 +401,98 @@ void access_own(struct object *o, const struct caller *c)
 	o->owner = c->uid;
 }
 
+bool access_decide(const struct access *a, const struct caller *c, enum right right,
+    const struct object *o, char why[ACCESS_WHY_SIZE])
+{
+	const struct access_rule *rule;
+	bool in = let_in(a, c, right, why);
+
+	if (!in || !o)
+		return in;
+	if (access_is_owner(c, o)) {
+		tell(why, NULL, "the owner may everything");
+		return true;
+	}
+	if (let_in(a, c, RIGHT_ADMIN, NULL)) {
+		let_in(a, c, RIGHT_ADMIN, why);
+		return true;
+	}
+	rule = deciding(o->has_list ? &o->list : o->defaults, c, right);
+	if (rule)
+		tell(why, rule, o->has_list ? "list of the object" : "default of the mechanism");
+	else
+		tell(why, NULL,
+		    o->has_list ? "no line of the object's list allows it"
+				: "the object has no list, and only its owner may");
+	return rule && rule->allow;
+}
+
 bool access_allows(const struct access *a, const struct caller *c, enum right right,
     const struct object *o)
 {
-	if (!let_in(a, c, right))
-		return false;
-	if (!o || access_is_owner(c, o) || let_in(a, c, RIGHT_ADMIN))
-		return true;
-	return decide(o->list, c, right) == 1;
+	return access_decide(a, c, right, o, NULL);
+}
+
+/* --- Callers that are made up ------------------------------------------------------------------ */
+
+static const char *add_group(const char *text, struct caller *c)
+{
+	uint32_t gid;
+
+	if (!parse_id(text, &gid))
+		return "gid: takes a number";
+	if (c->n_groups == MESSAGE_GROUPS_MAX)
+		return "it has more than 16 groups";
+	c->claimed[c->n_groups++] = gid;
+	return NULL;
+}
+
+static const char *add_word(const char *word, struct caller *c)
+{
+	if (strncmp(word, "uid:", 4) == 0) {
+		if (c->how != IPC9_BY_NONE)
+			return "it has two uids";
+		c->how = IPC9_BY_KERNEL;
+		return parse_id(word + 4, &c->uid) ? NULL : "uid: takes a number";
+	}
+	if (strncmp(word, "gid:", 4) == 0)
+		return add_group(word + 4, c);
+	if (strncmp(word, "from:", 5) == 0) {
+		if (!c->local)
+			return "it has two addresses";
+		c->local = false;
+		return address_parse(word + 5, 0, &c->address) ? "from: takes an IP address" : NULL;
+	}
+	return "it is made of uid:N, gid:N and from:ADDRESS, separated by commas";
+}
+
+const char *access_caller_parse(const char *text, struct caller *ret)
+{
+	struct caller c = { .local = true, .gid = NOBODY };
+	char copy[IPC9_WHO_MAX + 1], *state = NULL;
+	const char *why = NULL;
+
+	if (strlen(text) >= sizeof(copy))
+		return "it is too long";
+	text_format(copy, sizeof(copy), "%s", text);
+	for (char *word = strtok_r(copy, ", ", &state); word && !why;
+	     word = strtok_r(NULL, ", ", &state))
+		why = add_word(word, &c);
+	if (why)
+		return why;
+	if (c.how == IPC9_BY_NONE && c.local)
+		return "it names neither a user (uid:N) nor where an anonymous caller is (from:ADDRESS)";
+	if (c.how == IPC9_BY_NONE && c.n_groups)
+		return "a caller without uid:N has no groups";
+	if (c.how != IPC9_BY_NONE && !c.local)
+		c.how = IPC9_BY_CLAIM;
+	*ret = c;
+	ret->groups = ret->claimed;
+	return NULL;
+}
+
+bool access_believes(const struct access *a, const struct caller *c)
+{
+	return c->how != IPC9_BY_CLAIM ||
+	    (is_trusted(a, &c->address) && (c->uid != 0 || a->trust_root));
 }

@@ -68,6 +68,19 @@ struct access_rule {
 /* Reads "WHO RIGHTS".  NULL, or what is wrong with it. */
 const char *access_rule_parse(const char *text, bool allow, struct access_rule *ret_rule);
 
+/* The WHO alone: reads one word into who, id, user and range; and the word of a rule. */
+#define ACCESS_WHO_SIZE (IPC9_PRINCIPAL_MAX + 8)
+const char *access_who_parse(const char *word, struct access_rule *rule);
+void access_who(const struct access_rule *rule, char word[ACCESS_WHO_SIZE]);
+
+/* Whether a caller is one of those whom a rule is about. */
+bool access_concerns(const struct access_rule *rule, const struct caller *caller);
+
+/* The same for a whole line, "allow WHO RIGHTS" or "deny WHO RIGHTS"; and the line of a rule. */
+#define ACCESS_LINE_SIZE (IPC9_RULE_MAX + 1)
+const char *access_line_parse(const char *line, struct access_rule *ret_rule);
+void access_line(const struct access_rule *rule, char line[ACCESS_LINE_SIZE]);
+
 struct access_list {
 	struct access_rule *rules;
 	size_t n;
@@ -77,11 +90,18 @@ struct access_list {
 int access_list_add(struct access_list *list, const struct access_rule *rule);
 void access_list_clear(struct access_list *list);
 
+/* Moves the rules of another list into this one, whose own are dropped. */
+void access_list_take(struct access_list *list, struct access_list *from);
+
 /* What a named object carries. */
 struct object {
 	bool owned;
-	uint32_t owner;			/* uid */
-	const struct access_list *list; /* who else; may be NULL: nobody */
+	uint32_t owner; /* uid */
+	bool
+	    has_list; /* somebody gave it a list; it may be empty, and then only the owner may anything */
+	struct access_list list;
+	const struct access_list
+	    *defaults; /* who else may what where nobody gave a list; NULL: nobody */
 };
 
 struct access {
@@ -102,6 +122,25 @@ struct caller access_keep(const struct caller *caller);
 /* object may be NULL: the daemon's rules alone. */
 bool access_allows(const struct access *access, const struct caller *caller, enum right right,
     const struct object *object);
+
+/* The same, and what decided, for a person: "deny uid:5 write (list of the object)". */
+#define ACCESS_WHY_SIZE (ACCESS_LINE_SIZE + 64)
+bool access_decide(const struct access *access, const struct caller *caller, enum right right,
+    const struct object *object, char why[ACCESS_WHY_SIZE]);
+
+/*
+ * Makes up a caller from words separated by commas: "uid:5,gid:7" is a local user, with "from:10.0.0.1" one who claims
+ * to be that from there, "from:10.0.0.1" alone is anonymous.  Groups point into the caller itself.  NULL, or what
+ * is wrong.
+ */
+const char *access_caller_parse(const char *text, struct caller *ret_caller);
+
+/* Whether a made-up caller would be taken for who it claims to be: trust_sys and trust_root. */
+bool access_believes(const struct access *access, const struct caller *caller);
+
+const char *access_right_name(enum right right);
+/* RIGHT_READ for "read", ...; 0: no such right. */
+unsigned access_right(const char *name);
 
 /* Whether both are the same user or, for anonymous ones, never. */
 bool access_is_owner(const struct caller *caller, const struct object *object);

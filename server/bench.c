@@ -55,7 +55,7 @@ static void handle_raw(struct request *r, void *args)
 		    "all %d raw connections are in use by measurements; try again when they are over",
 		    IPC9_BENCH_RAW_MAX);
 	else if (e)
-		request_trouble(r, e);
+		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 	else
 		request_reply(r, &res);
 }

@@ -37,6 +37,7 @@ struct bench_raw {
 	uint32_t size, wait_ms;
 	unsigned char key[IPC9_BENCH_KEY_SIZE];
 	int fd; /* of the connection, blocking; -1 while LISTENING */
+	struct charge charge;
 	pthread_t thread;
 	unsigned char *buffer; /* the thread's: of size bytes */
 };
@@ -136,6 +137,7 @@ static void raw_free(struct bench_raw *b)
 		close(b->done.fd);
 	if (b->fd >= 0)
 		close(b->fd);
+	charge_release(&b->charge);
 	free(b->buffer);
 	free(b);
 }
@@ -298,13 +300,18 @@ int bench_raw_new(struct bench_raws *all, struct request *request, const ipc9_be
     ipc9_bench_raw_ok *ret)
 {
 	struct bench_raw *b;
-	int r = 0;
+	int r;
 
 	if (all->n >= IPC9_BENCH_RAW_MAX)
 		return -EDQUOT;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
+	r = quota_charge(request->daemon->quota, &request->caller, QUOTA_OBJECTS, 1, &b->charge);
+	if (r) {
+		free(b);
+		return r;
+	}
 	b->all = all;
 	b->loop = request->daemon->loop;
 	b->caller = access_keep(&request->caller);

@@ -20,7 +20,7 @@ struct bench_raws {
 
 /*
  * Makes one for the connection of a request; args are in their bounds.  0 and the answer; -EDQUOT: all places
- * are taken; another -errno.
+ * are taken; IPC9_STATUS_QUOTA: not the caller's share; another -errno.
  */
 int bench_raw_new(struct bench_raws *raws, struct request *request, const ipc9_bench_raw_args *args,
     ipc9_bench_raw_ok *ret_ok);

@@ -5,7 +5,8 @@
  * 1. A board's item is replaced as a whole, by PUBLISH or CLEAR, and never changed otherwise; what a ticket
  *    gathers is seen by nobody before that.
  * 2. seq is one counter for all boards, so that a version names one item of one board for the daemon's life.
- * 3. `bytes` counts what boards and tickets hold together, and never passes TOTAL_MAX.
+ * 3. A board is charged to whoever made it, a ticket to whoever began it.  The bytes of an item are charged to
+ *    whoever copied them, on the board as in the ticket: so nobody fills another's share.
  */
 #include "rpcgen-out/clipboard.h"
 
@@ -15,6 +16,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
+#include "server/audit.h"
 #include "server/content.h"
 #include "server/daemon.h"
 #include "server/named.h"
@@ -22,10 +24,6 @@
 #include "util/name.h"
 #include "util/text.h"
 
-#define TOTAL_MAX (UINT64_C(1) << 30)
-#define BOARDS_MAX 1024
-#define SHARED_BOARDS_MAX 768 /* the rest is for users' own */
-#define TICKETS_MAX 256
 #define TICKETS_EACH_MAX 16 /* on one connection */
 
 struct format {
@@ -38,6 +36,7 @@ struct item {
 	unsigned n;
 	unsigned current; /* of a ticket: the format last started */
 	uint64_t size_bytes;
+	struct charge charge; /* of size_bytes */
 };
 
 struct board {
@@ -45,6 +44,7 @@ struct board {
 	struct item item;
 	uint64_t seq, changed_us;
 	struct caller author;
+	struct charge charge;
 };
 
 /* A copy under way. */
@@ -56,6 +56,7 @@ struct ticket {
 	struct connection_watch watch;
 	char *name; /* of the board, as the caller spelled it */
 	struct item item;
+	struct charge charge; /* pays for the item's */
 };
 
 struct clipboard {
@@ -82,6 +83,7 @@ static void item_clear(struct clipboard *c, struct item *item)
 	}
 	free(item->formats);
 	c->bytes -= item->size_bytes;
+	charge_release(&item->charge);
 	memset(item, 0, sizeof(*item));
 }
 
@@ -102,6 +104,7 @@ static int item_start(struct clipboard *c, struct item *item, const char *type)
 		item->current = (unsigned)(f - item->formats);
 		item->size_bytes -= f->content.size_bytes;
 		c->bytes -= f->content.size_bytes;
+		charge_shrink(&item->charge, f->content.size_bytes);
 		content_clear(&f->content);
 		return 0;
 	}
@@ -146,27 +149,46 @@ static struct board *board_find(const struct request *r, const char *name)
 	return (struct board *)(void *)named_find(&c->boards, key);
 }
 
+static struct named *find_board(struct request *r, void *state, const char *name)
+{
+	const struct clipboard *c = state;
+	char key[IPC9_NAME_MAX + 1];
+
+	return board_key(r, name, key) ? named_find(&c->boards, key) : NULL;
+}
+
 static void board_free(struct clipboard *c, struct board *b)
 {
 	named_remove(&c->boards, &b->named);
 	item_clear(c, &b->item);
+	charge_release(&b->charge);
 	free(b);
 }
 
-/* Empty boards are only kept while there is room for them. */
-static bool make_room_for_board(struct clipboard *c, size_t max)
+/* Empty boards that nobody gave a list are only kept while their makers have room for them. */
+static bool drop_empty_board(struct clipboard *c, const struct caller *maker)
 {
-	if (named_count(&c->boards) < max)
-		return true;
 	for (struct named *n = c->boards.head; n; n = n->hh.next) {
 		struct board *b = (struct board *)(void *)n;
 
-		if (b->item.n == 0) {
+		if (b->item.n == 0 && !b->named.object.has_list &&
+		    charge_is_of(&b->charge, maker)) {
 			board_free(c, b);
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Charges one more board or ticket. */
+static int charge_object(const struct request *r, struct charge *charge)
+{
+	struct quota *q = r->daemon->quota;
+	int e = quota_charge(q, &r->caller, QUOTA_OBJECTS, 1, charge);
+
+	if (e == IPC9_STATUS_QUOTA && drop_empty_board(r->state, &r->caller))
+		e = quota_charge(q, &r->caller, QUOTA_OBJECTS, 1, charge);
+	return e;
 }
 
 static int board_new(const struct request *r, const char *name, struct board **ret)
@@ -178,13 +200,15 @@ static int board_new(const struct request *r, const char *name, struct board **r
 
 	if (!board_key(r, name, key))
 		return -EACCES;
-	if (!make_room_for_board(c, is_own(name) ? BOARDS_MAX : SHARED_BOARDS_MAX))
-		return -EDQUOT;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
-	e = named_add(&c->boards, &b->named, key, &r->caller, is_own(name) ? NULL : &shared_list);
+	e = charge_object(r, &b->charge);
+	if (!e)
+		e = named_add(&c->boards, &b->named, key, &r->caller,
+		    is_own(name) ? NULL : &shared_list);
 	if (e) {
+		charge_release(&b->charge);
 		free(b);
 		return e;
 	}
@@ -265,6 +289,7 @@ static void ticket_free(struct ticket *t)
 	list_remove(&t->watch.link);
 	HASH_DEL(c->tickets, t);
 	item_clear(c, &t->item);
+	charge_release(&t->charge);
 	free(t->name);
 	free(t);
 }
@@ -292,9 +317,15 @@ static int ticket_new(struct request *r, const char *name, struct ticket **ret)
 	struct clipboard *c = r->state;
 	struct ticket *t = calloc(1, sizeof(*t));
 	bool added = false;
+	int e;
 
 	if (!t)
 		return -ENOMEM;
+	e = charge_object(r, &t->charge);
+	if (e) {
+		free(t);
+		return e;
+	}
 	t->clipboard = c;
 	t->connection = r->call.connection;
 	t->id = c->next_id++;
@@ -304,6 +335,7 @@ static int ticket_new(struct request *r, const char *name, struct ticket **ret)
 	if (t->name)
 		MAP_ADD_KEY(hh, c->tickets, &t->id, sizeof(t->id), t, added);
 	if (!added) {
+		charge_release(&t->charge);
 		free(t->name);
 		free(t);
 		return -ENOMEM;
@@ -332,15 +364,17 @@ static void handle_begin(struct request *r, void *args)
 
 	if (!check_name(r, a->name))
 		return;
-	if (HASH_COUNT(c->tickets) >= TICKETS_MAX ||
-	    tickets_of(c, r->call.connection) >= TICKETS_EACH_MAX) {
+	/* PUBLISH asks again; whoever may not make the board need not send its content first. */
+	if (!is_own(a->name) && !board_find(r, a->name) && !named_may_create(r, a->name))
+		return;
+	if (tickets_of(c, r->call.connection) >= TICKETS_EACH_MAX) {
 		request_fail(r, IPC9_STATUS_QUOTA, TICKETS_EACH_MAX,
 		    "too many copies are under way");
 		return;
 	}
 	e = ticket_new(r, a->name, &t);
 	if (e) {
-		request_trouble(r, e);
+		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 		return;
 	}
 	res.ipc9_clipboard_begin_res_u.ok.ticket = t->id;
@@ -402,13 +436,14 @@ static void handle_put(struct request *r, void *args)
 		    "all formats together may have %d bytes", IPC9_CLIPBOARD_ITEM_MAX);
 		return;
 	}
-	if (c->bytes + a->data.len > TOTAL_MAX) {
-		request_fail(r, IPC9_STATUS_QUOTA, TOTAL_MAX,
-		    "the boards of this host hold all they may; clear one");
+	e = charge_add(&t->charge, QUOTA_BYTES, a->data.len, &t->item.charge);
+	if (e) {
+		request_fail_charge(r, e, &r->caller, QUOTA_BYTES);
 		return;
 	}
 	e = content_append(&t->item.formats[t->item.current].content, &a->data);
 	if (e) {
+		charge_shrink(&t->item.charge, a->data.len);
 		request_trouble(r, e);
 		return;
 	}
@@ -417,27 +452,40 @@ static void handle_put(struct request *r, void *args)
 	request_done(r);
 }
 
-/* Finds or makes the ticket's board; ends the request when the caller may not. */
-static struct board *board_to_write(struct request *r, const char *name)
+/* Makes the ticket's board; ends the request when the caller may not. */
+static struct board *board_to_make(struct request *r, const char *name)
 {
-	struct board *b = board_find(r, name);
+	char why[ACCESS_WHY_SIZE];
+	struct board *b = NULL;
 	int e;
 
-	if (b && access_allows(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object))
-		return b;
-	if (b || !access_allows(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL)) {
-		request_fail(r, IPC9_STATUS_ACCESS, 0,
-		    b ? "it admits you no longer" : "you may not make new boards here");
+	if (!access_decide(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL, why)) {
+		audit_refusal(r, NULL, RIGHT_CREATE, why);
+		request_fail(r, IPC9_STATUS_ACCESS, 0, "you may not make new boards here");
 		return NULL;
 	}
+	if (!is_own(name) && !named_may_create(r, name))
+		return NULL;
 	e = board_new(r, name, &b);
 	if (e == -EACCES)
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "you have no board of your own here");
-	else if (e == -EDQUOT)
-		request_fail(r, IPC9_STATUS_QUOTA, BOARDS_MAX, "there are %d boards", BOARDS_MAX);
 	else if (e)
-		request_trouble(r, e);
+		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 	return e ? NULL : b;
+}
+
+/* Finds or makes the ticket's board; ends the request when the caller may not. */
+static struct board *board_to_write(struct request *r, const char *name)
+{
+	char why[ACCESS_WHY_SIZE];
+	struct board *b = board_find(r, name);
+
+	if (!b)
+		return board_to_make(r, name);
+	if (access_decide(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object, why))
+		return b;
+	request_refuse(r, &b->named.object, RIGHT_WRITE, why);
+	return NULL;
 }
 
 static void handle_publish(struct request *r, void *args)
@@ -651,4 +699,5 @@ const struct service service_clipboard = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.find = find_board,
 };

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/services.h"
+#include "util/name.h"
 #include "util/text.h"
 
 void config_init(struct config *c)
@@ -20,6 +22,9 @@ void config_init(struct config *c)
 	c->port = IPC9_PORT;
 	c->rpcbind = true;
 	c->limits.record_bytes = IPC9_RECORD_MAX;
+	c->quotas[QUOTA_OBJECTS] = 4096;
+	c->quotas[QUOTA_BYTES] = (size_t)1 << 30;
+	c->quotas[QUOTA_WAITING] = 8192;
 	text_format(c->domain, sizeof(c->domain), "ipc9");
 }
 
@@ -29,6 +34,7 @@ void config_clear(struct config *c)
 	free(c->trusted);
 	free(c->socket);
 	free(c->state_dir);
+	free(c->reserved);
 	access_list_clear(&c->rules);
 	config_init(c);
 }
@@ -172,6 +178,88 @@ static int add_deny(struct config *c, const char *value, struct config_error *e)
 	return add_rule(c, value, false, e);
 }
 
+/* --- Reserved names ---------------------------------------------------------------------------- */
+
+/* The name of a mechanism with named objects, good for the program's life; or NULL. */
+static const char *find_mechanism(const char *text, size_t len)
+{
+	for (size_t i = 0; services[i]; i++)
+		if (services[i]->find && strlen(services[i]->name) == len &&
+		    strncmp(text, services[i]->name, len) == 0)
+			return services[i]->name;
+	return NULL;
+}
+
+/* MECHANISM:NAME WHO, where NAME may have blanks inside, and WHO has none. */
+static int parse_reservation(const char *value, struct config_reservation *ret,
+    struct config_error *e)
+{
+	const char *colon = strchr(value, ':'), *who = value + strlen(value), *why;
+	size_t len;
+
+	while (who > value && who[-1] != ' ' && who[-1] != '\t')
+		who--;
+	if (!colon || colon >= who)
+		return complain(e,
+		    "reserve: \"%s\" is not MECHANISM:NAME WHO, such as pipe:printer uid:7", value);
+	ret->mechanism = find_mechanism(value, (size_t)(colon - value));
+	if (!ret->mechanism)
+		return complain(e,
+		    "reserve: \"%.*s\" is no mechanism with named objects, such as pipe",
+		    (int)(colon - value), value);
+	for (len = (size_t)(who - ++colon); len && strchr(" \t", colon[len - 1]);)
+		len--;
+	if (len >= sizeof(ret->key))
+		return complain(e, "reserve: \"%s\": the name is longer than 255 bytes", value);
+	memcpy(ret->key, colon, len);
+	ret->key[len] = '\0';
+	why = name_check_object(ret->key, false);
+	if (why)
+		return complain(e, "reserve: \"%s\" is not a valid name: %s", ret->key, why);
+	text_fold(ret->key);
+	why = access_who_parse(who, &ret->who);
+	return why ? complain(e, "reserve: \"%s\": %s", who, why) : 0;
+}
+
+static int add_reservation(struct config *c, const char *value, struct config_error *e)
+{
+	struct config_reservation one = { .mechanism = NULL }, *more;
+	int r = parse_reservation(value, &one, e);
+
+	if (r)
+		return r;
+	more = realloc(c->reserved, (c->n_reserved + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	c->reserved = more;
+	c->reserved[c->n_reserved++] = one;
+	return 0;
+}
+
+bool config_may_create(const struct config *c, const char *mechanism, const char *name,
+    const struct caller *caller, char *ret_whom, size_t size)
+{
+	char key[IPC9_NAME_MAX + 1], who[ACCESS_WHO_SIZE];
+	size_t n = 0;
+
+	text_format(key, sizeof(key), "%s", name);
+	text_fold(key);
+	for (size_t i = 0; i < c->n_reserved; i++) {
+		const struct config_reservation *one = &c->reserved[i];
+
+		if (strcmp(one->mechanism, mechanism) != 0 || strcmp(one->key, key) != 0)
+			continue;
+		if (access_concerns(&one->who, caller))
+			return true;
+		access_who(&one->who, who);
+		text_format(ret_whom + n, size - n, "%s%s", n ? ", " : "", who);
+		n += strlen(ret_whom + n);
+	}
+	return n == 0;
+}
+
+/* --- All of them ------------------------------------------------------------------------------- */
+
 static const struct {
 	const char *name, *variable;
 	int (*set)(struct config *config, const char *value, struct config_error *e);
@@ -183,6 +271,7 @@ static const struct {
 	{ "trust_root", "IPC9_TRUST_ROOT", set_trust_root },
 	{ "allow", NULL, add_allow },
 	{ "deny", NULL, add_deny },
+	{ "reserve", NULL, add_reservation },
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -193,12 +282,13 @@ static const struct {
  */
 static const struct budget {
 	const char *name, *variable;
-	size_t offset; /* in struct server_limits */
+	size_t offset; /* in struct config */
 	bool is_size;  /* a size_t there, else an unsigned */
 	unsigned low, high;
 } budgets[] = {
-#define BYTES(field) offsetof(struct server_limits, field), true
-#define NUMBER(field) offsetof(struct server_limits, field), false
+#define BYTES(field) offsetof(struct config, limits.field), true
+#define NUMBER(field) offsetof(struct config, limits.field), false
+#define QUOTA(resource) offsetof(struct config, quotas[resource]), true
 	{ "record_bytes", "IPC9_RECORD_BYTES", BYTES(record_bytes), 4096, IPC9_RECORD_MAX },
 	{ "record_ms", "IPC9_RECORD_MS", NUMBER(record_ms), 100, 3600000 },
 	{ "calls_per_connection", "IPC9_CALLS_PER_CONNECTION", NUMBER(calls), 1, 65536 },
@@ -210,6 +300,11 @@ static const struct budget {
 	    1000000 },
 	{ "local_connections", "IPC9_LOCAL_CONNECTIONS", NUMBER(local_connections), 1, 100000 },
 	{ "vanished_ms", "IPC9_VANISHED_MS", NUMBER(vanished_ms), 2000, 3600000 },
+	{ "quota_objects", "IPC9_QUOTA_OBJECTS", QUOTA(QUOTA_OBJECTS), 4, 10000000 },
+	{ "quota_bytes", "IPC9_QUOTA_BYTES", QUOTA(QUOTA_BYTES), 65536, UINT32_MAX },
+	{ "quota_waiting", "IPC9_QUOTA_WAITING", QUOTA(QUOTA_WAITING), 4, 10000000 },
+	{ "quota_connections", "IPC9_QUOTA_CONNECTIONS", QUOTA(QUOTA_CONNECTIONS), 4, 2000000 },
+#undef QUOTA
 #undef BYTES
 #undef NUMBER
 };
@@ -219,7 +314,7 @@ static const struct budget {
 static int set_budget(struct config *c, const struct budget *b, const char *value,
     struct config_error *e)
 {
-	char *end, *field = (char *)&c->limits + b->offset;
+	char *end, *field = (char *)c + b->offset;
 	unsigned long n = strtoul(value, &end, 10);
 	unsigned number = (unsigned)n;
 	size_t size = n;
@@ -236,7 +331,7 @@ static int set_budget(struct config *c, const struct budget *b, const char *valu
 
 static int unknown_key(const char *key, struct config_error *e)
 {
-	char known[400];
+	char known[480];
 	size_t n = 0;
 
 	for (size_t i = 0; i < N_KEYS + N_BUDGETS; i++) {

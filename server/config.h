@@ -11,6 +11,7 @@
 
 #include "rpcgen-out/common.h"
 #include "server/access.h"
+#include "server/quota.h"
 #include "transport/address.h"
 #include "transport/server.h"
 
@@ -24,6 +25,13 @@ enum config_listen {
 	LISTEN_NOTHING, /* the session agent */
 };
 
+/* A name that only some may create. */
+struct config_reservation {
+	const char *mechanism;	     /* of services */
+	char key[IPC9_NAME_MAX + 1]; /* the name, folded */
+	struct access_rule who;	     /* without rights */
+};
+
 struct config {
 	enum config_listen listen;
 	struct address *addresses; /* with LISTEN_ADDRESSES; without port */
@@ -34,7 +42,11 @@ struct config {
 	size_t n_trusted;
 	bool trust_root;
 	struct access_list rules;
+	struct config_reservation *reserved; /* a name has one for each WHO */
+	size_t n_reserved;
 	struct server_limits limits; /* zero: nobody said, and the engine's default counts */
+	size_t
+	    quotas[QUOTA_RESOURCES]; /* totals; of connections zero: as many as the engine takes */
 
 	char *socket;	 /* NULL until config_finish */
 	char *state_dir; /* NULL until config_finish */
@@ -62,6 +74,13 @@ int config_read_standard(struct config *config, struct config_error *ret_error);
 
 /* IPC9_LISTEN, IPC9_PORT, ... : each key that takes one value, in capitals. */
 int config_read_environment(struct config *config, struct config_error *ret_error);
+
+/*
+ * Whether a caller may create an object of that name, as far as `reserve` is asked; if not, ret_whom tells who may:
+ * "uid:5, gid:7".
+ */
+bool config_may_create(const struct config *config, const char *mechanism, const char *name,
+    const struct caller *caller, char *ret_whom, size_t size);
 
 /* Fills in the paths that nobody said, by who we are. */
 int config_finish(struct config *config, struct config_error *ret_error);

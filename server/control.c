@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/acl.h"
 #include "server/daemon.h"
 #include "transport/registration.h"
 #include "util/clock.h"
@@ -23,6 +24,7 @@ static void count_engine(const struct daemon *d, struct tally *t)
 	tally_add(t, "rpc.closed.slow", s->closed_slow_record);
 	tally_add(t, "rpc.closed.unread", s->closed_unread);
 	tally_add(t, "rpc.refused.host", s->refused_host);
+	tally_add(t, "rpc.refused.user", s->refused_user);
 	tally_add(t, "access.refused", d->refusals);
 }
 
@@ -56,6 +58,57 @@ static void handle_status(struct request *r, void *args)
 	request_reply(r, &res);
 }
 
+/* --- Quotas ------------------------------------------------------------------------------------ */
+
+static void tell_amounts(const uint64_t used[QUOTA_RESOURCES],
+    const uint64_t share[QUOTA_RESOURCES], ipc9_quota_amounts *ret)
+{
+	ret->objects = (ipc9_quota_amount){ used[QUOTA_OBJECTS], share[QUOTA_OBJECTS] };
+	ret->bytes = (ipc9_quota_amount){ used[QUOTA_BYTES], share[QUOTA_BYTES] };
+	ret->waiting = (ipc9_quota_amount){ used[QUOTA_WAITING], share[QUOTA_WAITING] };
+	ret->connections = (ipc9_quota_amount){ used[QUOTA_CONNECTIONS], share[QUOTA_CONNECTIONS] };
+}
+
+static void tell_host(const struct quota *q, ipc9_quota_amounts *ret)
+{
+	uint64_t used[QUOTA_RESOURCES], totals[QUOTA_RESOURCES];
+
+	for (size_t i = 0; i < QUOTA_RESOURCES; i++) {
+		used[i] = quota_total_used(q, (enum quota_resource)i);
+		totals[i] = quota_total(q, (enum quota_resource)i);
+	}
+	tell_amounts(used, totals, ret);
+}
+
+static void handle_quota(struct request *r, void *args)
+{
+	const ipc9_quota_args *a = args;
+	const struct quota *q = r->daemon->quota;
+	struct quota_usage usages[IPC9_LIST_MAX + 1]; /* the last tells whether there are more */
+	ipc9_quota_line lines[IPC9_LIST_MAX];
+	char from[IPC9_LIST_MAX][ADDRESS_TEXT_SIZE];
+	ipc9_quota_res res = { .status = IPC9_STATUS_OK };
+	ipc9_quota_ok *ok = &res.ipc9_quota_res_u.ok;
+	size_t n = 1;
+
+	if (access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL))
+		n = quota_list(q, a->after, usages, IPC9_LIST_MAX + 1);
+	else
+		quota_own(q, &r->caller, &usages[0]);
+	ok->more = n > IPC9_LIST_MAX;
+	if (ok->more)
+		n = IPC9_LIST_MAX;
+	for (size_t i = 0; i < n; i++) {
+		lines[i].id = usages[i].id;
+		access_tell(&usages[i].who, from[i], &lines[i].who);
+		tell_amounts(usages[i].used, usages[i].share, &lines[i].amounts);
+	}
+	tell_host(q, &ok->host);
+	ok->lines.lines_len = (u_int)n;
+	ok->lines.lines_val = lines;
+	request_reply(r, &res);
+}
+
 static const struct procedure procedures[] = {
 	PROCEDURE_NULL,
 	{
@@ -64,6 +117,26 @@ static const struct procedure procedures[] = {
 	    .args = XDR_PROC(void),
 	    .results = XDR_PROC(ipc9_status_res),
 	    .handle = handle_status,
+	},
+	{
+	    PROCEDURE(IPC9_CONTROLPROC_ACL_GET, ipc9_acl_get_args, ipc9_acl_get_res),
+	    .right = RIGHT_READ,
+	    .handle = acl_handle_get,
+	},
+	{
+	    PROCEDURE(IPC9_CONTROLPROC_ACL_SET, ipc9_acl_set_args, ipc9_void_res),
+	    .right = RIGHT_WRITE,
+	    .handle = acl_handle_set,
+	},
+	{
+	    PROCEDURE(IPC9_CONTROLPROC_ACL_TEST, ipc9_acl_test_args, ipc9_acl_test_res),
+	    .right = RIGHT_READ,
+	    .handle = acl_handle_test,
+	},
+	{
+	    PROCEDURE(IPC9_CONTROLPROC_QUOTA, ipc9_quota_args, ipc9_quota_res),
+	    .right = RIGHT_READ,
+	    .handle = handle_quota,
 	},
 };
 

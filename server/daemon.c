@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "server/audit.h"
 #include "server/domain.h"
 #include "server/listen.h"
 #include "transport/registration.h"
@@ -22,6 +23,7 @@
 static const struct server_ops server_ops = {
 	.call_size = sizeof(struct request),
 	.call = dispatch_call,
+	.admit = daemon_admit,
 };
 
 /* --- Signals ----------------------------------------------------------------------------------- */
@@ -66,6 +68,7 @@ static void on_tidy(struct loop_timer *timer)
 
 	if (held_back)
 		log_error("%u more calls failed by a trouble of ours", held_back);
+	audit_tidy(d);
 	/* What a burst of payload took, the allocator would keep for ever. */
 	if (work != d->trimmed_at)
 		malloc_trim(0);
@@ -119,6 +122,50 @@ static int start_registration(struct daemon *d)
 	return r;
 }
 
+/* --- Who may connect --------------------------------------------------------------------------- */
+
+/* What a connection takes; freed with it. */
+struct admission {
+	struct connection_watch watch;
+	struct charge charge;
+};
+
+static void on_admitted_closed(struct connection_watch *watch)
+{
+	struct admission *a = LIST_ENTRY(watch, struct admission, watch);
+
+	charge_release(&a->charge);
+	free(a);
+}
+
+/*
+ * The engine limits what hosts have (transport/hosts.h), so theirs are only counted: as what local users leave.  With
+ * all network connections in use a local user gets half of local_connections, and the next one something as well.
+ */
+bool daemon_admit(void *context, struct connection *connection, const struct peer *peer)
+{
+	const struct daemon *d = context;
+	struct admission *a = calloc(1, sizeof(*a));
+	const struct caller who = {
+		.how = peer->local ? IPC9_BY_KERNEL : IPC9_BY_NONE,
+		.uid = peer->uid,
+		.local = peer->local,
+		.address = peer->address,
+	};
+
+	if (!a)
+		return false;
+	if (peer->local ? quota_charge(d->quota, &who, QUOTA_CONNECTIONS, 1, &a->charge)
+			: quota_count(d->quota, &who, QUOTA_CONNECTIONS, 1, &a->charge)) {
+		free(a);
+		return false;
+	}
+	list_init(&a->watch.link);
+	a->watch.closed = on_admitted_closed;
+	connection_watch(connection, &a->watch);
+	return true;
+}
+
 /* --- Life -------------------------------------------------------------------------------------- */
 
 static void take_over_access(struct daemon *d)
@@ -166,6 +213,19 @@ static void warn_if_lowered(const struct daemon *d)
 		    asked->local_connections, got->local_connections);
 }
 
+static int start_quota(struct daemon *d)
+{
+	const struct server_limits *l = server_limits(d->server);
+	uint64_t totals[QUOTA_RESOURCES];
+
+	for (size_t i = 0; i < QUOTA_RESOURCES; i++)
+		totals[i] = d->config.quotas[i];
+	if (!totals[QUOTA_CONNECTIONS])
+		totals[QUOTA_CONNECTIONS] = (uint64_t)l->connections + l->local_connections;
+	d->quota = quota_new(totals);
+	return d->quota ? 0 : -ENOMEM;
+}
+
 static int start_engine(struct daemon *d)
 {
 	const struct server_limits *limits = &d->config.limits;
@@ -175,6 +235,8 @@ static int start_engine(struct daemon *d)
 		r = take_signals(d);
 	if (!r)
 		r = server_new(d->loop, &server_ops, d, limits, &d->server);
+	if (!r)
+		r = start_quota(d);
 	d->tidy_timer.fn = on_tidy;
 	if (!r)
 		r = loop_timer_set(d->loop, &d->tidy_timer, clock_deadline_ms(TIDY_MS));
@@ -217,6 +279,7 @@ static void stop(struct daemon *d)
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])
 			services[i]->stop(d->states[i]);
+	d->quota = quota_free(d->quota);
 	if (d->signal_io.loop) {
 		loop_remove(&d->signal_io);
 		close(d->signal_io.fd);

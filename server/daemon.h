@@ -7,6 +7,7 @@
 
 #include "server/access.h"
 #include "server/config.h"
+#include "server/quota.h"
 #include "server/services.h"
 #include "transport/loop.h"
 #include "transport/server.h"
@@ -20,12 +21,13 @@ struct daemon {
 	struct access access;
 	struct loop *loop;
 	struct server *server;
+	struct quota *quota;		   /* from before the services until after them */
 	struct domain *domain;		   /* NULL while there is none */
 	struct registration *registration; /* NULL without rpcbind */
 	void *states[SERVICES_MAX];	   /* of services[i] */
 	int64_t started;
 	uint64_t refusals; /* by rules and lists */
-	struct log_rate troubles;
+	struct log_rate troubles, audits;
 	char host[IPC9_HOST_MAX + 1];
 	int lock_fd;
 	bool has_socket; /* the local socket is ours to remove */
@@ -45,5 +47,8 @@ struct daemon {
  * 1 could not start (logged).  Takes the config over.
  */
 int daemon_run(struct config *config);
+
+/* For server_ops: charges a connection; context is the struct daemon. */
+bool daemon_admit(void *context, struct connection *connection, const struct peer *peer);
 
 #endif

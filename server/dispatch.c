@@ -4,11 +4,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "server/audit.h"
 #include "server/daemon.h"
+#include "server/named.h"
 #include "server/services.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -82,6 +85,7 @@ static void run(struct request *r, XDR *xdrs)
 	_Alignas(max_align_t) unsigned char args[DISPATCH_ARGS_MAX];
 	const struct procedure *p = r->procedure;
 	const struct object *object;
+	char why[ACCESS_WHY_SIZE];
 
 	assert(p->args_size <= sizeof(args));
 	memset(args, 0, p->args_size);
@@ -91,16 +95,10 @@ static void run(struct request *r, XDR *xdrs)
 		return;
 	}
 	object = p->object ? p->object(r, args) : NULL;
-	if (object && !access_allows(&r->daemon->access, &r->caller, p->right, object)) {
-		char you[ACCESS_TEXT_SIZE];
-
-		access_describe(&r->caller, you);
-		r->daemon->refusals++;
-		request_fail(r, IPC9_STATUS_ACCESS, 0,
-		    "it belongs to uid %u and does not admit you (%s)", object->owner, you);
-	} else {
+	if (object && !access_decide(&r->daemon->access, &r->caller, p->right, object, why))
+		request_refuse(r, object, p->right, why);
+	else
 		p->handle(r, args);
-	}
 	xdr_free(p->args, args);
 }
 
@@ -110,11 +108,13 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 	struct request *r = request_of(call);
 	size_t index = find_service(header);
 	const struct service *s = services[index];
+	char why[ACCESS_WHY_SIZE];
 
 	r->daemon = d;
 	r->procedure = NULL;
 	r->object = NULL;
 	r->amount = 0;
+	r->waiting = (struct charge){ 0 };
 	if (!s) {
 		refuse(r, MESSAGE_PROG_UNAVAIL);
 		return;
@@ -123,6 +123,7 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 		call_refuse(call, MESSAGE_PROG_MISMATCH, s->version, s->version);
 		return;
 	}
+	r->service = index;
 	r->state = d->states[index];
 	r->procedure = find_procedure(s, header->procedure);
 	if (!r->procedure || !is_served_here(r->procedure, call)) {
@@ -133,8 +134,8 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 	if (!identify(r, header))
 		return;
 	if (r->procedure->right &&
-	    !access_allows(&d->access, &r->caller, r->procedure->right, NULL)) {
-		d->refusals++;
+	    !access_decide(&d->access, &r->caller, r->procedure->right, NULL, why)) {
+		audit_refusal(r, NULL, r->procedure->right, why);
 		refuse(r, MESSAGE_AUTH_TOOWEAK);
 		return;
 	}
@@ -175,10 +176,81 @@ void request_fail(struct request *r, int status, uint64_t value, const char *for
 		call_reply(&r->call, XDR_PROC(ipc9_void_res), &failed);
 }
 
+void request_refuse(struct request *r, const struct object *o, enum right right, const char *why)
+{
+	char you[ACCESS_TEXT_SIZE];
+
+	audit_refusal(r, LIST_ENTRY(o, const struct named, object), right, why);
+	access_describe(&r->caller, you);
+	if (o->owned)
+		request_fail(r, IPC9_STATUS_ACCESS, 0,
+		    "it belongs to uid %u and does not admit you (%s)", o->owner, you);
+	else
+		request_fail(r, IPC9_STATUS_ACCESS, 0, "it does not admit you (%s)", you);
+}
+
+const struct service *request_service(const struct request *r)
+{
+	return services[r->service];
+}
+
 void request_trouble(struct request *r, int error)
 {
 	if (log_rate_allows(&r->daemon->troubles, clock_now()))
 		log_error("%s procedure %u: %s", r->call.peer->local ? "local" : "remote",
 		    r->procedure->number, strerror(-error));
 	request_fail(r, IPC9_STATUS_SYSTEM, 0, "%s", strerror(-error));
+}
+
+void request_fail_charge(struct request *r, int why, const struct caller *who,
+    enum quota_resource resource)
+{
+	static const char *const cures[QUOTA_RESOURCES] = {
+		[QUOTA_OBJECTS] = "close or clear some first",
+		[QUOTA_BYTES] = "what is kept has to be read or cleared first",
+		[QUOTA_WAITING] = "fewer calls have to wait at a time",
+		[QUOTA_CONNECTIONS] = "close some first",
+	};
+	const struct quota *q = r->daemon->quota;
+	uint64_t share = quota_share(q, who, resource);
+
+	if (why < 0)
+		request_trouble(r, why);
+	else
+		request_fail(r, why, share,
+		    "%s: %s %" PRIu64 " of at most %" PRIu64
+		    ", half of what others leave; %s (ipc9 status --quota)",
+		    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
+		    quota_used(q, who, resource), share, cures[resource]);
+}
+
+/* --- Waiting ----------------------------------------------------------------------------------- */
+
+static void on_wait_ended(struct call *call, enum call_end end)
+{
+	struct request *r = request_of(call);
+
+	charge_release(&r->waiting);
+	r->ended(call, end);
+}
+
+int request_park(struct request *r, struct list *queue, uint32_t wait_ms, size_t held_bytes,
+    call_ended_fn *ended)
+{
+	int e = quota_charge(r->daemon->quota, &r->caller, QUOTA_WAITING, 1, &r->waiting);
+
+	if (e)
+		return e;
+	r->ended = ended;
+	e = call_park(&r->call, queue, wait_ms < IPC9_WAIT_MAX_MS ? wait_ms : IPC9_WAIT_MAX_MS,
+	    held_bytes, on_wait_ended);
+	if (e)
+		charge_release(&r->waiting);
+	return e;
+}
+
+void request_unpark(struct request *r)
+{
+	call_unpark(&r->call);
+	charge_release(&r->waiting);
 }

@@ -10,6 +10,7 @@
 
 #include "rpcgen-out/common.h"
 #include "server/access.h"
+#include "server/quota.h"
 #include "transport/server.h"
 
 struct daemon;
@@ -21,11 +22,14 @@ struct service;
 struct request {
 	struct call call; /* first: the engine allocates and frees it */
 	struct daemon *daemon;
-	void *state; /* of the service */
+	size_t service; /* index in services */
+	void *state;	/* of the service */
 	const struct procedure *procedure;
 	struct caller caller;
 	void *object;
 	uint64_t amount;
+	call_ended_fn *ended;  /* while it is parked */
+	struct charge waiting; /* the same */
 };
 
 static inline struct request *request_of(struct call *call)
@@ -82,6 +86,28 @@ void request_done(struct request *request);
 /* Ends it with a status, one sentence, and a value. */
 void request_fail(struct request *request, int status, uint64_t value, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Ends it with IPC9_STATUS_ACCESS: the caller has no right on an object, because of why; says so in the audit. */
+void request_refuse(struct request *request, const struct object *object, enum right right,
+    const char *why);
+
+/* The service that a request is for. */
+const struct service *request_service(const struct request *request);
+
+/*
+ * Ends it because something could not be charged: IPC9_STATUS_QUOTA, which tells the use and the share,
+ * or -errno as request_trouble.  who: the caller, or whoever pays for the object that the call is about.
+ */
+void request_fail_charge(struct request *request, int why, const struct caller *who,
+    enum quota_resource resource);
+
+/*
+ * call_park for services: at most IPC9_WAIT_MAX_MS, and charged to the caller until request_unpark or `ended`.  0;
+ * IPC9_STATUS_QUOTA or -errno: the call is not parked.
+ */
+int request_park(struct request *request, struct list *queue, uint32_t wait_ms, size_t held_bytes,
+    call_ended_fn *ended);
+void request_unpark(struct request *request);
 
 /* Ends it with IPC9_STATUS_SYSTEM, and logs what went wrong here. */
 void request_trouble(struct request *request, int error);

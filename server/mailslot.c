@@ -6,7 +6,7 @@
  * 2. A message's id is remembered when it is queued, and only then.  Directed ones are known by who sent
  *    them; broadcasts by their content instead, because one message comes from several addresses, and so that
  *    nobody can silence a sender by using its next number for something else.
- * 3. `bytes` counts what waits in all slots, and never passes TOTAL_MAX.
+ * 3. A slot and what waits in it is charged to whoever made it; its `charge` pays for `kept`, which is its `bytes`.
  */
 #include "rpcgen-out/mailslot.h"
 
@@ -26,8 +26,6 @@
 #include "util/text.h"
 #include "xdr/stream.h"
 
-#define TOTAL_MAX (UINT64_C(256) << 20)
-#define SLOTS_MAX 1024
 #define IDS_MAX 262144
 #define DATAGRAM_MAX 1400 /* name, domain and payload, without fragments on an Ethernet */
 
@@ -51,6 +49,7 @@ struct slot {
 	struct list messages, readers;
 	uint32_t waiting;
 	uint64_t bytes, received, refused;
+	struct charge charge, kept;
 };
 
 struct mailslots {
@@ -88,6 +87,7 @@ static void unqueue(struct slot *s, struct message *m)
 	s->waiting--;
 	s->bytes -= charge_of(m);
 	s->slots->bytes -= charge_of(m);
+	charge_shrink(&s->kept, charge_of(m));
 }
 
 /* Answers a READ with a message, and frees it. */
@@ -119,7 +119,7 @@ static bool give_to_reader(struct slot *s, struct message *m)
 		struct call *call = LIST_ENTRY(s->readers.next, struct call, parked);
 		struct request *reader = request_of(call);
 
-		call_unpark(call);
+		request_unpark(reader);
 		if (m->data.len <= reader->amount) {
 			hand_out(reader, s, m);
 			return true;
@@ -135,6 +135,12 @@ struct arrival {
 	const ipc9_blob *data;
 };
 
+/* Whether the slot itself, whatever its owner's share, holds another message. */
+static bool has_room(const struct slot *s, uint32_t len)
+{
+	return s->bytes + len + sizeof(struct message) <= IPC9_MAILSLOT_QUEUE_MAX;
+}
+
 /* 0; or a positive status: the message does not go in; or -ENOMEM. */
 static int deliver(struct slot *s, const struct arrival *a)
 {
@@ -143,8 +149,7 @@ static int deliver(struct slot *s, const struct arrival *a)
 
 	if (s->max_message && a->data->len > s->max_message)
 		return IPC9_STATUS_TOOBIG;
-	if (s->bytes + a->data->len + sizeof(*m) > IPC9_MAILSLOT_QUEUE_MAX ||
-	    s->slots->bytes + a->data->len + sizeof(*m) > TOTAL_MAX)
+	if (!has_room(s, a->data->len))
 		return IPC9_STATUS_QUOTA;
 	m = malloc(sizeof(*m));
 	if (!m)
@@ -159,9 +164,16 @@ static int deliver(struct slot *s, const struct arrival *a)
 	m->sender = access_keep(a->sender);
 	m->broadcast = a->broadcast;
 	m->arrived_us = clock_wall_us();
-	s->received++;
-	if (give_to_reader(s, m))
+	if (give_to_reader(s, m)) {
+		s->received++;
 		return 0;
+	}
+	r = charge_add(&s->charge, QUOTA_BYTES, charge_of(m), &s->kept);
+	if (r) {
+		message_free(m);
+		return r;
+	}
+	s->received++;
 	list_append(&s->messages, &m->link);
 	s->waiting++;
 	s->bytes += charge_of(m);
@@ -235,7 +247,7 @@ static void slot_free(struct slot *s)
 	while (!list_is_empty(&s->readers)) {
 		struct call *call = LIST_ENTRY(s->readers.next, struct call, parked);
 
-		call_unpark(call);
+		request_unpark(request_of(call));
 		request_fail(request_of(call), IPC9_STATUS_NOENT, 0, "the slot was closed");
 	}
 	while (!list_is_empty(&s->messages)) {
@@ -247,6 +259,7 @@ static void slot_free(struct slot *s)
 	list_remove(&s->watch.link);
 	named_remove(&s->slots->names, &s->named);
 	HASH_DELETE(by_handle, s->slots->by_id, s);
+	charge_release(&s->charge);
 	free(s);
 }
 
@@ -255,14 +268,21 @@ static void on_connection_closed(struct connection_watch *watch)
 	slot_free(LIST_ENTRY(watch, struct slot, watch));
 }
 
-static struct slot *slot_new(struct request *r, const ipc9_mailslot_create_args *a)
+/* 0, IPC9_STATUS_QUOTA, -ENOMEM. */
+static int slot_new(struct request *r, const ipc9_mailslot_create_args *a, struct slot **ret)
 {
 	struct mailslots *all = r->state;
 	struct slot *s = calloc(1, sizeof(*s));
 	bool added;
+	int e;
 
 	if (!s)
-		return NULL;
+		return -ENOMEM;
+	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &s->charge);
+	if (e) {
+		free(s);
+		return e;
+	}
 	s->id = all->next_id++;
 	s->slots = all;
 	s->connection = r->call.connection;
@@ -277,11 +297,21 @@ static struct slot *slot_new(struct request *r, const ipc9_mailslot_create_args 
 	if (!added || named_add(&all->names, &s->named, a->name, &r->caller, &default_list)) {
 		if (added)
 			HASH_DELETE(by_handle, all->by_id, s);
+		charge_release(&s->charge);
 		free(s);
-		return NULL;
+		return -ENOMEM;
 	}
 	connection_watch(s->connection, &s->watch);
-	return s;
+	*ret = s;
+	return 0;
+}
+
+static struct named *find_slot(struct request *r, void *state, const char *name)
+{
+	const struct mailslots *all = state;
+
+	(void)r;
+	return named_find(&all->names, name);
 }
 
 static void handle_create(struct request *r, void *args)
@@ -291,24 +321,27 @@ static void handle_create(struct request *r, void *args)
 	const char *why = name_check_object(a->name, false);
 	ipc9_mailslot_create_res res = { .status = IPC9_STATUS_OK };
 	struct slot *s;
+	int e;
 
 	if (why) {
 		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
 		return;
 	}
+	if (!named_may_create(r, a->name))
+		return;
 	s = slot_by_name(all, a->name);
 	if (s) {
 		request_fail(r, IPC9_STATUS_EXISTS, 0, "it belongs to uid %u, process %u",
 		    s->owner.uid, s->owner.pid);
 		return;
 	}
-	if (named_count(&all->names) >= SLOTS_MAX) {
-		request_fail(r, IPC9_STATUS_QUOTA, SLOTS_MAX, "there are %d slots", SLOTS_MAX);
+	e = slot_new(r, a, &s);
+	if (e) {
+		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 		return;
 	}
-	s = slot_new(r, a);
-	if (!s) {
-		request_trouble(r, -ENOMEM);
+	if (!named_take_rules(r, &s->named, a->rules)) {
+		slot_free(s);
 		return;
 	}
 	res.ipc9_mailslot_create_res_u.ok.slot = s->id;
@@ -350,6 +383,7 @@ static void handle_read(struct request *r, void *args)
 	const ipc9_mailslot_read_args *a = args;
 	struct slot *s = slot_by_handle(r, a->slot);
 	struct message *m;
+	int e;
 
 	if (!s)
 		return;
@@ -364,12 +398,13 @@ static void handle_read(struct request *r, void *args)
 		return;
 	}
 	r->amount = a->max_bytes;
-	if (a->wait_ms == 0)
+	if (a->wait_ms == 0) {
 		on_read_ended(&r->call, CALL_EXPIRED);
-	else if (call_park(&r->call, &s->readers,
-		     a->wait_ms < IPC9_WAIT_MAX_MS ? a->wait_ms : IPC9_WAIT_MAX_MS, 0,
-		     on_read_ended))
-		request_trouble(r, -ENOMEM);
+		return;
+	}
+	e = request_park(r, &s->readers, a->wait_ms, 0, on_read_ended);
+	if (e)
+		request_fail_charge(r, e, &r->caller, QUOTA_WAITING);
 }
 
 /* --- Sending ----------------------------------------------------------------------------------- */
@@ -382,19 +417,16 @@ static const struct object *object_of_send(struct request *r, const void *args)
 	return s ? &s->named.object : NULL;
 }
 
-static void refuse_delivery(struct request *r, struct slot *s, int why)
+static void refuse_delivery(struct request *r, struct slot *s, uint32_t len, int why)
 {
-	if (why < 0)
-		request_trouble(r, why);
-	else if (why == IPC9_STATUS_TOOBIG)
+	if (why == IPC9_STATUS_TOOBIG)
 		request_fail(r, why, s->max_message, "the slot takes messages of at most %u bytes",
 		    s->max_message);
-	else if (s->slots->bytes + IPC9_MAILSLOT_QUEUE_MAX > TOTAL_MAX)
-		request_fail(r, why, TOTAL_MAX,
-		    "the slots of this host hold all they may together");
-	else
+	else if (why == IPC9_STATUS_QUOTA && !has_room(s, len))
 		request_fail(r, why, IPC9_MAILSLOT_QUEUE_MAX,
 		    "the slot is full until its server reads (%u messages wait)", s->waiting);
+	else
+		request_fail_charge(r, why, charge_payer(&s->charge), QUOTA_BYTES);
 }
 
 static void handle_send(struct request *r, void *args)
@@ -424,7 +456,7 @@ static void handle_send(struct request *r, void *args)
 		if (e) {
 			dedup_forget(all->directed, key);
 			s->refused++;
-			refuse_delivery(r, s, e);
+			refuse_delivery(r, s, a->data.len, e);
 			return;
 		}
 	}
@@ -711,4 +743,5 @@ const struct service service_mailslot = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.find = find_slot,
 };

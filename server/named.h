@@ -37,7 +37,25 @@ struct named *named_find(const struct named_map *map, const char *name);
 int named_add(struct named_map *map, struct named *named, const char *name,
     const struct caller *creator, const struct access_list *list);
 
-/* Takes it out and frees the strings; the struct is the caller's. */
+/*
+ * Gives an object the access list that came with a call.  0; IPC9_STATUS_INVALID: a line is none, which ret_why (of
+ * ACCESS_WHY_SIZE bytes) names, and the object keeps what it had; -ENOMEM.
+ */
+int named_set_rules(struct named *named, const ipc9_rules *rules, char *ret_why);
+
+/*
+ * For a call that makes an object: gives it the list that came along (NULL: none did).  False: the request was ended with
+ * the fault, and the object has to go again.
+ */
+bool named_take_rules(struct request *request, struct named *named, const ipc9_rules *rules);
+
+/*
+ * For a call that makes an object of its service: whether the configuration reserves the name for others (`reserve`).
+ * False: the request was ended with the refusal, and the audit has it.
+ */
+bool named_may_create(struct request *request, const char *name);
+
+/* Takes it out, and frees its list and the strings; the struct is the caller's. */
 void named_remove(struct named_map *map, struct named *named);
 
 /* One page of a listing. */

@@ -14,19 +14,20 @@
 #include "server/pipe_instance.h"
 #include "util/name.h"
 
-#define INSTANCES_TOTAL_MAX 4096
-#define BYTES_TOTAL_MAX (UINT64_C(256) << 20)
 #define OVER_QUOTA_MAX 4194304 /* what a writer may have under way beyond the quota */
 
 /* --- Waiting ----------------------------------------------------------------------------------- */
 
 static void park(struct request *r, struct list *queue, uint32_t wait_ms, call_ended_fn *ended)
 {
+	int e = 0;
+
 	if (wait_ms == 0)
 		ended(&r->call, CALL_EXPIRED);
-	else if (call_park(&r->call, queue, wait_ms < IPC9_WAIT_MAX_MS ? wait_ms : IPC9_WAIT_MAX_MS,
-		     0, ended))
-		request_trouble(r, -ENOMEM);
+	else
+		e = request_park(r, queue, wait_ms, 0, ended);
+	if (e)
+		request_fail_charge(r, e, &r->caller, QUOTA_WAITING);
 }
 
 static void on_wait_ended(struct call *call, enum call_end end)
@@ -48,14 +49,30 @@ static struct pipe_name *name_find(const struct pipes *all, const char *name)
 	return (struct pipe_name *)(void *)named_find(&all->names, name);
 }
 
-static struct pipe_name *name_new(struct request *r, const ipc9_pipe_create_args *a)
+static struct named *find_pipe(struct request *r, void *state, const char *name)
+{
+	const struct pipes *all = state;
+
+	(void)r;
+	return named_find(&all->names, name);
+}
+
+/* 0, IPC9_STATUS_QUOTA, -ENOMEM. */
+static int name_new(struct request *r, const ipc9_pipe_create_args *a, struct pipe_name **ret)
 {
 	struct pipes *all = r->state;
 	struct pipe_name *n = calloc(1, sizeof(*n));
+	int e = -ENOMEM;
 
-	if (!n || named_add(&all->names, &n->named, a->name, &r->caller, NULL)) {
+	if (n)
+		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &n->charge);
+	if (!e)
+		e = named_add(&all->names, &n->named, a->name, &r->caller, NULL);
+	if (e) {
+		if (n)
+			charge_release(&n->charge);
 		free(n);
-		return NULL;
+		return e;
 	}
 	n->owner = access_keep(&r->caller);
 	n->type = a->type;
@@ -63,28 +80,37 @@ static struct pipe_name *name_new(struct request *r, const ipc9_pipe_create_args
 	n->max_instances = a->max_instances;
 	list_init(&n->instances);
 	list_init(&n->listening);
-	return n;
+	*ret = n;
+	return 0;
 }
 
-static struct instance *instance_new(struct request *r, struct pipe_name *n, uint32_t quota)
+/* 0, IPC9_STATUS_QUOTA, -ENOMEM. */
+static int instance_new(struct request *r, struct pipe_name *n, uint32_t quota,
+    struct instance **ret)
 {
 	struct pipes *all = r->state;
 	struct instance *i = malloc(sizeof(*i));
+	int e;
 
 	if (!i)
-		return NULL;
+		return -ENOMEM;
 	instance_init(i, all, n);
 	i->quota = quota ? quota : IPC9_PIPE_QUOTA_DEFAULT;
-	if (end_enter(&i->server, r)) {
+	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &i->charge);
+	if (!e)
+		e = end_enter(&i->server, r);
+	if (e) {
+		charge_release(&i->charge);
 		free(i);
-		return NULL;
+		return e;
 	}
 	list_append(&n->instances, &i->link);
 	list_append(&n->listening, &i->listening);
 	n->n_instances++;
 	n->n_listening++;
 	all->n_instances++;
-	return i;
+	*ret = i;
+	return 0;
 }
 
 /* What is wrong with the arguments, or NULL. */
@@ -105,7 +131,7 @@ static const char *check_create(const ipc9_pipe_create_args *a)
 static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pipe_create_args *a)
 {
 	if (!access_is_owner(&r->caller, &n->named.object))
-		request_fail(r, IPC9_STATUS_ACCESS, 0, "the name belongs to uid %u", n->owner.uid);
+		request_refuse(r, &n->named.object, RIGHT_CREATE, "only its owner adds instances");
 	else if (a->direction != n->direction)
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "its instances have another direction");
 	else if (n->max_instances != IPC9_PIPE_UNLIMITED && n->n_instances >= n->max_instances)
@@ -119,34 +145,33 @@ static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pi
 static void handle_create(struct request *r, void *args)
 {
 	const ipc9_pipe_create_args *a = args;
-	const struct pipes *all = r->state;
+	struct pipes *all = r->state;
 	const char *bad_name = name_check_object(a->name, false), *bad = check_create(a);
 	struct pipe_name *n = name_find(all, a->name);
 	ipc9_pipe_create_res res = { .status = IPC9_STATUS_OK };
 	bool first = !n;
 	struct instance *i;
+	int e = 0;
 
 	if (bad_name || bad) {
 		request_fail(r, bad_name ? IPC9_STATUS_BADNAME : IPC9_STATUS_INVALID, 0, "%s",
 		    bad_name ? bad_name : bad);
 		return;
 	}
-	if (n && !may_join(r, n, a))
+	if (n ? !may_join(r, n, a) : !named_may_create(r, a->name))
 		return;
-	if (all->n_instances >= INSTANCES_TOTAL_MAX) {
-		request_fail(r, IPC9_STATUS_QUOTA, INSTANCES_TOTAL_MAX, "there are %d instances",
-		    INSTANCES_TOTAL_MAX);
+	if (first)
+		e = name_new(r, a, &n);
+	if (!e && first && !named_take_rules(r, &n->named, a->rules)) {
+		pipe_name_free(all, n);
 		return;
 	}
-	if (first)
-		n = name_new(r, a);
-	i = n ? instance_new(r, n, a->quota_bytes) : NULL;
-	if (!i) {
-		if (n && n->n_instances == 0) {
-			named_remove(&((struct pipes *)r->state)->names, &n->named);
-			free(n);
-		}
-		request_trouble(r, -ENOMEM);
+	if (!e)
+		e = instance_new(r, n, a->quota_bytes, &i);
+	if (e) {
+		if (n && n->n_instances == 0)
+			pipe_name_free(all, n);
+		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 		return;
 	}
 	res.ipc9_pipe_create_res_u.ok.pipe = i->server.id;
@@ -180,6 +205,8 @@ static const struct object *object_of_open(struct request *r, const void *args)
 /* Whether what OPEN asks for can be had; ends the request if not. */
 static bool check_open(struct request *r, const struct pipe_name *n, unsigned flags)
 {
+	char why[ACCESS_WHY_SIZE];
+
 	if (flags & IPC9_PIPE_OPEN_STREAM)
 		request_fail(r, IPC9_STATUS_UNSUPPORTED, 0,
 		    "this daemon serves ordinary calls only");
@@ -189,8 +216,8 @@ static bool check_open(struct request *r, const struct pipe_name *n, unsigned fl
 	    (flags & IPC9_PIPE_OPEN_WRITE && !(n->direction & IPC9_PIPE_INBOUND)))
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "the pipe does not have this direction");
 	else if (flags & IPC9_PIPE_OPEN_WRITE &&
-	    !access_allows(&r->daemon->access, &r->caller, RIGHT_WRITE, &n->named.object))
-		request_fail(r, IPC9_STATUS_ACCESS, 0, "it does not let you write");
+	    !access_decide(&r->daemon->access, &r->caller, RIGHT_WRITE, &n->named.object, why))
+		request_refuse(r, &n->named.object, RIGHT_WRITE, why);
 	else if (list_is_empty(&n->listening))
 		request_fail(r, IPC9_STATUS_BUSY, 0,
 		    "its %u instance%s serve%s other clients; try again later", n->n_instances,
@@ -254,9 +281,8 @@ static void handle_read(struct request *r, void *args)
 /* The data is queued; whatever happens to the waiting, the answer must not deny that. */
 static void park_write(struct request *r, struct end *to, const ipc9_pipe_write_args *a)
 {
-	uint32_t wait_ms = a->wait_ms < IPC9_WAIT_MAX_MS ? a->wait_ms : IPC9_WAIT_MAX_MS;
-
-	if (wait_ms == 0 || call_park(&r->call, &to->writers, wait_ms, a->data.len, on_write_ended))
+	if (a->wait_ms == 0 ||
+	    request_park(r, &to->writers, a->wait_ms, a->data.len, on_write_ended))
 		end_answer_write(r, true);
 }
 
@@ -274,14 +300,14 @@ static void handle_write(struct request *r, void *args)
 		return;
 	}
 	to = end_other(e);
-	if (queue_charge(&to->queue) > (uint64_t)e->instance->quota + OVER_QUOTA_MAX ||
-	    to->instance->pipes->bytes + a->data.len > BYTES_TOTAL_MAX) {
+	if (queue_charge(&to->queue) > (uint64_t)e->instance->quota + OVER_QUOTA_MAX) {
 		request_fail(r, IPC9_STATUS_QUOTA, e->instance->quota,
 		    "too much waits to be read; wait for answers before writing more");
 		return;
 	}
-	if (queue_push(&to->queue, &a->data, e->instance->type == IPC9_PIPE_MESSAGE)) {
-		request_trouble(r, -ENOMEM);
+	status = queue_push(&to->queue, &a->data, e->instance->type == IPC9_PIPE_MESSAGE);
+	if (status) {
+		request_fail_charge(r, status, charge_payer(&e->instance->charge), QUOTA_BYTES);
 		return;
 	}
 	r->amount = to->queue.pushed;
@@ -466,4 +492,5 @@ const struct service service_pipe = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.find = find_pipe,
 };

@@ -21,7 +21,7 @@ struct end *end_other(const struct end *e)
 static void end_init(struct end *e, struct instance *i)
 {
 	e->instance = i;
-	queue_init(&e->queue, &i->pipes->bytes);
+	queue_init(&e->queue, &i->pipes->bytes, &i->charge);
 	list_init(&e->readers);
 	list_init(&e->writers);
 	list_init(&e->pollers);
@@ -49,7 +49,15 @@ static void instance_free(struct instance *i)
 	queue_clear(&i->server.queue);
 	queue_clear(&i->client.queue);
 	i->pipes->n_instances--;
+	charge_release(&i->charge);
 	free(i);
+}
+
+void pipe_name_free(struct pipes *all, struct pipe_name *n)
+{
+	named_remove(&all->names, &n->named);
+	charge_release(&n->charge);
+	free(n);
 }
 
 static void leave_name(struct instance *i)
@@ -64,10 +72,8 @@ static void leave_name(struct instance *i)
 		n->n_listening--;
 	list_remove(&i->link);
 	list_remove(&i->listening);
-	if (n->n_instances == 0) {
-		named_remove(&i->pipes->names, &n->named);
-		free(n);
-	}
+	if (n->n_instances == 0)
+		pipe_name_free(i->pipes, n);
 }
 
 void end_leave(struct end *e, enum end_state how)
@@ -267,10 +273,10 @@ void end_answer_accept(struct request *r, struct end *e, bool waited)
 
 struct request *end_unpark_first(struct list *queue)
 {
-	struct call *call = LIST_ENTRY(queue->next, struct call, parked);
+	struct request *r = request_of(LIST_ENTRY(queue->next, struct call, parked));
 
-	call_unpark(call);
-	return request_of(call);
+	request_unpark(r);
+	return r;
 }
 
 /* WRITEs of the other end whose data has been read down to the quota, or never will be. */
@@ -282,7 +288,7 @@ static void wake_writers(struct end *e)
 
 		if (e->state == END_OPEN && r->amount > e->queue.taken + e->instance->quota)
 			return;
-		call_unpark(call);
+		request_unpark(r);
 		if (e->state == END_OPEN)
 			end_answer_write(r, false);
 		else
@@ -302,7 +308,7 @@ static void wake_pollers(struct end *e)
 
 		if (!(events & r->amount))
 			continue;
-		call_unpark(call);
+		request_unpark(r);
 		if (lost && r->amount & IPC9_PIPE_CLOSED)
 			end_fail(r, IPC9_STATUS_LOST);
 		else

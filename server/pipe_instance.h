@@ -15,6 +15,8 @@
  * 3. A parked READ waits in the end that reads; a parked WRITE in the end that has not read yet what was
  *    written; a parked ACCEPT or POLL in the end that asks.  Whatever changes an end or its queue calls
  *    end_wake() for it.
+ * 4. A name, an instance and what waits in its ends are charged to whoever made them: an instance's `charge` pays
+ *    for its queues.
  */
 #ifndef SERVER_PIPE_INSTANCE_H
 #define SERVER_PIPE_INSTANCE_H
@@ -55,12 +57,14 @@ struct instance {
 	struct pipes *pipes;
 	int type, direction;
 	uint32_t quota;
+	struct charge charge;
 	struct end server, client;
 };
 
 struct pipe_name {
 	struct named named;
 	struct caller owner;
+	struct charge charge;
 	int type, direction;
 	unsigned max_instances, n_instances, n_listening;
 	struct list instances, listening;
@@ -73,6 +77,9 @@ struct pipes {
 	unsigned n_instances;
 	uint64_t bytes; /* charge of all queues */
 };
+
+/* Ends a name that has no instances. */
+void pipe_name_free(struct pipes *pipes, struct pipe_name *name);
 
 /* Makes a new instance of a name: both ends ABSENT, every list empty. */
 void instance_init(struct instance *instance, struct pipes *pipes, struct pipe_name *name);

@@ -18,10 +18,11 @@ struct chunk {
 	bool gathering; /* a block of our own, with perhaps room behind rest */
 };
 
-void queue_init(struct queue *q, uint64_t *total)
+void queue_init(struct queue *q, uint64_t *total, const struct charge *payer)
 {
 	memset(q, 0, sizeof(*q));
 	q->total = total;
+	q->payer = payer;
 	list_init(&q->chunks);
 }
 
@@ -34,6 +35,7 @@ static void count_taken(struct queue *q, uint64_t charge)
 {
 	q->taken += charge;
 	*q->total -= charge;
+	charge_shrink(&q->charge, charge);
 }
 
 static void drop(struct queue *q, struct chunk *c)
@@ -121,19 +123,25 @@ static int keep(struct queue *q, const ipc9_blob *payload, bool message)
 
 int queue_push(struct queue *q, const ipc9_blob *payload, bool message)
 {
+	uint64_t cost = payload->len + (message ? QUEUE_MESSAGE_CHARGE : 0);
 	int r;
 
-	if (!message && payload->len == 0)
+	if (cost == 0)
 		return 0;
+	r = charge_add(q->payer, QUOTA_BYTES, cost, &q->charge);
+	if (r)
+		return r;
 	if (!message && payload->len < GATHER_BELOW)
 		r = gather(q, payload);
 	else
 		r = keep(q, payload, message);
-	if (r)
+	if (r) {
+		charge_shrink(&q->charge, cost);
 		return r;
+	}
 	q->bytes += payload->len;
-	q->pushed += payload->len + (message ? QUEUE_MESSAGE_CHARGE : 0);
-	*q->total += payload->len + (message ? QUEUE_MESSAGE_CHARGE : 0);
+	q->pushed += cost;
+	*q->total += cost;
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  * Large payloads are kept as they came (blob_keep); small writes of bytes are gathered in blocks.  A message
  * costs MESSAGE_CHARGE beside its bytes, so that empty ones are not free.
  *
- * What always holds: pushed - taken is the charge of what is in the queue.
+ * What always holds: pushed - taken is the charge of what is in the queue, and charge.amount is the same.
  */
 #ifndef SERVER_QUEUE_H
 #define SERVER_QUEUE_H
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/quota.h"
 #include "util/list.h"
 #include "xdr/blob.h"
 
@@ -20,12 +21,15 @@
 
 struct queue {
 	struct list chunks;
-	uint64_t bytes;		/* payload in the queue */
-	uint64_t pushed, taken; /* charges since the beginning */
-	uint64_t *total;	/* charge of all queues together, kept here too */
+	uint64_t bytes;		    /* payload in the queue */
+	uint64_t pushed, taken;	    /* charges since the beginning */
+	uint64_t *total;	    /* charge of all queues together, kept here too */
+	const struct charge *payer; /* whoever it is charged to, for what the queue lies in */
+	struct charge charge;
 };
 
-void queue_init(struct queue *queue, uint64_t *total);
+/* payer is charged before the first push, and until queue_clear. */
+void queue_init(struct queue *queue, uint64_t *total, const struct charge *payer);
 void queue_clear(struct queue *queue);
 
 static inline bool queue_is_empty(const struct queue *queue)
@@ -39,7 +43,10 @@ static inline uint64_t queue_charge(const struct queue *queue)
 	return queue->pushed - queue->taken;
 }
 
-/* Adds bytes, or one message; no bytes are nothing, an empty message is one.  0 or -ENOMEM. */
+/*
+ * Adds bytes, or one message; no bytes are nothing, an empty message is one.  0; IPC9_STATUS_QUOTA: the payer's share
+ * does not hold it; -ENOMEM.
+ */
 int queue_push(struct queue *queue, const ipc9_blob *payload, bool message);
 
 /*

@@ -13,6 +13,8 @@ struct tally {
 };
 void tally_add(struct tally *tally, const char *name, uint64_t value);
 
+struct named;
+
 struct service {
 	const char *name;
 	uint32_t program, version;
@@ -23,6 +25,8 @@ struct service {
 	/* Called when all connections are closed. */
 	void (*stop)(void *state);
 	void (*count)(const void *state, struct tally *tally);
+	/* The object of a name, as the request's caller means it; NULL: there is none.  NULL: no named objects. */
+	struct named *(*find)(struct request *request, void *state, const char *name);
 };
 
 /* Ends with NULL. */

@@ -105,6 +105,11 @@ static void test_no_claimed_length_is_believed(void)
 	static const struct {
 		uint32_t program, procedure, words_before;
 	} fields[] = {
+		{ IPC9_PROG_CONTROL, IPC9_CONTROLPROC_ACL_GET, 0 },
+		{ IPC9_PROG_CONTROL, IPC9_CONTROLPROC_ACL_SET, 0 },
+		{ IPC9_PROG_CONTROL, IPC9_CONTROLPROC_ACL_SET,
+		    2 }, /* the list, behind two empty names */
+		{ IPC9_PROG_CONTROL, IPC9_CONTROLPROC_ACL_TEST, 0 },
 		{ IPC9_PROG_CLIPBOARD, IPC9_CLIPBOARDPROC_BEGIN, 0 },
 		{ IPC9_PROG_CLIPBOARD, IPC9_CLIPBOARDPROC_ADD, 2 },
 		{ IPC9_PROG_CLIPBOARD, IPC9_CLIPBOARDPROC_PUT, 2 },

@@ -312,6 +312,39 @@ static void test_a_daemon_that_dies_ends_what_waits_and_is_found_again(void)
 	ipc9_free(w.ipc9);
 }
 
+static void test_a_quota_listing_tells_use_shares_and_totals(void)
+{
+	struct ipc9_quota_listing *listing = NULL;
+	struct ipc9_mailslot *slot = NULL;
+	struct world w;
+
+	begin(&w, "quota_objects = 10\n");
+	EQUAL(ipc9_mailslot_create(w.ipc9, "s", NULL, &slot, &w.error), 0);
+	EQUAL(ipc9_mailslot_send(w.ipc9, "//./mailslot/s", "12345", 5, &w.error), 0);
+	if (EQUAL(ipc9_quota_list(w.ipc9, NULL, &listing, &w.error), 0) &&
+	    EQUAL(listing->n_users, 1)) {
+		const struct ipc9_quota_info *me = &listing->users[0];
+
+		EQUAL(me->who.uid, getuid());
+		EQUAL(me->objects.used, 1);
+		EQUAL(me->objects.share, 5);
+		HOLDS(me->bytes.used > 5 && me->bytes.used == listing->host.bytes.used);
+		HOLDS(me->connections.used > 0);
+		EQUAL(listing->host.objects.used, 1);
+		EQUAL(listing->host.objects.share, 10);
+	}
+	ipc9_quota_listing_free(listing);
+	ipc9_mailslot_close(slot);
+	listing = NULL;
+	if (EQUAL(ipc9_quota_list(w.ipc9, NULL, &listing, &w.error), 0)) {
+		EQUAL(listing->host.objects.used, 0);
+		EQUAL(listing->host.bytes.used, 0);
+	}
+	ipc9_quota_listing_free(listing);
+	EQUAL(ipc9_quota_list(w.ipc9, "//a/pipe/b", &listing, &w.error), IPC9_E_BADNAME);
+	end(&w);
+}
+
 static void test_a_folder_of_somebody_else_is_not_trusted(void)
 {
 	struct ipc9_options options = { 0 };
@@ -358,4 +391,5 @@ SUITE(library, TEST(test_a_large_copy_comes_back_byte_for_byte),
     TEST(test_abort_makes_a_waiting_read_return),
     TEST(test_a_dead_socket_is_named_and_nothing_else_is_tried),
     TEST(test_a_daemon_that_dies_ends_what_waits_and_is_found_again),
+    TEST(test_a_quota_listing_tells_use_shares_and_totals),
     TEST(test_a_folder_of_somebody_else_is_not_trusted), TEST(test_codes_have_texts_and_numbers));

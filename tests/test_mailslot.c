@@ -24,7 +24,7 @@ struct world {
 
 static int create(CLIENT *c, char *name, uint32_t max, uint64_t *ret)
 {
-	ipc9_mailslot_create_args args = { name, max, IPC9_WAIT_FOREVER_MS };
+	ipc9_mailslot_create_args args = { name, max, IPC9_WAIT_FOREVER_MS, NULL };
 	ipc9_mailslot_create_res res = { 0 };
 	int status = -1;
 
@@ -214,7 +214,7 @@ static void test_the_name_goes_with_the_server(void)
 
 static void test_only_the_server_reads_and_only_locally_is_one_made(void)
 {
-	ipc9_mailslot_create_args args = { slot_name, 0, 0 };
+	ipc9_mailslot_create_args args = { slot_name, 0, 0, NULL };
 	ipc9_mailslot_create_res created = { 0 };
 	ipc9_mailslot_read_res res = { 0 };
 	struct world w;

@@ -54,7 +54,7 @@ static const struct shape message_shape = { IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX,
 static int create(struct side *s, const struct shape *shape)
 {
 	ipc9_pipe_create_args args = { pipe_name, shape->type, shape->direction,
-		shape->max_instances, shape->quota };
+		shape->max_instances, shape->quota, NULL };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 

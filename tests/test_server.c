@@ -73,7 +73,7 @@ static void test_an_object_serves_owner_list_and_administrators(void)
 {
 	struct access a = { .daemon_uid = 900 };
 	struct access_list list = { NULL, 0 };
-	struct object o = { .owned = true, .owner = 1000, .list = &list };
+	struct object o = { .owned = true, .owner = 1000, .defaults = &list };
 	struct caller owner = local_uid(1000, 1), other = local_uid(1001, 1),
 		      root = local_uid(0, 0), daemon = local_uid(900, 900),
 		      stranger = from_host("10.0.0.1");
@@ -86,7 +86,7 @@ static void test_an_object_serves_owner_list_and_administrators(void)
 	HOLDS(access_allows(&a, &root, RIGHT_WRITE, &o));
 	HOLDS(access_allows(&a, &daemon, RIGHT_WRITE, &o));
 	HOLDS(access_allows(&a, &stranger, RIGHT_WRITE, &o)); /* "all" has admin */
-	o.list = NULL;
+	o.defaults = NULL;
 	HOLDS(!access_allows(&a, &other, RIGHT_READ, &o));
 	access_list_clear(&a.rules);
 	access_list_clear(&list);
@@ -96,7 +96,7 @@ static void test_an_anonymous_caller_owns_nothing(void)
 {
 	const struct access a = { .daemon_uid = 900 };
 	struct caller nobody = from_host("10.0.0.1");
-	struct object o;
+	struct object o = { .owned = true };
 
 	access_own(&o, &nobody);
 	HOLDS(!access_is_owner(&nobody, &o));
@@ -251,6 +251,11 @@ static void test_errors_name_file_line_and_word(void)
 		{ "[section]\nport = 5\n", "sections", 2 },
 		{ "nonsense\n", "key = value", 1 },
 		{ "port = 5\nlisten = ,\n", "listen", 2 },
+		{ "port = 5\nreserve = pipe:printer\n",
+		    "reserve: \"pipe:printer\" is not MECHANISM:NAME WHO", 2 },
+		{ "reserve = fan:x uid:5\n", "\"fan\" is no mechanism with named objects", 1 },
+		{ "reserve = pipe:@x uid:5\n", "\"@x\" is not a valid name", 1 },
+		{ "reserve = pipe:x uid:no\n", "\"uid:no\": uid: takes a number", 1 },
 		{ "unread_ms = soon\n", "unread_ms: \"soon\" is not a number from 100 to 3600000",
 		    1 },
 		{ "port = 5\nconnections = -1\n", "connections: \"-1\"", 2 },
@@ -288,7 +293,8 @@ static void test_a_long_comment_grants_nothing(void)
 }
 
 #define LIMIT(field)                                                                               \
-	offsetof(struct server_limits, field), sizeof(((struct server_limits *)0)->field)
+	offsetof(struct config, limits.field), sizeof(((struct config *)0)->limits.field)
+#define TOTAL(resource) offsetof(struct config, quotas[resource]), sizeof(size_t)
 
 static void test_each_budget_is_taken_from_bound_to_bound(void)
 {
@@ -307,6 +313,10 @@ static void test_each_budget_is_taken_from_bound_to_bound(void)
 		{ "connections_per_host", LIMIT(connections_per_host), 1, 1000000 },
 		{ "local_connections", LIMIT(local_connections), 1, 100000 },
 		{ "vanished_ms", LIMIT(vanished_ms), 2000, 3600000 },
+		{ "quota_objects", TOTAL(QUOTA_OBJECTS), 4, 10000000 },
+		{ "quota_bytes", TOTAL(QUOTA_BYTES), 65536, UINT32_MAX },
+		{ "quota_waiting", TOTAL(QUOTA_WAITING), 4, 10000000 },
+		{ "quota_connections", TOTAL(QUOTA_CONNECTIONS), 4, 2000000 },
 	};
 	struct config c;
 
@@ -323,7 +333,7 @@ static void test_each_budget_is_taken_from_bound_to_bound(void)
 			snprintf(text, sizeof(text), "%llu", (unsigned long long)tries[t]);
 			EQUAL(config_set(&c, cases[i].key, text, &e), t % 2 ? -EINVAL : 0);
 			EQUAL(e.text[0] != '\0', t % 2);
-			memcpy(&got, (const char *)&c.limits + cases[i].offset, cases[i].size);
+			memcpy(&got, (const char *)&c + cases[i].offset, cases[i].size);
 			if (!EQUAL(got, tries[t - t % 2]))
 				printf("  %s = %s\n", cases[i].key, text);
 		}
@@ -415,12 +425,18 @@ static void expect_take(struct queue *q, uint32_t max, bool message, const char 
 	bytes_unref(got.owner);
 }
 
+static const uint64_t queue_totals[QUOTA_RESOURCES] = { 10, 4000000, 0, 0 };
+static const struct caller queue_owner = { .how = IPC9_BY_KERNEL, .uid = 1000 };
+
 static void test_bytes_are_joined_and_messages_are_not(void)
 {
+	struct quota *quota = quota_new(queue_totals);
+	struct charge owner = { 0 };
 	uint64_t total = 0;
 	struct queue q;
 
-	queue_init(&q, &total);
+	EQUAL(quota_charge(quota, &queue_owner, QUOTA_OBJECTS, 1, &owner), 0);
+	queue_init(&q, &total, &owner);
 	push(&q, "ab", false);
 	push(&q, "cd", false);
 	expect_take(&q, 3, false, "abc", false);
@@ -431,6 +447,7 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 	push(&q, "", true);
 	push(&q, "cd", true);
 	EQUAL(queue_charge(&q), 4 + 3 * QUEUE_MESSAGE_CHARGE);
+	EQUAL(quota_used(quota, &queue_owner, QUOTA_BYTES), queue_charge(&q));
 	expect_take(&q, 1, true, "a", true);
 	expect_take(&q, 100, true, "b", false);
 	expect_take(&q, 100, true, "", false);
@@ -440,6 +457,34 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 	EQUAL(q.bytes, 0);
 	EQUAL(total, 0);
 	queue_clear(&q);
+	EQUAL(quota_used(quota, &queue_owner, QUOTA_BYTES), 0);
+	charge_release(&owner);
+	quota_free(quota);
+}
+
+static void test_a_queue_takes_nothing_beyond_its_owners_share(void)
+{
+	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 200, 0, 0 };
+	struct quota *quota = quota_new(totals);
+	struct charge owner = { 0 };
+	uint64_t total = 0;
+	struct queue q;
+
+	EQUAL(quota_charge(quota, &queue_owner, QUOTA_OBJECTS, 1, &owner), 0);
+	queue_init(&q, &total, &owner);
+	EQUAL(push(&q, "abc", true), 0);
+	EQUAL(push(&q, "abc", true), IPC9_STATUS_QUOTA);
+	EQUAL(total, 3 + QUEUE_MESSAGE_CHARGE);
+	EQUAL(push(&q, "0123456789012345678901234567890123", false), IPC9_STATUS_QUOTA);
+	EQUAL(push(&q, "012345678901234567890123456789012", false), 0);
+	EQUAL(push(&q, "", false), 0);
+	EQUAL(push(&q, "x", false), IPC9_STATUS_QUOTA);
+	expect_take(&q, 100, true, "abc", false);
+	EQUAL(push(&q, "x", false), 0);
+	queue_clear(&q);
+	EQUAL(quota_total_used(quota, QUOTA_BYTES), 0);
+	charge_release(&owner);
+	quota_free(quota);
 }
 
 static void test_a_large_payload_passes_without_a_copy(void)
@@ -448,10 +493,13 @@ static void test_a_large_payload_passes_without_a_copy(void)
 	const ipc9_blob in = { block->data, 500000, block };
 	struct queue q;
 	ipc9_blob out;
+	struct quota *quota = quota_new(queue_totals);
+	struct charge owner = { 0 };
 	uint64_t total = 0;
 	bool more;
 
-	queue_init(&q, &total);
+	EQUAL(quota_charge(quota, &queue_owner, QUOTA_OBJECTS, 1, &owner), 0);
+	queue_init(&q, &total, &owner);
 	memset(block->data, 'q', 500000);
 	EQUAL(queue_push(&q, &in, false), 0);
 	EQUAL(queue_take(&q, 200000, false, &out, &more), 0);
@@ -464,9 +512,12 @@ static void test_a_large_payload_passes_without_a_copy(void)
 	EQUAL(block->refs, 1);
 	bytes_unref(block);
 	queue_clear(&q);
+	charge_release(&owner);
+	quota_free(quota);
 }
 
 SUITE(queue, TEST(test_bytes_are_joined_and_messages_are_not),
+    TEST(test_a_queue_takes_nothing_beyond_its_owners_share),
     TEST(test_a_large_payload_passes_without_a_copy));
 
 /* --- content ----------------------------------------------------------------------------------- */

@@ -107,6 +107,18 @@ static void test_short_names_of_mechanisms_are_taken_and_others_refused(void)
 	HOLDS(name_parse("//h/pip/x", "pipe", &name) != NULL);
 }
 
+static void test_a_name_tells_its_mechanism(void)
+{
+	static const char *const none[] = { "", "x", "//", "//h", "//h/", "//h/pip/x", "//h//x",
+		"/h/pipe/x", "//h\\pipe\\x" };
+
+	SAME_TEXT(name_mechanism("//h/pipe/x"), "pipe");
+	SAME_TEXT(name_mechanism("\\\\h\\SLOT\\a/b"), "mailslot");
+	SAME_TEXT(name_mechanism("//[::1]:5/clip/a/pipe/b"), "clipboard");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		SAME_TEXT(name_mechanism(none[i]), NULL);
+}
+
 static void test_malformed_names_are_refused_with_a_reason(void)
 {
 	static const char *const bad[] = { "//", "///pipe/x", "//h:/pipe/x", "//h:0/pipe/x",
@@ -143,7 +155,7 @@ static void test_objects_are_checked(void)
 	HOLDS(name_check_object("\xff", false) != NULL);
 }
 
-SUITE(name, TEST(test_names_parse_into_host_port_and_object),
+SUITE(name, TEST(test_names_parse_into_host_port_and_object), TEST(test_a_name_tells_its_mechanism),
     TEST(test_short_names_of_mechanisms_are_taken_and_others_refused),
     TEST(test_malformed_names_are_refused_with_a_reason), TEST(test_objects_are_checked));
 

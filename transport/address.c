@@ -177,6 +177,15 @@ int address_range_parse(const char *text, struct address_range *ret)
 	return 0;
 }
 
+void address_range_text(const struct address_range *range, char *text, size_t size)
+{
+	char prefix[INET6_ADDRSTRLEN];
+
+	if (!inet_ntop(range->family, range->prefix, prefix, sizeof(prefix)))
+		prefix[0] = '\0';
+	text_format(text, size, "%s/%u", prefix, range->bits);
+}
+
 bool address_range_has(const struct address_range *range, const struct address *a)
 {
 	const unsigned char *bytes;

@@ -47,6 +47,9 @@ struct address_range {
 /* 0 or -EINVAL; bits beyond the prefix length must be zero. */
 int address_range_parse(const char *text, struct address_range *ret_range);
 
+/* "10.0.0.0/8". */
+void address_range_text(const struct address_range *range, char *text, size_t size);
+
 /* An IPv4 address inside IPv6 (::ffff:a.b.c.d) counts as IPv4. */
 bool address_range_has(const struct address_range *range, const struct address *address);
 

@@ -414,6 +414,12 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 		free(c);
 		return r;
 	}
+	if (s->ops->admit && !s->ops->admit(s->context, c, &c->peer)) {
+		loop_remove(&c->io);
+		server_leave(s, peer);
+		free(c);
+		return -EDQUOT;
+	}
 	list_append(&s->connections, &c->link);
 	return 0;
 }

@@ -58,7 +58,7 @@ struct connection {
 	bool doomed;	 /* to be freed when the events at hand are done */
 };
 
-/* Takes fd and the peer's groups over on success.  0 or -errno; -EUSERS: the peer's host has its share. */
+/* Takes fd and the peer's groups over on success.  0 or -errno; -EUSERS: the peer's host has its share; -EDQUOT: not admitted. */
 int connection_new(struct server *server, int fd, const struct peer *peer);
 void connection_free(struct connection *connection);
 

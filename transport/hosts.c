@@ -10,20 +10,13 @@
 
 #include "util/map.h"
 
-/* Without holes, because all its bytes are compared. */
-struct host_key {
-	uint32_t family, scope;
-	unsigned char address[16];
-};
-
 struct host {
 	struct host_key key;
 	unsigned connections; /* never 0 */
 	UT_hash_handle hh;
 };
 
-/* false: not an address of a network. */
-static bool key_of(const struct address *a, struct host_key *ret)
+bool host_key_of(const struct address *a, struct host_key *ret)
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&a->storage;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&a->storage;
@@ -34,6 +27,7 @@ static bool key_of(const struct address *a, struct host_key *ret)
 	if (a->storage.ss_family == AF_INET) {
 		memcpy(ret->address, &in->sin_addr, 4);
 	} else if (a->storage.ss_family != AF_INET6) {
+		ret->family = 0;
 		return false;
 	} else if (IN6_IS_ADDR_V4MAPPED(six)) {
 		memcpy(ret->address, six->s6_addr + 12, 4);
@@ -61,7 +55,7 @@ int hosts_enter(struct hosts *hosts, const struct address *a, unsigned limit)
 	struct host *h;
 	bool added;
 
-	if (!key_of(a, &key))
+	if (!host_key_of(a, &key))
 		return 0;
 	h = find(hosts, &key);
 	if (h && h->connections >= limit)
@@ -88,7 +82,7 @@ void hosts_leave(struct hosts *hosts, const struct address *a)
 	struct host_key key;
 	struct host *h;
 
-	if (!key_of(a, &key))
+	if (!host_key_of(a, &key))
 		return;
 	h = find(hosts, &key);
 	assert(h);

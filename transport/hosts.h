@@ -9,9 +9,21 @@
 #ifndef TRANSPORT_HOSTS_H
 #define TRANSPORT_HOSTS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "transport/address.h"
 
 struct host;
+
+/* Which host it is; without holes, because all its bytes are compared. */
+struct host_key {
+	uint32_t family, scope;
+	unsigned char address[16];
+};
+
+/* false, and the key is all zero: not an address of a network. */
+bool host_key_of(const struct address *address, struct host_key *ret_key);
 
 /* Starts from all zero, and is that again when everybody has left. */
 struct hosts {

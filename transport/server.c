@@ -240,6 +240,7 @@ static void on_listener(struct loop_io *io, uint32_t events)
 		if (r) {
 			/* Closed at once, so that it does not keep others in the backlog waiting. */
 			l->server->stats.refused_host += r == -EUSERS;
+			l->server->stats.refused_user += r == -EDQUOT;
 			free(peer.groups);
 			close(fd);
 		}

@@ -76,6 +76,11 @@ struct server_ops {
 	 */
 	void (*call)(void *context, struct call *call, const struct message_call *header,
 	    XDR *args);
+	/*
+	 * Optional: whether a peer's connection may stay; false closes it at once.  What the answer takes for it is given
+	 * back by a connection_watch.  peer lives as long as the connection.
+	 */
+	bool (*admit)(void *context, struct connection *connection, const struct peer *peer);
 	/* Optional: what stays the same in an object that serves for one call after the other. */
 	void (*init)(struct call *call);
 	/* Optional: a kept call has gone, and may be dropped now. */
@@ -124,6 +129,7 @@ struct server_stats {
 	uint64_t datagrams;
 	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
 	uint64_t refused_host; /* connections beyond connections_per_host */
+	uint64_t refused_user; /* connections that server_ops did not admit */
 	/* Of datagrams: */
 	uint64_t replayed;	   /* repeats, answered with the reply kept, or silent */
 	uint64_t dropped_over;	   /* calls beyond calls_datagram or its host's, also in dropped */

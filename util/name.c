@@ -122,6 +122,25 @@ static bool is_mechanism(const char *text, size_t len, const char *mechanism)
 	return false;
 }
 
+const char *name_mechanism(const char *text)
+{
+	static const char *const mechanisms[] = { "clipboard", "com", "datacopy", "dde", "filemap",
+		"mailslot", "pipe", "rpc", "socket" };
+	const char *end;
+
+	if (strncmp(text, "//", 2) != 0 && strncmp(text, "\\\\", 2) != 0)
+		return NULL;
+	end = strchrnul(text + 2, *text);
+	if (!*end)
+		return NULL;
+	text = end + 1;
+	end = strchrnul(text, *(text - 1));
+	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++)
+		if (is_mechanism(text, (size_t)(end - text), mechanisms[i]))
+			return mechanisms[i];
+	return NULL;
+}
+
 const char *name_parse(const char *text, const char *mechanism, struct name *ret)
 {
 	struct name name;

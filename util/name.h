@@ -39,6 +39,9 @@ struct name {
  */
 const char *name_parse(const char *text, const char *mechanism, struct name *ret);
 
+/* The mechanism that a text with // names, not by its short name; NULL: none that there is, or none at all. */
+const char *name_mechanism(const char *text);
+
 /*
  * Checks the NAME part alone: NULL, or why it is refused.  reserved: whether a leading '~' or '@' is
  * fine with the mechanism.

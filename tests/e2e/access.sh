@@ -45,12 +45,16 @@ test_a_fresh_daemon_answers_strangers_null_and_nothing_else() {
 		pipe open //h2/pipe/pipe
 		pipe open //h2/pipe/not-there
 		pipe ls //h2
+		acl get //h2/pipe/pipe
+		acl get //h2/pipe/not-there
+		acl set //h2/pipe/pipe --none
+		acl test //h2/pipe/pipe
 	END
 	same "what the slot got" "" "$(<"$T/got")"
 	same "the board" secret "$(on h2 ipc9 clipboard paste)"
 	same "the shared board" secret "$(on h2 ipc9 clipboard paste //./clipboard/team)"
 	on h2 ipc9 status --json >"$T/out"
-	at_least "refusals counted" 16 "$(json 'd["counters"]["access.refused"]')"
+	at_least "refusals counted" 20 "$(json 'd["counters"]["access.refused"]')"
 }
 
 test_users_of_the_same_host_need_no_rule() {

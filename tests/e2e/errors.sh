@@ -16,7 +16,10 @@ mailslot send //@/mailslot/slot text
 mailslot info //@/mailslot/slot
 mailslot ls //@
 pipe open //@/pipe/pipe
-pipe ls //@'
+pipe ls //@
+acl get //@/pipe/pipe
+acl set //@/pipe/pipe --none
+acl test //@/pipe/pipe --right read'
 
 test_an_unknown_host_ends_with_4() {
 	local verb

@@ -225,7 +225,7 @@ class Victim:
     def run(self, tell):
         random.seed()
         took, failed, slot = [], "", local()
-        slot.sendall(record(call(1, MAILSLOT, 1, opaque(b"victim") + words(0, 0))))
+        slot.sendall(record(call(1, MAILSLOT, 1, opaque(b"victim") + words(0, 0, 0))))
         handle = reply(slot)[-8:]
         s = tcp(200)
         tell.send("ready" if null_answers(s, 1) else "not")
@@ -398,7 +398,7 @@ def claims_of(name, claim):
 
 
 def claims_in(f, claim):
-    if f.kind and not f.fixed:
+    if f.kind and not f.fixed and f.bound != 1:  # what is optional has a bool there, which claims nothing
         yield f"<{f.bound}>", words(claim if claim is not None else f.bound + 1)
     if f.kind == "array":
         count = b"" if f.fixed else words(1)

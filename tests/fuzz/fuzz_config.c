@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_config.c - what an administrator writes: access rules, ranges of addresses, keys, whole files.
+ * fuzz_config.c - what an administrator writes: access rules, ranges of addresses, keys, whole files; and lines of
+ * access lists, and callers to test them with, that come with calls.
  *
  * Input: one byte that chooses which of these, and the text.  What is accepted keeps the bounds that the rest
  * of the daemon relies on, and means the same when it is written out and read again.
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "server/config.h"
+#include "util/name.h"
 #include "util/text.h"
 
 #define TEXT_SIZE 2048
@@ -81,6 +83,13 @@ static void write_rule(const struct access_rule *r, char text[TEXT_SIZE])
 			    names[i].name);
 }
 
+static void claim_same(const struct access_rule *a, const struct access_rule *b)
+{
+	CLAIM(a->rights == b->rights && a->who == b->who && a->id == b->id);
+	CLAIM(strcmp(a->user, b->user) == 0);
+	CLAIM(memcmp(&a->range, &b->range, sizeof(a->range)) == 0);
+}
+
 static void claim_rule(const struct access_rule *r)
 {
 	struct access_rule again;
@@ -94,9 +103,8 @@ static void claim_rule(const struct access_rule *r)
 		claim_range(&r->range);
 	write_rule(r, text);
 	CLAIM(!access_rule_parse(text, r->allow, &again));
-	CLAIM(again.allow == r->allow && again.rights == r->rights && again.who == r->who);
-	CLAIM(again.id == r->id && strcmp(again.user, r->user) == 0);
-	CLAIM(memcmp(&again.range, &r->range, sizeof(r->range)) == 0);
+	CLAIM(again.allow == r->allow);
+	claim_same(&again, r);
 }
 
 static void try_rule(const char *text, bool allow)
@@ -115,6 +123,41 @@ static void try_rule(const char *text, bool allow)
 
 		CLAIM(strcspn(user, " \t") == strlen(rule.user));
 	}
+}
+
+/* A whole line is what it says, and the line that is made of it says the same. */
+static void try_line(const char *text)
+{
+	struct access_rule rule, again;
+	char line[ACCESS_LINE_SIZE];
+	const char *why = access_line_parse(text, &rule);
+
+	if (why) {
+		CLAIM(*why);
+		return;
+	}
+	CLAIM(rule.allow == (strncmp(text, "allow ", 6) == 0));
+	claim_rule(&rule);
+	access_line(&rule, line);
+	CLAIM(text_is_utf8(line, strlen(line)) && !text_has_control(line, strlen(line)));
+	CLAIM(!access_line_parse(line, &again));
+	CLAIM(again.allow == rule.allow);
+	claim_same(&again, &rule);
+}
+
+static void try_caller(const char *text)
+{
+	struct caller c;
+	const char *why = access_caller_parse(text, &c);
+
+	if (why) {
+		CLAIM(*why);
+		return;
+	}
+	CLAIM(c.n_groups <= MESSAGE_GROUPS_MAX && c.groups == c.claimed);
+	CLAIM(c.local == (c.address.len == 0));
+	CLAIM((c.how == IPC9_BY_KERNEL) == c.local);
+	CLAIM(c.how != IPC9_BY_NONE || c.n_groups == 0);
 }
 
 static void try_range(const char *text)
@@ -162,6 +205,10 @@ static void claim_config(const struct config *c)
 		claim_range(&c->trusted[i]);
 	for (size_t i = 0; i < c->rules.n; i++)
 		claim_rule(&c->rules.rules[i]);
+	for (size_t i = 0; i < c->n_reserved; i++) {
+		CLAIM(c->reserved[i].mechanism && *c->reserved[i].key);
+		CLAIM(!name_check_object(c->reserved[i].key, false));
+	}
 }
 
 static void claim_complaint(int r, const struct config_error *e)
@@ -216,7 +263,7 @@ static void try_file(const uint8_t *data, size_t size)
 	if (!r)
 		claim_config(&config);
 	/* Each rule has a line of its own, which is no comment. */
-	CLAIM(config.rules.n <= count_lines(data, size));
+	CLAIM(config.rules.n + config.n_reserved <= count_lines(data, size));
 	config_clear(&config);
 	close(fd);
 }
@@ -237,6 +284,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_range(text);
 	else if (choice == 11)
 		try_universal(text);
+	else if (choice == 13)
+		try_key("reserve", text);
+	else if (choice == 14)
+		try_line(text);
+	else if (choice == 15)
+		try_caller(text);
 	else
 		try_file(in.at, in.left);
 	free(text);

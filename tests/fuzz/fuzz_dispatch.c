@@ -396,7 +396,10 @@ static void start(struct world *w)
 	static const struct server_ops ops = {
 		.call_size = sizeof(struct request),
 		.call = dispatch_call,
+		.admit = daemon_admit,
 	};
+	/* Little enough that inputs come to the shares. */
+	static const uint64_t totals[QUOTA_RESOURCES] = { 12, 300000, 12, 100 };
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
 	struct daemon *d = &w->daemon;
 
@@ -412,6 +415,8 @@ static void start(struct world *w)
 	};
 	CLAIM(loop_new(&d->loop) == 0);
 	CLAIM(server_new(d->loop, &ops, d, &limits, &d->server) == 0);
+	d->quota = quota_new(totals);
+	CLAIM(d->quota);
 	for (size_t i = 0; services[i]; i++)
 		CLAIM(!services[i]->start || services[i]->start(d, &d->states[i]) == 0);
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -447,6 +452,9 @@ static void stop(struct world *w)
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])
 			services[i]->stop(d->states[i]);
+	for (int i = 0; i < QUOTA_RESOURCES; i++)
+		CLAIM(quota_total_used(d->quota, (enum quota_resource)i) == 0);
+	d->quota = quota_free(d->quota);
 	d->loop = loop_free(d->loop);
 	config_clear(&d->config);
 }

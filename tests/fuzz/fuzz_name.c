@@ -103,6 +103,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		check_name(&name, mechanisms[i]);
 		check_object(name.object);
+		/* The mechanism can be told from a name that has one. */
+		if (*name.object && (!strncmp(text, "//", 2) || !strncmp(text, "\\\\", 2)))
+			CLAIM(name_mechanism(text) &&
+			    strcmp(name_mechanism(text), mechanisms[i]) == 0);
+		else
+			CLAIM(!name_mechanism(text));
 	}
 	check_object(text);
 	free(text);

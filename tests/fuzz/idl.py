@@ -46,6 +46,9 @@ class Idl:
         text = " ".join(text.split())
         if text == "void":
             return None
+        optional = re.fullmatch(r"(\w+) ?\* ?(\w+)", text)
+        if optional:
+            return Field(optional[1], optional[2], "array", 1)  # RFC 4506, 4.19: a list of at most one
         m = re.fullmatch(r"((?:unsigned |struct )?\w+) (\w+) ?(?:<(\w+)>|\[(\w+)\])?", text)
         if not m:
             self.fail(f"cannot read the declaration '{text}'")

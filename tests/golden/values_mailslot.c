@@ -24,8 +24,9 @@
 const struct golden golden_mailslot[] = {
 	NULL_CALL_AND_OK,
 
-	CALL_LOCAL(CREATE, ipc9_mailslot_create_args, "name:s max_message_bytes read_timeout_ms",
-	    { "News", 65536, IPC9_WAIT_FOREVER_MS }),
+	CALL_LOCAL(CREATE, ipc9_mailslot_create_args,
+	    "name:s max_message_bytes read_timeout_ms rules=absent",
+	    { "News", 65536, IPC9_WAIT_FOREVER_MS, NULL }),
 	OK(CREATE, ipc9_mailslot_create_res, "slot:h",
 	    { IPC9_STATUS_OK, .ipc9_mailslot_create_res_u.ok = { 1 } }),
 	REFUSED(CREATE, ipc9_mailslot_create_res, EXISTS, "there is a slot of that name", 0),

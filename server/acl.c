@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* acl.c - see acl.h. */
+#include "server/acl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpcgen-out/control.h"
+#include "server/audit.h"
+#include "server/daemon.h"
+#include "server/named.h"
+#include "server/services.h"
+#include "util/text.h"
+
+/* The object, if it is the caller's business; ends the request otherwise. */
+static struct named *find(struct request *r, const char *mechanism, const char *name)
+{
+	struct named *n = NULL;
+	size_t i = 0;
+
+	while (services[i] && strcmp(services[i]->name, mechanism) != 0)
+		i++;
+	if (!services[i] || !services[i]->find) {
+		request_fail(r, IPC9_STATUS_INVALID, 0, "%.31s: no mechanism with named objects",
+		    mechanism);
+		return NULL;
+	}
+	n = services[i]->find(r, r->daemon->states[i], name);
+	if (!n)
+		request_fail(r, IPC9_STATUS_NOENT, 0, "no %s of that name", services[i]->name);
+	else if (!access_is_owner(&r->caller, &n->object) &&
+	    !access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)) {
+		request_refuse(r, &n->object, RIGHT_ADMIN,
+		    "only its owner and administrators see and change its list");
+		return NULL;
+	}
+	return n;
+}
+
+void acl_handle_get(struct request *r, void *args)
+{
+	const ipc9_acl_get_args *a = args;
+	ipc9_acl_get_res res = { .status = IPC9_STATUS_OK };
+	ipc9_acl_get_ok *ok = &res.ipc9_acl_get_res_u.ok;
+	char lines[IPC9_RULES_MAX][ACCESS_LINE_SIZE];
+	ipc9_rule texts[IPC9_RULES_MAX];
+	const struct access_list *list;
+	struct named *n = find(r, a->mechanism, a->name);
+
+	if (!n)
+		return;
+	list = n->object.has_list ? &n->object.list : n->object.defaults;
+	for (size_t i = 0; list && i < list->n; i++) {
+		access_line(&list->rules[i], lines[i]);
+		texts[i] = lines[i];
+	}
+	ok->owned = n->object.owned;
+	ok->owner = n->object.owner;
+	ok->given = n->object.has_list;
+	ok->rules.lines.lines_len = list ? (u_int)list->n : 0;
+	ok->rules.lines.lines_val = texts;
+	request_reply(r, &res);
+}
+
+void acl_handle_set(struct request *r, void *args)
+{
+	const ipc9_acl_set_args *a = args;
+	struct named *n = find(r, a->mechanism, a->name);
+	char why[ACCESS_WHY_SIZE], action[64];
+	int e;
+
+	if (!n)
+		return;
+	e = named_set_rules(n, &a->rules, why);
+	if (e > 0) {
+		request_fail(r, e, 0, "%s", why);
+		return;
+	}
+	if (e) {
+		request_trouble(r, e);
+		return;
+	}
+	text_format(action, sizeof(action), "access list (%u lines) of %.31s",
+	    a->rules.lines.lines_len, a->mechanism);
+	audit_change(r, action, n);
+	request_done(r);
+}
+
+/* Whom the call asks about; NULL, or what is wrong with it.  *ret_note: what else there is to say. */
+static const char *read_who(struct request *r, const char *text, struct caller *ret,
+    const char **ret_note)
+{
+	const char *wrong;
+
+	*ret_note = "";
+	if (!*text) {
+		*ret = r->caller;
+		return NULL;
+	}
+	wrong = access_caller_parse(text, ret);
+	if (!wrong && !access_believes(&r->daemon->access, ret)) {
+		ret->how = IPC9_BY_NONE;
+		*ret_note = "; claims from there are not believed (trust_sys, trust_root)";
+	}
+	return wrong;
+}
+
+void acl_handle_test(struct request *r, void *args)
+{
+	const ipc9_acl_test_args *a = args;
+	ipc9_acl_test_res res = { .status = IPC9_STATUS_OK };
+	ipc9_acl_test_ok *ok = &res.ipc9_acl_test_res_u.ok;
+	struct caller who;
+	unsigned right = access_right(a->right);
+	char why[ACCESS_WHY_SIZE], text[IPC9_WHY_MAX + 1];
+	const char *note, *wrong = read_who(r, a->who, &who, &note);
+	struct named *n = find(r, a->mechanism, a->name);
+
+	if (!n)
+		return;
+	if (wrong) {
+		request_fail(r, IPC9_STATUS_INVALID, 0, "WHO: %s", wrong);
+		return;
+	}
+	if (!right || right == RIGHT_ALL) {
+		request_fail(r, IPC9_STATUS_INVALID, 0,
+		    "the right is one of read, write, create, delete, admin");
+		return;
+	}
+	ok->allowed = access_decide(&r->daemon->access, &who, (enum right)right, &n->object, why);
+	text_format(text, sizeof(text), "%s%s", why, note);
+	ok->why = text;
+	request_reply(r, &res);
+}

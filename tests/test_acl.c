@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_acl.c - access lists of objects: control.x against a real daemon, reserved names, and the library.
+ *
+ * Objects are made over the local socket by the user who runs the tests, who there is an administrator (the daemon runs
+ * as them).  Over TCP the daemon believes what is claimed: there the same user is the owner and no more.
+ */
+#include "rpcgen-out/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/ipc9.h"
+#include "rpcgen-out/clipboard.h"
+#include "rpcgen-out/mailslot.h"
+#include "rpcgen-out/pipe.h"
+#include "tests/daemon.h"
+#include "tests/harness.h"
+#include "transport/connect.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+#define STRANGER 4242
+#define ADMINISTRATOR 7007
+
+static const char trusting[] = "trust_sys = 127.0.0.0/8\ntrust_root = yes\nallow = uid:7007 all\n"
+			       "allow = host:127.0.0.0/8 read,write,create,delete\n";
+
+static char pipe_name[] = "Desk", slot_name[] = "Tray", board_name[] = "Wall";
+
+/* --- The daemon -------------------------------------------------------------------------------- */
+
+struct world {
+	struct daemon_fixture daemon;
+	CLIENT *local;				   /* of the program that the test is about */
+	CLIENT *owner, *stranger, *admin, *nobody; /* over TCP, of the program control */
+};
+
+static CLIENT *claiming(const struct daemon_fixture *d, uint32_t program, uint32_t uid)
+{
+	CLIENT *c = daemon_client(d, false, program);
+	char host[] = "elsewhere";
+
+	auth_destroy(c->cl_auth);
+	c->cl_auth = authunix_create(host, uid, uid, 0, NULL);
+	return c;
+}
+
+static CLIENT *anonymous(const struct daemon_fixture *d, uint32_t program)
+{
+	struct channel *channel = NULL;
+	struct address a;
+	CLIENT *c;
+	int fd = -1;
+
+	address_parse("127.0.0.1", d->port, &a);
+	EQUAL(connect_address(&a, clock_deadline_ms(5000), &fd), 0);
+	EQUAL(channel_new(fd, false, &channel), 0);
+	c = channel_client(channel, program, 1);
+	channel_unref(channel);
+	return c;
+}
+
+static void let_go(CLIENT *c)
+{
+	if (c->cl_auth->ah_cred.oa_flavor == AUTH_SYS) {
+		auth_destroy(c->cl_auth);
+		c->cl_auth = authnone_create();
+	}
+	clnt_destroy(c);
+}
+
+static void begin(struct world *w, const char *configuration, uint32_t program)
+{
+	daemon_start(&w->daemon, configuration);
+	w->local = daemon_client(&w->daemon, true, program);
+	w->owner = claiming(&w->daemon, IPC9_PROG_CONTROL, getuid());
+	w->stranger = claiming(&w->daemon, IPC9_PROG_CONTROL, STRANGER);
+	w->admin = claiming(&w->daemon, IPC9_PROG_CONTROL, ADMINISTRATOR);
+	w->nobody = anonymous(&w->daemon, IPC9_PROG_CONTROL);
+}
+
+static void end(struct world *w)
+{
+	CLIENT *all[] = { w->local, w->owner, w->stranger, w->admin, w->nobody };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		let_go(all[i]);
+	daemon_end(&w->daemon);
+}
+
+/* A list for a call, ended by NULL. */
+#define LINES(...)                                                                                 \
+	(char *[])                                                                                 \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
+
+static ipc9_rules rules_of(char **lines)
+{
+	ipc9_rules rules = { { 0, lines } };
+
+	while (lines[rules.lines.lines_len])
+		rules.lines.lines_len++;
+	return rules;
+}
+
+static int create_pipe(CLIENT *c, char *name, char **lines, char detail[256])
+{
+	ipc9_rules rules = lines ? rules_of(lines) : (ipc9_rules){ { 0, NULL } };
+	ipc9_pipe_create_args args = { name, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 3, 0,
+		lines ? &rules : NULL };
+	ipc9_pipe_create_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_pipeproc_create_1(&args, &res, c), RPC_SUCCESS)) {
+		status = res.status;
+		if (status && detail)
+			text_format(detail, 256, "%s", res.ipc9_pipe_create_res_u.error.detail);
+	}
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_create_res, &res);
+	return status;
+}
+
+static int open_pipe(CLIENT *c, unsigned flags, uint64_t *ret)
+{
+	ipc9_pipe_open_args args = { pipe_name, flags };
+	ipc9_pipe_open_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_pipeproc_open_1(&args, &res, c), RPC_SUCCESS)) {
+		status = res.status;
+		if (!status && ret)
+			*ret = res.ipc9_pipe_open_res_u.ok.pipe;
+	}
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_open_res, &res);
+	return status;
+}
+
+static int write_pipe(CLIENT *c, uint64_t pipe)
+{
+	ipc9_pipe_write_args args = { pipe, 0, { (const unsigned char *)"word", 4, NULL } };
+	ipc9_pipe_write_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_pipeproc_write_1(&args, &res, c), RPC_SUCCESS))
+		status = res.status;
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_write_res, &res);
+	return status;
+}
+
+static int create_slot(CLIENT *c, char *name, char **lines)
+{
+	ipc9_rules rules = lines ? rules_of(lines) : (ipc9_rules){ { 0, NULL } };
+	ipc9_mailslot_create_args args = { name, 0, 0, lines ? &rules : NULL };
+	ipc9_mailslot_create_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_mailslotproc_create_1(&args, &res, c), RPC_SUCCESS))
+		status = res.status;
+	xdr_free((xdrproc_t)xdr_ipc9_mailslot_create_res, &res);
+	return status;
+}
+
+static int send_slot(CLIENT *c, uint64_t seq)
+{
+	ipc9_mailslot_send_args args = { slot_name, { "sender of 16 byt", seq }, 0,
+		{ (const unsigned char *)"letter", 6, NULL } };
+	ipc9_mailslot_send_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_mailslotproc_send_1(&args, &res, c), RPC_SUCCESS))
+		status = res.status;
+	xdr_free((xdrproc_t)xdr_ipc9_mailslot_send_res, &res);
+	return status;
+}
+
+/* Copies to a board; what PUBLISH, or the first step that fails, answers. */
+static int publish(CLIENT *c, char *name)
+{
+	static char type[] = "text/plain";
+	ipc9_name_args begin_args = { name };
+	ipc9_clipboard_begin_res begun = { 0 };
+	ipc9_void_res added = { 0 };
+	ipc9_clipboard_version_res published = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_clipboardproc_begin_1(&begin_args, &begun, c), RPC_SUCCESS))
+		status = begun.status;
+	if (!status) {
+		uint64_t ticket = begun.ipc9_clipboard_begin_res_u.ok.ticket;
+		ipc9_clipboard_add_args add_args = { ticket, type };
+		ipc9_handle_args publish_args = { ticket };
+
+		EQUAL(ipc9_clipboardproc_add_1(&add_args, &added, c), RPC_SUCCESS);
+		EQUAL(ipc9_clipboardproc_publish_1(&publish_args, &published, c), RPC_SUCCESS);
+		status = added.status ? added.status : published.status;
+	}
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_begin_res, &begun);
+	xdr_free((xdrproc_t)xdr_ipc9_void_res, &added);
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_version_res, &published);
+	return status;
+}
+
+static char mechanisms[][16] = { "pipe", "mailslot", "clipboard" };
+enum {
+	PIPE,
+	MAILSLOT,
+	CLIPBOARD
+};
+
+static char *name_of(int mechanism)
+{
+	return mechanism == PIPE ? pipe_name : mechanism == MAILSLOT ? slot_name : board_name;
+}
+
+/* want: the lines joined by newlines, behind "owner UID given " or "default ". */
+static int get(CLIENT *c, int mechanism, const char *want)
+{
+	ipc9_acl_get_args args = { mechanisms[mechanism], name_of(mechanism) };
+	ipc9_acl_get_res res = { 0 };
+	const ipc9_acl_get_ok *ok = &res.ipc9_acl_get_res_u.ok;
+	char text[1024];
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_controlproc_acl_get_1(&args, &res, c), RPC_SUCCESS))
+		status = res.status;
+	if (!status && want) {
+		HOLDS(ok->owned);
+		EQUAL(ok->owner, getuid());
+		text_format(text, sizeof(text), "%s", ok->given ? "given" : "default");
+		for (u_int i = 0; i < ok->rules.lines.lines_len; i++)
+			text_format(text + strlen(text), sizeof(text) - strlen(text), "\n%s",
+			    ok->rules.lines.lines_val[i]);
+		SAME_TEXT(text, want);
+	}
+	xdr_free((xdrproc_t)xdr_ipc9_acl_get_res, &res);
+	return status;
+}
+
+static int set(CLIENT *c, int mechanism, char **lines, char detail[256])
+{
+	ipc9_acl_set_args args = { mechanisms[mechanism], name_of(mechanism), rules_of(lines) };
+	ipc9_void_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_controlproc_acl_set_1(&args, &res, c), RPC_SUCCESS)) {
+		status = res.status;
+		if (status && detail)
+			text_format(detail, 256, "%s", res.ipc9_void_res_u.error.detail);
+	}
+	xdr_free((xdrproc_t)xdr_ipc9_void_res, &res);
+	return status;
+}
+
+/* The status; why has "yes" or "no" and what decided, or what is wrong. */
+static int test(CLIENT *c, char *mechanism, const char *who, const char *right, char why[600])
+{
+	char who_text[700], right_text[40];
+	ipc9_acl_test_args args = { mechanism, pipe_name, who_text, right_text };
+	ipc9_acl_test_res res = { 0 };
+	int status = -1;
+
+	text_format(who_text, sizeof(who_text), "%s", who);
+	text_format(right_text, sizeof(right_text), "%s", right);
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_controlproc_acl_test_1(&args, &res, c), RPC_SUCCESS)) {
+		status = res.status;
+		if (status)
+			text_format(why, 600, "%s", res.ipc9_acl_test_res_u.error.detail);
+		else
+			text_format(why, 600, "%s: %s",
+			    res.ipc9_acl_test_res_u.ok.allowed ? "yes" : "no",
+			    res.ipc9_acl_test_res_u.ok.why);
+	}
+	xdr_free((xdrproc_t)xdr_ipc9_acl_test_res, &res);
+	return status;
+}
+
+static void test_owner_and_administrators_deal_with_a_list_and_nobody_else(void)
+{
+	struct world w;
+	char why[600];
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(get(w.owner, PIPE, "default"), 0);
+	EQUAL(get(w.admin, PIPE, "default"), 0);
+	EQUAL(get(w.stranger, PIPE, NULL), IPC9_STATUS_ACCESS);
+	EQUAL(get(w.nobody, PIPE, NULL), IPC9_STATUS_ACCESS);
+	EQUAL(set(w.stranger, PIPE, LINES("allow anyone all"), NULL), IPC9_STATUS_ACCESS);
+	EQUAL(set(w.nobody, PIPE, LINES("allow anyone all"), NULL), IPC9_STATUS_ACCESS);
+	EQUAL(test(w.stranger, mechanisms[PIPE], "", "read", why), IPC9_STATUS_ACCESS);
+	EQUAL(get(w.owner, PIPE, "default"), 0);
+	EQUAL(set(w.owner, PIPE, LINES("allow uid:4242 read"), NULL), 0);
+	EQUAL(get(w.admin, PIPE, "given\nallow uid:4242 read"), 0);
+	EQUAL(set(w.admin, PIPE, LINES("deny anyone all", "allow local read,write"), NULL), 0);
+	EQUAL(get(w.owner, PIPE, "given\ndeny anyone all\nallow local read,write"), 0);
+	/* The right admin of an object's list is no right to change that list. */
+	EQUAL(set(w.owner, PIPE, LINES("allow uid:4242 all"), NULL), 0);
+	EQUAL(set(w.stranger, PIPE, LINES("deny anyone all"), NULL), IPC9_STATUS_ACCESS);
+	EQUAL(set(w.owner, PIPE, (char *[]){ NULL }, NULL), 0);
+	EQUAL(get(w.owner, PIPE, "given"), 0);
+	end(&w);
+}
+
+static void test_a_host_that_lets_its_owner_only_read_lets_them_set_nothing(void)
+{
+	struct world w;
+	struct rpc_err error;
+	ipc9_acl_set_args args = { mechanisms[PIPE], pipe_name, { { 0, NULL } } };
+	ipc9_void_res res = { 0 };
+
+	begin(&w, "trust_sys = 127.0.0.0/8\ntrust_root = yes\nallow = anyone read\n",
+	    IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(get(w.owner, PIPE, "default"), 0);
+	EQUAL(ipc9_controlproc_acl_set_1(&args, &res, w.owner), RPC_AUTHERROR);
+	clnt_geterr(w.owner, &error);
+	EQUAL(error.re_why, AUTH_TOOWEAK);
+	end(&w);
+}
+
+static void test_a_bad_line_is_named_and_the_list_stays(void)
+{
+	struct world w;
+	char detail[256] = "";
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow local read"), NULL), 0);
+	EQUAL(set(w.owner, PIPE, LINES("deny uid:1 all", "allow uid:x read"), detail),
+	    IPC9_STATUS_INVALID);
+	SAME_TEXT(detail, "access list, line 2 (\"allow uid:x read\"): uid: takes a number");
+	EQUAL(get(w.owner, PIPE, "given\nallow local read"), 0);
+	end(&w);
+}
+
+static void test_a_list_of_64_lines_fits_and_one_of_65_is_no_call(void)
+{
+	static char line[] = "allow uid:1 read,write";
+	char *lines[IPC9_RULES_MAX + 2] = { NULL };
+	struct world w;
+
+	for (size_t i = 0; i < IPC9_RULES_MAX; i++)
+		lines[i] = line;
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, lines, NULL), 0);
+	EQUAL(set(w.owner, PIPE, lines, NULL), 0);
+	lines[IPC9_RULES_MAX] = line;
+	{
+		ipc9_acl_set_args args = { mechanisms[PIPE], pipe_name, rules_of(lines) };
+		ipc9_void_res res = { 0 };
+
+		EQUAL(ipc9_controlproc_acl_set_1(&args, &res, w.owner), RPC_CANTENCODEARGS);
+	}
+	end(&w);
+}
+
+static void test_a_list_given_at_creation_counts_from_the_first_moment(void)
+{
+	struct world w;
+	CLIENT *other, *slots, *sender;
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	other = claiming(&w.daemon, IPC9_PROG_PIPE, STRANGER);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	sender = claiming(&w.daemon, IPC9_PROG_MAILSLOT, STRANGER);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow uid:4242 read"), NULL), 0);
+	EQUAL(get(w.owner, PIPE, "given\nallow uid:4242 read"), 0);
+	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, NULL),
+	    IPC9_STATUS_ACCESS);
+	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ, NULL), 0);
+	/* The second instance brings no other list. */
+	EQUAL(create_pipe(w.local, pipe_name, LINES("deny anyone all"), NULL), 0);
+	EQUAL(get(w.owner, PIPE, "given\nallow uid:4242 read"), 0);
+	EQUAL(create_slot(slots, slot_name, LINES("deny uid:4242 write", "allow anyone write")), 0);
+	EQUAL(send_slot(sender, 1), IPC9_STATUS_ACCESS);
+	EQUAL(set(w.owner, MAILSLOT, LINES("allow uid:4242 write"), NULL), 0);
+	EQUAL(send_slot(sender, 2), 0);
+	let_go(other);
+	let_go(slots);
+	let_go(sender);
+	end(&w);
+}
+
+static void test_a_bad_line_at_creation_creates_nothing(void)
+{
+	struct world w;
+	CLIENT *slots;
+	char detail[256] = "";
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow me all"), detail), IPC9_STATUS_INVALID);
+	HOLDS(strstr(detail, "line 1 (\"allow me all\")") != NULL);
+	EQUAL(create_slot(slots, slot_name, LINES("allow local write", "")), IPC9_STATUS_INVALID);
+	EQUAL(get(w.owner, PIPE, NULL), IPC9_STATUS_NOENT);
+	EQUAL(get(w.owner, MAILSLOT, NULL), IPC9_STATUS_NOENT);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(create_slot(slots, slot_name, NULL), 0);
+	let_go(slots);
+	end(&w);
+}
+
+static void test_new_opens_see_a_changed_list_while_what_is_open_goes_on(void)
+{
+	struct world w;
+	CLIENT *other;
+	uint64_t pipe = 0;
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	other = claiming(&w.daemon, IPC9_PROG_PIPE, STRANGER);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow uid:4242 read,write"), NULL), 0);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, &pipe), 0);
+	EQUAL(set(w.owner, PIPE, LINES("deny anyone all"), NULL), 0);
+	EQUAL(write_pipe(other, pipe), 0);
+	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ, NULL), IPC9_STATUS_ACCESS);
+	EQUAL(set(w.owner, PIPE, LINES("allow gid:4242 read"), NULL), 0);
+	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ, NULL), 0);
+	let_go(other);
+	end(&w);
+}
+
+static void test_objects_without_a_list_show_what_their_mechanism_gives(void)
+{
+	struct world w;
+	CLIENT *slots, *boards;
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	boards = daemon_client(&w.daemon, true, IPC9_PROG_CLIPBOARD);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(create_slot(slots, slot_name, NULL), 0);
+	EQUAL(publish(boards, board_name), 0);
+	EQUAL(get(w.owner, PIPE, "default"), 0);
+	EQUAL(get(w.owner, MAILSLOT, "default\nallow anyone write"), 0);
+	EQUAL(get(w.owner, CLIPBOARD, "default\nallow anyone read,write"), 0);
+	let_go(slots);
+	let_go(boards);
+	end(&w);
+}
+
+static void test_a_board_keeps_to_its_list(void)
+{
+	struct world w;
+	CLIENT *other;
+
+	begin(&w, trusting, IPC9_PROG_CLIPBOARD);
+	other = claiming(&w.daemon, IPC9_PROG_CLIPBOARD, STRANGER);
+	EQUAL(publish(w.local, board_name), 0);
+	EQUAL(publish(other, board_name), 0);
+	EQUAL(set(w.owner, CLIPBOARD, LINES("allow anyone read"), NULL), 0);
+	EQUAL(publish(other, board_name), IPC9_STATUS_ACCESS);
+	EQUAL(set(w.stranger, CLIPBOARD, LINES("allow anyone all"), NULL), IPC9_STATUS_ACCESS);
+	let_go(other);
+	end(&w);
+}
+
+static void test_testing_answers_as_the_decision_would_and_says_why(void)
+{
+	static const struct {
+		const char *who, *right, *says;
+	} cases[] = {
+		{ "uid:5", "read", "no: no line of the object's list allows it" },
+		{ "uid:5,gid:9", "write", "yes: allow gid:9 read,write (list of the object)" },
+		{ "uid:4242,from:127.0.0.1", "write",
+		    "no: deny uid:4242 write (list of the object)" },
+		{ "uid:4242,from:127.0.0.1", "read",
+		    "yes: allow host:127.0.0.0/8 read,write (list of the object)" },
+		{ "uid:7007,from:127.0.0.1", "admin", "yes: allow uid:7007 all (configuration)" },
+		{ "uid:5", "admin", "no: no line of the configuration allows it" },
+		{ "from:127.0.0.1", "read",
+		    "yes: allow host:127.0.0.0/8 read,write (list of the object)" },
+		{ "from:10.9.9.9", "read", "no: no line of the configuration allows it" },
+		{ "uid:7007,from:10.9.9.9", "read",
+		    "no: no line of the configuration allows it; "
+		    "claims from there are not believed (trust_sys, trust_root)" },
+	};
+	struct world w;
+	char why[600];
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name,
+		  LINES("deny uid:4242 write", "allow gid:9 read,write",
+		      "allow host:127.0.0.0/8 read,write"),
+		  NULL),
+	    0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		EQUAL(test(w.owner, mechanisms[PIPE], cases[i].who, cases[i].right, why), 0);
+		if (!SAME_TEXT(why, cases[i].says))
+			printf("  %s %s\n", cases[i].who, cases[i].right);
+	}
+	EQUAL(test(w.owner, mechanisms[PIPE], "", "delete", why), 0);
+	SAME_TEXT(why, "yes: the owner may everything");
+	end(&w);
+}
+
+static void test_what_cannot_be_tested_is_said(void)
+{
+	struct world w;
+	char why[600], socket_word[] = "socket", nothing[] = "nonsense";
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(test(w.owner, mechanisms[PIPE], "", "read", why), IPC9_STATUS_NOENT);
+	SAME_TEXT(why, "no pipe of that name");
+	EQUAL(test(w.owner, socket_word, "", "read", why), IPC9_STATUS_INVALID);
+	EQUAL(test(w.owner, nothing, "", "read", why), IPC9_STATUS_INVALID);
+	SAME_TEXT(why, "nonsense: no mechanism with named objects");
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(test(w.owner, mechanisms[PIPE], "alice", "read", why), IPC9_STATUS_INVALID);
+	HOLDS(strstr(why, "WHO: it is made of") != NULL);
+	EQUAL(test(w.owner, mechanisms[PIPE], "", "fly", why), IPC9_STATUS_INVALID);
+	EQUAL(test(w.owner, mechanisms[PIPE], "", "all", why), IPC9_STATUS_INVALID);
+	end(&w);
+}
+
+/* --- Reserved names ---------------------------------------------------------------------------- */
+
+static void test_reserved_names_are_made_only_by_those_they_are_reserved_for(void)
+{
+	char configuration[600], detail[256] = "", printer[] = "PRINTER", own[] = "own",
+				 both[] = "a b";
+	unsigned me = getuid();
+	struct world w;
+	CLIENT *slots, *boards, *other;
+
+	text_format(configuration, sizeof(configuration),
+	    "%sreserve = pipe:Printer uid:4242\nreserve = pipe:own uid:%u\n"
+	    "reserve = pipe:a b uid:4242\nreserve = pipe:a b\tlocal\nreserve = clipboard:wall uid:4242\n"
+	    "reserve = mailslot:Printer uid:4242\n",
+	    trusting, me);
+	begin(&w, configuration, IPC9_PROG_PIPE);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	boards = daemon_client(&w.daemon, true, IPC9_PROG_CLIPBOARD);
+	other = claiming(&w.daemon, IPC9_PROG_CLIPBOARD, STRANGER);
+	EQUAL(create_pipe(w.local, printer, NULL, detail), IPC9_STATUS_ACCESS);
+	text_format(configuration, sizeof(configuration),
+	    "that name is reserved for uid:4242 by the configuration (reserve), and you are uid %u",
+	    me);
+	SAME_TEXT(detail, configuration);
+	EQUAL(create_slot(slots, printer, NULL), IPC9_STATUS_ACCESS);
+	EQUAL(create_pipe(w.local, own, NULL, NULL), 0);
+	EQUAL(create_slot(slots, own, NULL), 0); /* another mechanism's name is another name */
+	EQUAL(create_pipe(w.local, both, NULL, NULL), 0);
+	EQUAL(publish(boards, board_name), IPC9_STATUS_ACCESS);
+	EQUAL(publish(other, board_name), 0);
+	EQUAL(publish(boards, board_name), 0); /* it is made now, and anybody may write */
+	let_go(slots);
+	let_go(boards);
+	let_go(other);
+	end(&w);
+}
+
+/* --- The library ------------------------------------------------------------------------------- */
+
+static void test_the_library_sets_gets_and_tests_lists(void)
+{
+	static const char *const rules[] = { "allow uid:4242 read", "deny anyone all" };
+	const struct ipc9_pipe_options options = { .rules = rules, .n_rules = 2 };
+	struct daemon_fixture d;
+	struct ipc9_options here = { .socket = d.socket };
+	struct ipc9_acl_listing *listing = NULL;
+	struct ipc9_acl_verdict verdict;
+	struct ipc9_pipe *pipe = NULL;
+	struct ipc9_error e = { 0 };
+	struct ipc9 *ipc9 = NULL;
+
+	daemon_start(&d, "");
+	EQUAL(ipc9_new(&here, &ipc9, &e), 0);
+	EQUAL(ipc9_pipe_create(ipc9, pipe_name, &options, &pipe, &e), 0);
+	if (EQUAL(ipc9_acl_get(ipc9, "//./pipe/desk", &listing, &e), 0)) {
+		HOLDS(listing->owned && listing->given);
+		EQUAL(listing->owner_uid, getuid());
+		EQUAL(listing->n_rules, 2);
+		SAME_TEXT(listing->rules[1], rules[1]);
+		HOLDS(ipc9_acl_listing_free(listing) == NULL);
+	}
+	EQUAL(ipc9_acl_test(ipc9, "\\\\.\\PIPE\\desk", "uid:4242", "write", &verdict, &e), 0);
+	HOLDS(!verdict.allowed);
+	SAME_TEXT(verdict.why, "deny anyone all (list of the object)");
+	EQUAL(ipc9_acl_set(ipc9, "//./pipe/desk", NULL, 0, &e), 0);
+	EQUAL(ipc9_acl_test(ipc9, "//./pipe/desk", "uid:4242", "read", &verdict, &e), 0);
+	HOLDS(!verdict.allowed);
+	EQUAL(ipc9_acl_test(ipc9, "//./pipe/desk", NULL, "admin", &verdict, &e), 0);
+	HOLDS(verdict.allowed);
+	ipc9_pipe_close(pipe);
+	ipc9_free(ipc9);
+	daemon_end(&d);
+}
+
+static void test_the_library_explains_what_it_does_not_send(void)
+{
+	static const char *const names[] = { "", "desk", "//.", "//./pipe", "//./fan/desk",
+		"//@/mailslot/x", "//./pipe/~x" };
+	static const char *const bad[] = { "allow anyone fly" };
+	const char *many[IPC9_RULES + 1], *none[] = { NULL };
+	struct ipc9_mailslot_options options = { .rules = bad, .n_rules = 1 };
+	struct daemon_fixture d;
+	struct ipc9_options here = { .socket = d.socket };
+	struct ipc9_acl_listing *listing = NULL;
+	struct ipc9_mailslot *slot = NULL;
+	struct ipc9_error e = { 0 };
+	struct ipc9 *ipc9 = NULL;
+
+	for (size_t i = 0; i <= IPC9_RULES; i++)
+		many[i] = "allow anyone read";
+	daemon_start(&d, "");
+	EQUAL(ipc9_new(&here, &ipc9, &e), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		EQUAL(ipc9_acl_get(ipc9, names[i], &listing, &e), IPC9_E_BADNAME);
+	EQUAL(ipc9_acl_get(ipc9, NULL, &listing, &e), IPC9_E_BADNAME);
+	EQUAL(ipc9_acl_get(ipc9, "//./pipe/desk", &listing, &e), IPC9_E_NOENT);
+	EQUAL(ipc9_acl_get(ipc9, "//./socket/desk", &listing, &e), IPC9_E_INVALID);
+	EQUAL(ipc9_acl_set(ipc9, "//./pipe/desk", many, IPC9_RULES + 1, &e), IPC9_E_INVALID);
+	EQUAL(ipc9_acl_set(ipc9, "//./pipe/desk", none, 1, &e), IPC9_E_INVALID);
+	EQUAL(ipc9_mailslot_create(ipc9, slot_name, &options, &slot, &e), IPC9_E_INVALID);
+	HOLDS(strstr(e.text, "allow anyone fly") != NULL);
+	options.rules = many;
+	options.n_rules = IPC9_RULES + 1;
+	EQUAL(ipc9_mailslot_create(ipc9, slot_name, &options, &slot, &e), IPC9_E_INVALID);
+	options.n_rules = 0;
+	if (EQUAL(ipc9_mailslot_create(ipc9, slot_name, &options, &slot, &e), 0)) {
+		/* A list without lines is a list: the default, that anybody may write, is gone. */
+		EQUAL(ipc9_acl_get(ipc9, "//./slot/tray", &listing, &e), 0);
+		EQUAL(listing->given, true);
+		EQUAL(listing->n_rules, 0);
+		ipc9_acl_listing_free(listing);
+	}
+	ipc9_mailslot_close(slot);
+	ipc9_free(ipc9);
+	daemon_end(&d);
+}
+
+SUITE(acl,
+
+    TEST(test_owner_and_administrators_deal_with_a_list_and_nobody_else),
+    TEST(test_a_host_that_lets_its_owner_only_read_lets_them_set_nothing),
+    TEST(test_a_bad_line_is_named_and_the_list_stays),
+    TEST(test_a_list_of_64_lines_fits_and_one_of_65_is_no_call),
+    TEST(test_a_list_given_at_creation_counts_from_the_first_moment),
+    TEST(test_a_bad_line_at_creation_creates_nothing),
+    TEST(test_new_opens_see_a_changed_list_while_what_is_open_goes_on),
+    TEST(test_objects_without_a_list_show_what_their_mechanism_gives),
+    TEST(test_a_board_keeps_to_its_list),
+    TEST(test_testing_answers_as_the_decision_would_and_says_why),
+    TEST(test_what_cannot_be_tested_is_said),
+    TEST(test_reserved_names_are_made_only_by_those_they_are_reserved_for),
+    TEST(test_the_library_sets_gets_and_tests_lists),
+    TEST(test_the_library_explains_what_it_does_not_send));

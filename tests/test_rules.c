@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* test_rules.c - access rules as text, what a decision says of itself, and callers that are made up to try it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/access.h"
+#include "tests/harness.h"
+#include "util/text.h"
+
+static void add(struct access_list *list, const char *line)
+{
+	struct access_rule rule;
+
+	if (SAME_TEXT(access_line_parse(line, &rule), NULL))
+		EQUAL(access_list_add(list, &rule), 0);
+}
+
+static void decides(const struct access *a, const char *who, enum right right,
+    const struct object *o, bool allowed, const char *want)
+{
+	char why[ACCESS_WHY_SIZE];
+	struct caller c;
+
+	SAME_TEXT(access_caller_parse(who, &c), NULL);
+	EQUAL(access_decide(a, &c, right, o, why), allowed);
+	SAME_TEXT(why, want);
+	EQUAL(access_allows(a, &c, right, o), allowed);
+}
+
+static void test_each_decision_says_what_decided(void)
+{
+	struct access a = { .daemon_uid = 900 };
+	struct access_list defaults = { NULL, 0 };
+	struct object o = { .owned = true, .owner = 1000 };
+
+	add(&defaults, "allow anyone write");
+	add(&a.rules, "deny uid:66 all");
+	add(&a.rules, "allow uid:77 admin");
+	add(&a.rules, "allow host:10.0.0.0/8 read");
+	decides(&a, "uid:0", RIGHT_ADMIN, &o, true, "local root may everything");
+	decides(&a, "uid:900", RIGHT_ADMIN, NULL, true, "the daemon's own user may everything");
+	decides(&a, "uid:66", RIGHT_READ, &o, false, "deny uid:66 all (configuration)");
+	decides(&a, "from:10.0.0.1", RIGHT_READ, NULL, true,
+	    "allow host:10.0.0.0/8 read (configuration)");
+	decides(&a, "from:10.0.0.1", RIGHT_WRITE, &o, false,
+	    "no line of the configuration allows it");
+	decides(&a, "uid:5", RIGHT_CREATE, NULL, true,
+	    "allow local read,write,create,delete (built in)");
+	decides(&a, "uid:1000", RIGHT_DELETE, &o, true, "the owner may everything");
+	decides(&a, "uid:77", RIGHT_READ, &o, true, "allow uid:77 admin (configuration)");
+	decides(&a, "uid:5", RIGHT_WRITE, &o, false,
+	    "the object has no list, and only its owner may");
+	o.defaults = &defaults;
+	decides(&a, "uid:5", RIGHT_WRITE, &o, true,
+	    "allow anyone write (default of the mechanism)");
+	o.has_list = true;
+	decides(&a, "uid:5", RIGHT_WRITE, &o, false, "no line of the object's list allows it");
+	add(&o.list, "deny uid:5 write");
+	add(&o.list, "allow local all");
+	decides(&a, "uid:5", RIGHT_WRITE, &o, false, "deny uid:5 write (list of the object)");
+	decides(&a, "uid:5", RIGHT_READ, &o, true, "allow local all (list of the object)");
+	access_list_clear(&a.rules);
+	access_list_clear(&defaults);
+	access_list_clear(&o.list);
+}
+
+static void test_a_line_is_written_as_it_was_read(void)
+{
+	static const struct {
+		const char *line, *again;
+	} cases[] = {
+		{ "allow anyone all", "allow anyone all" },
+		{ "deny local read", "deny local read" },
+		{ "allow uid:0 write, read", "allow uid:0 read,write" },
+		{ "allow uid:4294967294 admin", "allow uid:4294967294 admin" },
+		{ "deny gid:100 create,delete", "deny gid:100 create,delete" },
+		{ "allow user:alice@LAB.TEST read", "allow user:alice@LAB.TEST read" },
+		{ "allow host:10.0.0.0/8 read", "allow host:10.0.0.0/8 read" },
+		{ "allow host:192.0.2.1 read", "allow host:192.0.2.1/32 read" },
+		{ "deny host:fd77:0:0::/48 all", "deny host:fd77::/48 all" },
+		{ "allow  anyone\tread,write,create,delete,admin", "allow anyone all" },
+	};
+	char line[ACCESS_LINE_SIZE], longest[ACCESS_LINE_SIZE];
+	struct access_rule rule;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		SAME_TEXT(access_line_parse(cases[i].line, &rule), NULL);
+		access_line(&rule, line);
+		SAME_TEXT(line, cases[i].again);
+	}
+	text_format(longest, sizeof(longest), "allow user:%0255d read,write,create,delete", 0);
+	SAME_TEXT(access_line_parse(longest, &rule), NULL);
+	access_line(&rule, line);
+	SAME_TEXT(line, longest);
+}
+
+static void test_lines_that_are_none_are_refused_with_a_reason(void)
+{
+	static const char *const bad[] = { "", "allow", "allow ", "anyone all", "Allow anyone all",
+		"deny anyone", "permit uid:1 read", "allow uid:x read", "allow user:a\033b read",
+		"allow user:\xff read" };
+	struct access_rule rule;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (!HOLDS(access_line_parse(bad[i], &rule) != NULL))
+			printf("  %s\n", bad[i]);
+}
+
+static void test_callers_are_made_up_from_words(void)
+{
+	struct caller c;
+
+	SAME_TEXT(access_caller_parse("uid:5,gid:7, gid:8", &c), NULL);
+	EQUAL(c.how, IPC9_BY_KERNEL);
+	HOLDS(c.local);
+	EQUAL(c.uid, 5);
+	EQUAL(c.n_groups, 2);
+	EQUAL(c.groups[1], 8);
+	SAME_TEXT(access_caller_parse("from:fd77::1,uid:5", &c), NULL);
+	EQUAL(c.how, IPC9_BY_CLAIM);
+	HOLDS(!c.local);
+	SAME_TEXT(access_caller_parse("from:10.0.0.1", &c), NULL);
+	EQUAL(c.how, IPC9_BY_NONE);
+}
+
+static void test_callers_that_are_none_are_refused_with_a_reason(void)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ "", "names neither" },
+		{ "gid:7", "names neither" },
+		{ "gid:7,from:10.0.0.1", "has no groups" },
+		{ "alice", "is made of" },
+		{ "uid:", "takes a number" },
+		{ "uid:4294967295", "takes a number" },
+		{ "uid:5,uid:6", "two uids" },
+		{ "uid:5,gid:x", "gid: takes" },
+		{ "uid:5,from:nowhere", "an IP address" },
+		{ "from:10.0.0.1,from:10.0.0.2", "two addresses" },
+		{ "uid:5,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,gid:1,"
+		  "gid:1,gid:1,gid:1,gid:1",
+		    "more than 16" },
+	};
+	struct caller c;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *why = access_caller_parse(bad[i].text, &c);
+
+		if (!HOLDS(why && strstr(why, bad[i].why)))
+			printf("  %s: %s\n", bad[i].text, why ? why : "accepted");
+	}
+}
+
+SUITE(rules, TEST(test_each_decision_says_what_decided),
+    TEST(test_a_line_is_written_as_it_was_read),
+    TEST(test_lines_that_are_none_are_refused_with_a_reason),
+    TEST(test_callers_are_made_up_from_words),
+    TEST(test_callers_that_are_none_are_refused_with_a_reason));
