@@ -401,6 +401,8 @@ static bool look_at_hot(struct loop *l, uint64_t run)
 			return true;
 		}
 	}
+	if (spin.hogged)
+		spin_missed(&l->spin, &spin);
 	return false;
 }
 
