@@ -262,7 +262,7 @@ int access_identify(const struct access *a, const struct peer *peer,
 		return 0;
 	}
 	ret->address = peer->address;
-	if (credential->flavor == AUTH_SYS && is_trusted(a, &peer->address))
+	if (credential->flavor == AUTH_SYS && !peer->datagram && is_trusted(a, &peer->address))
 		believe(a, &claim, ret);
 	return 0;
 }
