@@ -63,6 +63,7 @@ help:
 	@echo '                skipped where scripts/setup --cross was not run'
 	@echo 'make check-threads  the unit tests under the thread sanitizer, in build-tsan/'
 	@echo 'make fuzz       fuzz each decoder for FUZZ_SECONDS (60); fuzz-corpus: the corpora, and 5 s'
+	@echo 'make bench      measure the engine beside raw sockets (BENCH_ARGS=--list)'
 	@echo 'make demo       show the services working across three virtual hosts'
 	@echo 'make install    into $(prefix) (DESTDIR, prefix, bindir, ... as usual)'
 	@echo 'make uninstall  take that away again'

@@ -42,13 +42,15 @@ int rules_take_options(struct rules *rules, const struct invocation *invocation)
 	return status;
 }
 
-static int rules_read_lines(struct rules *rules, FILE *file)
+static int rules_read_lines(struct rules *rules, FILE *file, bool *ret_empty)
 {
 	_cleanup_(io_freep) char *line = NULL;
 	size_t room = 0;
 	int status = 0;
 
+	*ret_empty = true;
 	while (status == 0 && getline(&line, &room, file) >= 0) {
+		*ret_empty = false;
 		char *begin = line + strspn(line, " \t");
 		size_t size = strlen(begin);
 
@@ -62,7 +64,7 @@ static int rules_read_lines(struct rules *rules, FILE *file)
 
 int rules_read(struct rules *rules, const char *path)
 {
-	bool standard = strcmp(path, "-") == 0;
+	bool standard = strcmp(path, "-") == 0, empty;
 	FILE *file = standard ? stdin : fopen(path, "re");
 	int status;
 
@@ -71,11 +73,17 @@ int rules_read(struct rules *rules, const char *path)
 		return EXIT_FAILED;
 	}
 	errno = 0;
-	status = rules_read_lines(rules, file);
+	status = rules_read_lines(rules, file, &empty);
 	if (status == 0 && ferror(file)) {
 		output_error("cannot read %s: %s", standard ? "standard input" : path,
 		    strerror(errno));
 		status = EXIT_FAILED;
+	}
+	/* The output of an `acl get` that failed must not empty a list. */
+	if (status == 0 && empty) {
+		output_error("%s is empty; --none is the list that lets nobody in",
+		    standard ? "standard input" : path);
+		status = EXIT_USAGE;
 	}
 	if (!standard)
 		(void)fclose(file);

@@ -7,6 +7,8 @@
  * gain: calls of many threads in flight on one connection, replies in any order, asynchronous calls, one
  * deadline for all of a call, handlers in parallel, bounds on what a peer can cost, a cache of UDP replies.
  *
+ * As with all of ipc9.h, a child after fork uses none of its parent's handles and servers, and frees none.
+ *
  * docs/examples/ has a whole program.  Link with -lipc9 -ltirpc.  Names that begin ipc9_rpc_ are of this header.
  */
 #ifndef IPC9_RPC_H
@@ -170,7 +172,10 @@ IPC9_PUBLIC int ipc9_rpc_server_add(struct ipc9_rpc_server *server, rpcprog_t pr
  */
 IPC9_PUBLIC int ipc9_rpc_server_run(struct ipc9_rpc_server *server);
 
-/* Ends ipc9_rpc_server_run once the handlers that run have returned.  From any thread, or a signal handler. */
+/*
+ * Ends ipc9_rpc_server_run once the handlers that run have returned; it does not serve again.  From any thread, or a
+ * signal handler.
+ */
 IPC9_PUBLIC void ipc9_rpc_server_stop(struct ipc9_rpc_server *server);
 
 struct ipc9_rpc_server_stats {

@@ -262,7 +262,8 @@ int access_identify(const struct access *a, const struct peer *peer,
 	} else {
 		return -ENOTSUP;
 	}
-	if (!peer->local && credential->flavor == AUTH_SYS && is_trusted(a, &peer->address))
+	if (!peer->local && !peer->datagram && credential->flavor == AUTH_SYS &&
+	    is_trusted(a, &peer->address))
 		believe(a, &claim, ret);
 	return 0;
 }

@@ -164,7 +164,7 @@ bool daemon_admit(void *context, struct connection *connection, const struct pee
 	}
 	list_init(&a->watch.link);
 	a->watch.closed = on_admitted_closed;
-	connection_watch(connection, &a->watch);
+	connection_watch_end(connection, &a->watch);
 	return true;
 }
 

@@ -158,6 +158,9 @@ static void consume(struct queue *q, uint32_t n)
 	count_taken(q, n);
 	if (c->rest.len == 0)
 		drop(q, c);
+	else if (!c->gathering)
+		blob_keep(
+		    &c->rest); /* a small rest must not hold a large block; without memory it does */
 }
 
 /* The beginning of the first chunk, by reference. */

@@ -283,6 +283,13 @@ void rpc_stop(struct rpc_fixture *f)
 	EQUAL(rmdir(f->folder), 0);
 }
 
+unsigned rpc_times(unsigned usual, unsigned thorough)
+{
+	const char *value = getenv("E2E_LONG");
+
+	return value && strcmp(value, "1") == 0 ? thorough : usual;
+}
+
 CLIENT *rpc_client_to(const char *target, rpcvers_t version)
 {
 	struct ipc9_error e = { 0 };

@@ -63,6 +63,9 @@ bool rpc_await_entered(unsigned n);
 #define RPC_EMPTY_INLINE 20000
 bool_t rpc_xdr_empty_inline(XDR *xdrs, void *bytes);
 
+/* How often to try what goes wrong seldom: E2E_LONG=1 is thorough. */
+unsigned rpc_times(unsigned usual, unsigned thorough);
+
 CLIENT *rpc_client_to(const char *target, rpcvers_t version);
 
 /* *ret for free(). */

@@ -169,7 +169,7 @@ static void make_burst(int fd, unsigned *seed)
 static void test_new_clients_are_answered_after_bursts_while_handlers_take_long(void)
 {
 	const struct ipc9_rpc_server_options options = { .threads = 4 };
-	const uint32_t rounds = getenv("E2E_LONG") ? 2000 : 100;
+	const uint32_t rounds = rpc_times(100, 2000);
 	unsigned seed = 1;
 	struct rpc_fixture f;
 	bool well = true;

@@ -20,11 +20,6 @@ enum {
 	SAFE_MS = 10000 /* for what has to happen */
 };
 
-static unsigned times(unsigned usual, unsigned thorough)
-{
-	return getenv("E2E_LONG") ? thorough : usual;
-}
-
 struct later {
 	enum clnt_stat stat;
 	char *text;
@@ -175,7 +170,7 @@ static void test_the_descriptor_tells_of_replies_that_another_thread_has_read(vo
 {
 	const struct ipc9_rpc_server_options options = { .threads = 3 };
 	struct sleeper reader = { .time = { 120, 0 } };
-	struct chain chain = { .left = times(30000, 500000) };
+	struct chain chain = { .left = rpc_times(30000, 500000) };
 	unsigned number = 0;
 	struct rpc_fixture f;
 	int fd;
@@ -229,7 +224,7 @@ static void test_a_handle_can_go_with_calls_whose_replies_another_thread_reads(v
 	c = rpc_client_to(f.tcp, RPC_TEST_VERSION);
 	beside.client = ipc9_rpc_share(c, RPC_TEST_PROGRAM, RPC_TEST_VERSION);
 	pthread_create(&thread, NULL, echo_until_over, &beside);
-	for (unsigned i = 0; i < times(1000, 50000); i++) {
+	for (unsigned i = 0; i < rpc_times(1000, 50000); i++) {
 		CLIENT *passing = ipc9_rpc_share(c, RPC_TEST_PROGRAM, RPC_TEST_VERSION);
 
 		for (unsigned j = 0; j <= i % 8; j++)

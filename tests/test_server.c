@@ -132,6 +132,11 @@ static void test_claims_count_from_trusted_addresses_only_and_root_with_trust_ro
 	EQUAL(c.gid, 65534); /* group 0 is root's */
 	EQUAL(c.n_groups, 1);
 	EQUAL(c.groups[0], 5);
+	/* Anybody can write that address into a datagram. */
+	peer.datagram = true;
+	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
+	EQUAL(c.how, IPC9_BY_NONE);
+	peer.datagram = false;
 	cred.len = (uint32_t)claim(body, 0, 0);
 	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
 	EQUAL(c.how, IPC9_BY_NONE);
@@ -510,6 +515,15 @@ static void test_a_large_payload_passes_without_a_copy(void)
 	HOLDS(out.data == block->data + 200000);
 	bytes_unref(out.owner);
 	EQUAL(block->refs, 1);
+	/* But a small rest does not hold the block. */
+	EQUAL(queue_push(&q, &in, false), 0);
+	EQUAL(queue_take(&q, 499000, false, &out, &more), 0);
+	bytes_unref(out.owner);
+	EQUAL(block->refs, 1);
+	EQUAL(queue_take(&q, 1000, false, &out, &more), 0);
+	EQUAL(out.len, 1000);
+	EQUAL(out.data[999], 'q');
+	bytes_unref(out.owner);
 	bytes_unref(block);
 	queue_clear(&q);
 	charge_release(&owner);

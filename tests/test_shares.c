@@ -532,6 +532,49 @@ static void test_a_local_user_leaves_connections_to_others(void)
 	daemon_end(&d);
 }
 
+static bool has_two_connections(void *context)
+{
+	ipc9_quota_res res;
+	bool two;
+
+	two = ask(context, 0, &res) && res.ipc9_quota_res_u.ok.host.connections.used == 2;
+	forget(&res);
+	return two;
+}
+
+/* Closing one's side of a connection whose answers one does not read gives nothing back. */
+static void test_a_connection_counts_until_it_is_closed(void)
+{
+	static const struct channel_target status = { IPC9_PROG_CONTROL, 1, IPC9_CONTROLPROC_STATUS,
+		NULL };
+	struct daemon_fixture d;
+	struct gather calls;
+	struct channel *c;
+	CLIENT *asker;
+	int fd;
+
+	daemon_start(&d, "unread_bytes = 67108864\n");
+	expect_idle(&d);
+	asker = daemon_client(&d, true, IPC9_PROG_CONTROL);
+	c = daemon_channel(&d, true);
+	fd = channel_fd(c);
+	gather_init(&calls);
+	for (uint32_t i = 0; i < 3000; i++)
+		HOLDS(channel_encode(c, i, &status, (xdrproc_t)(void (*)(void))xdr_void, NULL,
+		    &calls));
+	while (calls.size && gather_send(&calls, fd) > 0)
+		;
+	EQUAL(shutdown(fd, SHUT_WR), 0);
+	HOLDS(wait_until(has_two_connections, asker, 5000));
+	HOLDS(answers_null(asker));
+	HOLDS(has_two_connections(asker));
+	gather_clear(&calls);
+	channel_unref(c);
+	HOLDS(wait_until(is_alone, asker, 20000));
+	clnt_destroy(asker);
+	daemon_end(&d);
+}
+
 /* R6: many clients, each with a pipe and data in it, go at once. */
 static void test_many_clients_that_go_at_once_leave_nothing(void)
 {
@@ -619,5 +662,6 @@ SUITE(shares, TEST(test_slots_that_nobody_reads_fill_their_owners_share_and_nobo
     TEST(test_a_board_is_its_makers_and_what_it_holds_the_copiers),
     TEST(test_empty_boards_give_way_to_their_makers_next_ones),
     TEST(test_a_local_user_leaves_connections_to_others),
+    TEST(test_a_connection_counts_until_it_is_closed),
     TEST(test_many_clients_that_go_at_once_leave_nothing),
     TEST(test_others_see_themselves_and_administrators_all));

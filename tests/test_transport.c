@@ -364,7 +364,8 @@ static void test_ranges_hold_their_addresses_and_no_others(void)
 		{ "::/0", "10.0.0.1", false },
 	};
 	static const char *const bad[] = { "", "10.0.0.0/33", "10.0.0.1/8", "10.0.0/8", "x",
-		"10.0.0.0/", "10.0.0.0/-1", "fd77::/129", "10.0.0.0/8x" };
+		"10.0.0.0/", "::ffff:10.0.0.3", "::ffff:10.0.0.0/104", "10.0.0.0/-1", "fd77::/129",
+		"10.0.0.0/8x" };
 	struct address_range range;
 	struct address a;
 

@@ -173,6 +173,10 @@ int address_range_parse(const char *text, struct address_range *ret)
 	for (unsigned i = range.bits; i < width; i++)
 		if (bit(range.prefix, i))
 			return -EINVAL;
+	/* Addresses of that form count as IPv4 ones, so a rule about them would never be met. */
+	if (range.family == AF_INET6 && range.bits >= 96 &&
+	    memcmp(range.prefix, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0)
+		return -EINVAL;
 	*ret = range;
 	return 0;
 }

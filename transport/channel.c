@@ -516,11 +516,11 @@ static int receive_until(struct channel *c, int64_t deadline)
 	while (!r && spin_again(&spin, deadline))
 		r = receive(c);
 	if (r) {
-		spin_hit(&c->spin);
+		spin_hit(&c->spin, &spin);
 		return r;
 	}
 	if (!bulk)
-		spin_missed(&c->spin);
+		spin_missed(&c->spin, &spin);
 	slept_from = clock_now();
 	r = receive_asleep(c, deadline);
 	if (r > 0)

@@ -188,6 +188,17 @@ static struct call *waiting_call(struct connection *c)
 	return NULL;
 }
 
+static void close_watches(struct list *watches)
+{
+	while (!list_is_empty(watches)) {
+		struct connection_watch *w =
+		    LIST_ENTRY(watches->next, struct connection_watch, link);
+
+		list_remove(&w->link);
+		w->closed(w);
+	}
+}
+
 /* Ends what waits for something, and what was to go with the connection. */
 static void drop_waiting(struct connection *c)
 {
@@ -202,13 +213,7 @@ static void drop_waiting(struct connection *c)
 		call->ended(call, CALL_GONE);
 		call_drop(call);
 	}
-	while (!list_is_empty(&c->watches)) {
-		struct connection_watch *w =
-		    LIST_ENTRY(c->watches.next, struct connection_watch, link);
-
-		list_remove(&w->link);
-		w->closed(w);
-	}
+	close_watches(&c->watches);
 }
 
 /*
@@ -335,7 +340,7 @@ static void on_unread(struct loop_timer *timer)
 	struct connection *c = LIST_ENTRY(timer, struct connection, unread_timer);
 
 	/* We may be the late ones: a handler kept us from sending. */
-	if (gather_send(&c->out, c->io.fd) > 0) {
+	if (!c->leaving && gather_send(&c->out, c->io.fd) > 0) {
 		loop_timer_set(c->server->loop, &c->unread_timer,
 		    clock_deadline_ms(c->server->limits.unread_ms));
 		connection_stir(c);
@@ -361,7 +366,7 @@ static void on_flush(struct loop_deferred *deferred)
 	}
 	if (!c->out.size)
 		loop_timer_clear(&c->unread_timer);
-	else if (n > 0 || !c->unread_timer.slot)
+	else if ((n > 0 && !c->leaving) || !c->unread_timer.slot) /* one that leaves has it once */
 		loop_timer_set(c->server->loop, &c->unread_timer,
 		    clock_deadline_ms(c->server->limits.unread_ms));
 	if (c->leaving)
@@ -397,6 +402,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	list_init(&c->flush.link);
 	list_init(&c->calls);
 	list_init(&c->watches);
+	list_init(&c->enders);
 	list_init(&c->backlog);
 	gather_init(&c->out);
 	gather_use_pool(&c->out, &s->pool);
@@ -432,6 +438,7 @@ void connection_free(struct connection *c)
 	drop_waiting(c);
 	while (!list_is_empty(&c->calls))
 		call_lose(LIST_ENTRY(c->calls.next, struct call, link));
+	close_watches(&c->enders);
 	loop_timer_clear(&c->record_timer);
 	loop_timer_clear(&c->unread_timer);
 	loop_timer_clear(&c->backlog_timer);
@@ -451,4 +458,9 @@ void connection_free(struct connection *c)
 void connection_watch(struct connection *c, struct connection_watch *w)
 {
 	list_append(&c->watches, &w->link);
+}
+
+void connection_watch_end(struct connection *c, struct connection_watch *w)
+{
+	list_append(&c->enders, &w->link);
 }

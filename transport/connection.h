@@ -43,6 +43,7 @@ struct connection {
 	struct gather out; /* replies that have not left */
 	struct list calls; /* under way */
 	struct list watches;
+	struct list enders;  /* watches that last as long as the descriptor */
 	struct list backlog; /* records that came while a bound was reached */
 	struct loop_timer backlog_timer;
 	struct loop_deferred flush;

@@ -205,6 +205,7 @@ static struct call *begin_call(struct datagram_socket *d, const struct message_c
 	if (!o)
 		return NULL;
 	o->peer.address = *route->to;
+	o->peer.datagram = true;
 	o->route = *route;
 	o->route.to = &o->peer.address;
 	o->call_size = size;

@@ -144,14 +144,14 @@ static int receive_until(struct handle *h, int64_t until, size_t *ret_size)
 	for (;;) {
 		r = receive(h, ret_size);
 		if (r == GOT_REPLY)
-			spin_hit(&h->spin);
+			spin_hit(&h->spin, &spin);
 		if (r && r != -EAGAIN)
 			return r;
 		if (clock_now() >= until)
 			return NOTHING_YET;
 		if (r == NOTHING_YET || spin_again(&spin, until))
 			continue;
-		spin_missed(&h->spin);
+		spin_missed(&h->spin, &spin);
 		slept_from = clock_now();
 		r = poll(&p, 1, clock_poll_ms(until));
 		if (r < 0 && errno != EINTR)

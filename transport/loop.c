@@ -273,11 +273,11 @@ static int wait_for_events(struct loop *l, int64_t deadline)
 	while (!n && spin_again(&spin, deadline))
 		n = look(l, 0);
 	if (n) {
-		spin_hit(&l->spin);
+		spin_hit(&l->spin, &spin);
 		return n;
 	}
 	if (!l->bulk)
-		spin_missed(&l->spin);
+		spin_missed(&l->spin, &spin);
 	slept_from = clock_now();
 	n = look(l, clock_poll_ms(deadline));
 	if (n > 0)
@@ -396,11 +396,13 @@ static bool look_at_hot(struct loop *l, uint64_t run)
 		if (l->runs != run || !l->hot)
 			return false;
 		if (l->hot->look(l->hot)) {
-			spin_hit(&l->spin);
+			spin_hit(&l->spin, &spin);
 			l->hot_hits++;
 			return true;
 		}
 	}
+	if (spin.hogged)
+		spin_missed(&l->spin, &spin);
 	return false;
 }
 

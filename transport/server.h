@@ -32,7 +32,8 @@ struct call;
 
 /* What the kernel knows of the other side. */
 struct peer {
-	bool local; /* over a local socket: uid, gid and pid are true */
+	bool local;    /* over a local socket: uid, gid and pid are true */
+	bool datagram; /* anybody can write any address into one */
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
@@ -221,5 +222,8 @@ struct connection_watch {
 };
 
 void connection_watch(struct connection *connection, struct connection_watch *watch);
+
+/* The same, but while the peer is only leaving it stays: until the descriptor is closed. */
+void connection_watch_end(struct connection *connection, struct connection_watch *watch);
 
 #endif

@@ -13,6 +13,7 @@
 static inline bool no_spin_begin(struct spin_run *run)
 {
 	run->looks = 0;
+	run->hogged = false;
 	return false;
 }
 
