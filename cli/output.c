@@ -13,6 +13,7 @@
 
 #include "cli/content.h"
 #include "cli/io.h"
+#include "util/text.h"
 
 #define OUTPUT_LINE_BYTES 1024
 
@@ -26,11 +27,9 @@ static size_t output_escape(const char *text, char out[5])
 {
 	const unsigned char *bytes = (const unsigned char *)text;
 	size_t n = content_sequence(text, strnlen(text, 4));
-	bool control = n == 1 && (bytes[0] < 0x20 || bytes[0] == 0x7f);
 
-	control |= n == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0; /* C1, U+0080 to U+009F */
-	if (n == 0 || control) {
-		/* Of a C1 character the second byte follows in a call of its own, as no UTF-8. */
+	if (n == 0 || text_steering(text, n)) {
+		/* The bytes behind the first follow in calls of their own, as no UTF-8. */
 		(void)snprintf(out, 5, "\\x%02x", bytes[0]);
 		return 1;
 	}

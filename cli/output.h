@@ -56,7 +56,7 @@ int output_json(json_t *object);
 
 /* --- Text for people --------------------------------------------------------------------------- */
 
-/* Prints text; control characters, and bytes that are no UTF-8, as \xNN. */
+/* Prints text; what a terminal acts on (text_steering), and bytes that are no UTF-8, as \xNN, wherever it goes. */
 void output_text(const char *text);
 
 /* A table: rows of the same number of cells, the last column at the left, all others at the right. */

@@ -103,6 +103,7 @@ struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation,
 							       : IPC9_PIPE_TYPE_BYTE,
 		.access = IPC9_PIPE_ACCESS_DUPLEX,
 		.max_instances = (uint32_t)invocation_number(invocation, "instances", fallback),
+		.first = invocation_flag(invocation, "first"),
 		.rules = (const char *const *)rules->lines,
 		.n_rules = rules->n,
 	};
@@ -152,7 +153,11 @@ static int pipe_open(struct ipc9 *ipc9, const struct invocation *invocation)
 	char server[OUTPUT_IDENTITY_BYTES];
 	struct ipc9_error error;
 
-	if (ipc9_pipe_open(ipc9, invocation_operand(invocation, 0), &pipe, &error))
+	const struct ipc9_pipe_open_options options = {
+		.server = invocation_text(invocation, "server"),
+	};
+
+	if (ipc9_pipe_open_with(ipc9, invocation_operand(invocation, 0), &options, &pipe, &error))
 		return output_fail(invocation, &error);
 	output_identity(ipc9_pipe_peer(pipe), server);
 	output_note(invocation, "server: %s", server);
@@ -244,6 +249,7 @@ static int pipe_list(struct ipc9 *ipc9, const struct invocation *invocation)
 
 static const struct option_row pipe_serve_option_rows[] = {
 	RULES_OPTION_ROWS,
+	{ .name = "first", .help = "fail if the pipe is there already, also if it is one's own" },
 	{ .name = "instances",
 	    .kind = OPTION_NUMBER,
 	    .value = "N",
@@ -251,6 +257,14 @@ static const struct option_row pipe_serve_option_rows[] = {
 	    .maximum = 255,
 	    .help = "allow N instances at once (1; with CMD 255, no limit)" },
 	{ .name = "message", .help = "make a message pipe: each line is a message" },
+	{ .name = NULL },
+};
+
+static const struct option_row pipe_open_option_rows[] = {
+	{ .name = "server",
+	    .kind = OPTION_TEXT,
+	    .value = "uid:N",
+	    .help = "send nothing unless that user serves the pipe" },
 	{ .name = NULL },
 };
 
@@ -280,6 +294,7 @@ static const struct verb pipe_verbs[] = {
 	    .operands = "//HOST/pipe/NAME",
 	    .min_operands = 1,
 	    .max_operands = 1,
+	    .options = pipe_open_option_rows,
 	    .run = pipe_open,
 	    .about =
 		"The end of standard input ends that direction; it is over when the server has closed.  On\n"

@@ -41,6 +41,7 @@ struct serve {
 	size_t limit;
 	struct ipc9_pipe *listening[SERVE_AHEAD_MAX]; /* oldest first; the main thread's */
 	size_t n_listening;
+	bool begun;	      /* an instance was made: those behind it are not the first */
 	pthread_mutex_t lock; /* for the following */
 	pthread_cond_t gone;  /* a client is gone */
 	struct serve_client *clients;
@@ -276,9 +277,11 @@ static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
 		int r = 0;
 
 		while (r == 0 && serve_room(serve) > 0) {
+			options.first &= !serve->begun;
 			r = ipc9_pipe_create(serve->ipc9, invocation_operand(serve->invocation, 0),
 			    &options, &serve->listening[serve->n_listening], ret_error);
 			serve->n_listening += r == 0;
+			serve->begun |= r == 0;
 		}
 		if (r && r != IPC9_E_BUSY && r != IPC9_E_QUOTA)
 			return r;

@@ -317,6 +317,8 @@ struct ipc9_pipe_options {
 	 */
 	const char *const *rules;
 	size_t n_rules;
+	bool
+	    first; /* make the name, or nothing: IPC9_E_EXISTS where this user has instances of it already */
 };
 
 /*
@@ -335,6 +337,22 @@ IPC9_PUBLIC int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms,
 
 /* Connects to //HOST/pipe/NAME.  IPC9_E_NOENT; IPC9_E_BUSY: no instance is free; IPC9_E_ACCESS. */
 IPC9_PUBLIC int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/* All zero is what ipc9_pipe_open does. */
+struct ipc9_pipe_open_options {
+	/*
+	 * Who has to serve the pipe: "uid:N", the uid that the pipe's daemon was told by its kernel.  Anybody else, or
+	 * somebody unknown: IPC9_E_ACCESS, and no data was sent or can be received.  NULL: whoever it is.  Another text
+	 * is IPC9_E_INVALID.  It is as good as the daemon that tells it: on this host the kernel vouches for
+	 * that one; over TCP whoever has the host's port can tell what they like (docs/security.md).
+	 */
+	const char *server;
+};
+
+/* The same with options, which are borrowed until the call returns; NULL is fine. */
+IPC9_PUBLIC int ipc9_pipe_open_with(struct ipc9 *ipc9, const char *name,
+    const struct ipc9_pipe_open_options *options, struct ipc9_pipe **ret_pipe,
     struct ipc9_error *ret_error);
 
 /* The pipe's type, and who serves it (for the server: who the client is, once accepted). */

@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,17 @@ static int connect_patiently(const struct address *address, int64_t deadline, in
 	return r;
 }
 
+/* Whoever put the socket there: the daemon is who listens on it.  0 or -EPERM. */
+static int check_peer(int fd)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size))
+		return -errno;
+	return is_trusted(who.uid) ? 0 : -EPERM;
+}
+
 static int connect_socket(const char *path, int64_t deadline, struct channel **ret)
 {
 	struct address address;
@@ -99,7 +111,9 @@ static int connect_socket(const char *path, int64_t deadline, struct channel **r
 		r = connect_patiently(&address, deadline, &fd);
 	if (r)
 		return r;
-	r = channel_new(fd, false, ret);
+	r = check_peer(fd);
+	if (!r)
+		r = channel_new(fd, false, ret);
 	if (r)
 		close(fd);
 	return r;
@@ -119,7 +133,7 @@ static int refuse(const char *path, int r, struct ipc9_error *e)
 {
 	if (r == -EPERM)
 		return error_set(e, IPC9_E_ACCESS,
-		    "local daemon: %s is not used, because its folder or itself belongs neither to root "
+		    "local daemon: %s is not used, because its folder, itself or who answers there belongs neither to root "
 		    "nor to %s nor to you",
 		    path, DAEMON_USER);
 	return error_set(e, IPC9_E_ACCESS,

@@ -5,7 +5,9 @@
 #include "client/pipe.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/acl.h"
 #include "client/error.h"
@@ -62,9 +64,15 @@ static const struct link_procedure list_procedure = {
 
 /* --- Beginning --------------------------------------------------------------------------------- */
 
+/* What an end is made from: one of both. */
+struct beginning {
+	const struct ipc9_pipe_options *create;
+	const uint32_t *server; /* of an end to open: the uid of who has to serve it, or NULL */
+};
+
 static int pipe_new(struct ipc9 *ipc9, const struct target *target,
-    int (*begin)(struct ipc9_pipe *, const struct ipc9_pipe_options *, struct ipc9_error *),
-    const struct ipc9_pipe_options *options, struct ipc9_pipe **ret, struct ipc9_error *e)
+    int (*begin)(struct ipc9_pipe *, const struct beginning *, struct ipc9_error *),
+    const struct beginning *beginning, struct ipc9_pipe **ret, struct ipc9_error *e)
 {
 	struct ipc9_pipe *pipe = calloc(1, sizeof(*pipe));
 	int r;
@@ -72,7 +80,7 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	if (!pipe)
 		return error_set_own(e, -ENOMEM);
 	link_init(&pipe->link, ipc9, IPC9_PROG_PIPE, target, true);
-	r = begin(pipe, options, e);
+	r = begin(pipe, beginning, e);
 	if (r) {
 		link_close(&pipe->link);
 		free(pipe);
@@ -82,17 +90,17 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	return 0;
 }
 
-static int create(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options,
-    struct ipc9_error *e)
+static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, struct ipc9_error *e)
 {
 	static const struct ipc9_pipe_options usual;
-	const struct ipc9_pipe_options *o = options ? options : &usual;
+	const struct ipc9_pipe_options *o = beginning->create ? beginning->create : &usual;
 	ipc9_pipe_create_args args = {
 		.name = pipe->link.target.name.object,
 		.type = (int)o->type,
 		.direction = o->access ? (int)o->access : IPC9_PIPE_DUPLEX,
 		.max_instances = o->max_instances ? o->max_instances : 1,
 		.quota_bytes = o->quota_bytes,
+		.flags = o->first ? IPC9_PIPE_CREATE_FIRST : 0,
 	};
 	ipc9_pipe_create_res res;
 	ipc9_rules rules;
@@ -113,13 +121,41 @@ static int create(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *option
 int ipc9_pipe_create(struct ipc9 *ipc9, const char *name, const struct ipc9_pipe_options *options,
     struct ipc9_pipe **ret, struct ipc9_error *e)
 {
+	const struct beginning beginning = { .create = options };
 	struct target target;
 	int r = target_own_object(name, "pipe", &target, e);
 
-	return r ? r : pipe_new(ipc9, &target, create, options, ret, e);
+	return r ? r : pipe_new(ipc9, &target, create, &beginning, ret, e);
 }
 
-static int open_with(struct ipc9_pipe *pipe, unsigned flags, int64_t deadline, struct ipc9_error *e)
+/* Says that this end is closed, so that the other reads EOF. */
+static void close_end(struct ipc9_pipe *pipe)
+{
+	ipc9_handle_args args = { pipe->handle };
+	ipc9_void_res res;
+
+	if (!link_call(&pipe->link, &close_procedure, &args, &res, link_close_deadline(&pipe->link),
+		NULL))
+		xdr_free(close_procedure.results, &res);
+}
+
+/* Whether uid serves the other end; before anything is written to it. */
+static int check_server(const struct ipc9_pipe *pipe, uint32_t uid, struct ipc9_error *e)
+{
+	const struct ipc9_identity *who = &pipe->peer;
+
+	if (who->how != IPC9_HOW_NONE && who->uid == uid)
+		return 0;
+	if (who->how == IPC9_HOW_NONE)
+		return error_set(e, IPC9_E_ACCESS,
+		    "%s: its server is not known, and uid %u was demanded; nothing was sent",
+		    pipe->link.target.subject, uid);
+	return error_set(e, IPC9_E_ACCESS,
+	    "%s: uid %u serves it, and uid %u was demanded; nothing was sent",
+	    pipe->link.target.subject, who->uid, uid);
+}
+
+static int open_in(struct ipc9_pipe *pipe, unsigned flags, int64_t deadline, struct ipc9_error *e)
 {
 	ipc9_pipe_open_args args = { .name = pipe->link.target.name.object, .flags = flags };
 	ipc9_pipe_open_res res;
@@ -137,17 +173,15 @@ static int open_with(struct ipc9_pipe *pipe, unsigned flags, int64_t deadline, s
 }
 
 /* The caller does not say which directions it wants: all that there are and that it may use. */
-static int open_any(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options,
-    struct ipc9_error *e)
+static int open_any(struct ipc9_pipe *pipe, const struct beginning *beginning, struct ipc9_error *e)
 {
 	static const unsigned choices[] = { IPC9_PIPE_OPEN_READ, IPC9_PIPE_OPEN_WRITE };
 	int64_t deadline = context_deadline(pipe->link.ipc9);
-	int r = open_with(pipe, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, deadline, e);
+	int r = open_in(pipe, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, deadline, e);
 
-	(void)options;
 	for (size_t i = 0; i < 2 && r == IPC9_E_ACCESS && pipe->link.channel; i++) {
 		struct ipc9_error again;
-		int r_again = open_with(pipe, choices[i], deadline, &again);
+		int r_again = open_in(pipe, choices[i], deadline, &again);
 
 		if (r_again == IPC9_E_ACCESS)
 			continue; /* the sentence about both is the better one */
@@ -155,16 +189,52 @@ static int open_any(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *opti
 			error_set(e, r_again, "%s", again.text);
 		r = r_again;
 	}
+	if (!r && beginning->server) {
+		r = check_server(pipe, *beginning->server, e);
+		if (r)
+			close_end(pipe);
+	}
 	return r;
+}
+
+/* Reads who has to serve a pipe; NULL: anybody. */
+static int read_server(const char *text, struct beginning *beginning, uint32_t *uid,
+    struct ipc9_error *e)
+{
+	unsigned long value;
+	char *end;
+
+	if (!text)
+		return 0;
+	errno = 0;
+	value = strncmp(text, "uid:", 4) == 0 && text[4] >= '0' && text[4] <= '9'
+	    ? strtoul(text + 4, &end, 10)
+	    : ULONG_MAX;
+	if (value >= UINT32_MAX || errno || *end)
+		return error_set(e, IPC9_E_INVALID, "the server \"%.60s\" is not of the form uid:N",
+		    text);
+	*uid = (uint32_t)value;
+	beginning->server = uid;
+	return 0;
+}
+
+int ipc9_pipe_open_with(struct ipc9 *ipc9, const char *name,
+    const struct ipc9_pipe_open_options *options, struct ipc9_pipe **ret, struct ipc9_error *e)
+{
+	struct beginning beginning = { NULL, NULL };
+	struct target target;
+	uint32_t uid;
+	int r = target_object(name, "pipe", &target, e);
+
+	if (!r && options)
+		r = read_server(options->server, &beginning, &uid, e);
+	return r ? r : pipe_new(ipc9, &target, open_any, &beginning, ret, e);
 }
 
 int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret,
     struct ipc9_error *e)
 {
-	struct target target;
-	int r = target_object(name, "pipe", &target, e);
-
-	return r ? r : pipe_new(ipc9, &target, open_any, NULL, ret, e);
+	return ipc9_pipe_open_with(ipc9, name, NULL, ret, e);
 }
 
 /* --- While it is there ------------------------------------------------------------------------- */
@@ -251,15 +321,9 @@ void ipc9_pipe_abort(struct ipc9_pipe *pipe)
 
 struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe)
 {
-	ipc9_handle_args args;
-	ipc9_void_res res;
-
 	if (!pipe)
 		return NULL;
-	args.handle = pipe->handle;
-	if (!link_call(&pipe->link, &close_procedure, &args, &res, link_close_deadline(&pipe->link),
-		NULL))
-		xdr_free(close_procedure.results, &res);
+	close_end(pipe);
 	link_close(&pipe->link);
 	free(pipe);
 	return NULL;

@@ -111,6 +111,12 @@ int target_own_object(const char *text, const char *mechanism, struct target *re
 	    e);
 }
 
+/* One's own board, or a shared one. */
+static const char *check_board(const char *object)
+{
+	return strcmp(object, "~") == 0 ? NULL : name_check_object(object, false);
+}
+
 int target_board(const char *text, struct target *ret, struct ipc9_error *e)
 {
 	const char *why;
@@ -124,7 +130,7 @@ int target_board(const char *text, struct target *ret, struct ipc9_error *e)
 		text_format(ret->name.object, sizeof(ret->name.object), "~");
 		describe(ret, "clipboard");
 	}
-	why = name_check_object(ret->name.object, true);
+	why = check_board(ret->name.object);
 	return why ? refuse(text, why, e) : 0;
 }
 
@@ -142,7 +148,8 @@ int target_named(const char *text, const char **ret_mechanism, struct target *re
 		r = refuse_domain(text, ret, e);
 	if (r)
 		return r;
-	why = name_check_object(ret->name.object, strcmp(mechanism, "clipboard") == 0);
+	why = strcmp(mechanism, "clipboard") == 0 ? check_board(ret->name.object)
+						  : name_check_object(ret->name.object, false);
 	if (why)
 		return refuse(text, why, e);
 	*ret_mechanism = mechanism;

@@ -242,6 +242,17 @@ int access_identify(const struct access *a, const struct peer *peer,
 	struct message_auth_sys claim;
 
 	memset(ret, 0, sizeof(*ret));
+	if (peer->local) {
+		ret->local = true;
+		ret->how = IPC9_BY_KERNEL;
+		ret->uid = peer->uid;
+		ret->gid = peer->gid;
+		ret->pid = (uint32_t)peer->pid;
+		ret->n_groups = peer->n_groups;
+		ret->groups = peer->groups;
+	} else {
+		ret->address = peer->address;
+	}
 	if (credential->flavor == AUTH_SYS) {
 		if (message_parse_auth_sys(credential, &claim))
 			return -EBADMSG;
@@ -251,18 +262,7 @@ int access_identify(const struct access *a, const struct peer *peer,
 	} else {
 		return -ENOTSUP;
 	}
-	if (peer->local) {
-		ret->local = true;
-		ret->how = IPC9_BY_KERNEL;
-		ret->uid = peer->uid;
-		ret->gid = peer->gid;
-		ret->pid = (uint32_t)peer->pid;
-		ret->n_groups = peer->n_groups;
-		ret->groups = peer->groups;
-		return 0;
-	}
-	ret->address = peer->address;
-	if (credential->flavor == AUTH_SYS && is_trusted(a, &peer->address))
+	if (!peer->local && credential->flavor == AUTH_SYS && is_trusted(a, &peer->address))
 		believe(a, &claim, ret);
 	return 0;
 }

@@ -112,7 +112,10 @@ struct access {
 	uint32_t daemon_uid;
 };
 
-/* Makes the caller of a message; -EBADMSG: a malformed credential, -ENOTSUP: a flavor we do not know. */
+/*
+ * Makes the caller of a message; -EBADMSG: a malformed credential, -ENOTSUP: a flavor we do not know.  Then too it is who the
+ * transport says, for the audit.
+ */
 int access_identify(const struct access *access, const struct peer *peer,
     const struct message_auth *credential, struct caller *ret_caller);
 

@@ -10,12 +10,19 @@
 #include "server/daemon.h"
 #include "server/named.h"
 #include "server/services.h"
+#include "util/name.h"
 #include "util/text.h"
+
+static bool is_own_board(const char *mechanism, const char *name)
+{
+	return strcmp(mechanism, "clipboard") == 0 && strcmp(name, "~") == 0;
+}
 
 /* The object, if it is the caller's business; ends the request otherwise. */
 static struct named *find(struct request *r, const char *mechanism, const char *name)
 {
 	struct named *n = NULL;
+	const char *why;
 	size_t i = 0;
 
 	while (services[i] && strcmp(services[i]->name, mechanism) != 0)
@@ -26,7 +33,9 @@ static struct named *find(struct request *r, const char *mechanism, const char *
 		return NULL;
 	}
 	n = services[i]->find(r, r->daemon->states[i], name);
-	if (!n)
+	if (!n && (why = name_check_object(name, is_own_board(mechanism, name))))
+		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
+	else if (!n)
 		request_fail(r, IPC9_STATUS_NOENT, 0, "no %s of that name", services[i]->name);
 	else if (!access_is_owner(&r->caller, &n->object) &&
 	    !access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)) {

@@ -7,17 +7,12 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-static bool may_write(struct daemon *d)
-{
-	return log_rate_allows(&d->audits, clock_now());
-}
-
 void audit_refusal(struct request *r, const struct named *named, enum right right, const char *why)
 {
 	char who[ACCESS_TEXT_SIZE];
 
 	r->daemon->refusals++;
-	if (!may_write(r->daemon))
+	if (!log_rate_allows(&r->daemon->audit_refusals, clock_now()))
 		return;
 	access_describe(&r->caller, who);
 	log_notice("audit: refused: %s: %s procedure %u%s%s: right %s: %s", who,
@@ -29,7 +24,7 @@ void audit_change(struct request *r, const char *action, const struct named *nam
 {
 	char who[ACCESS_TEXT_SIZE];
 
-	if (!may_write(r->daemon))
+	if (!log_rate_allows(&r->daemon->audit_changes, clock_now()))
 		return;
 	access_describe(&r->caller, who);
 	log_notice("audit: changed: %s: %s%s%s", who, action, named ? " " : "",
@@ -38,8 +33,11 @@ void audit_change(struct request *r, const char *action, const struct named *nam
 
 void audit_tidy(struct daemon *d)
 {
-	unsigned n = log_rate_held_back(&d->audits);
+	unsigned refusals = log_rate_held_back(&d->audit_refusals);
+	unsigned changes = log_rate_held_back(&d->audit_changes);
 
-	if (n)
-		log_notice("audit: %u more lines were not written", n);
+	if (refusals)
+		log_notice("audit: refused: %u more lines were not written", refusals);
+	if (changes)
+		log_notice("audit: changed: %u more lines were not written", changes);
 }

@@ -3,7 +3,8 @@
  * audit.h - one line in the log for each refusal and each administrative change.
  *
  * A line says who, from where, what, on which object, and which line of which list decided; never payload.  At most
- * LOG_LINES_PER_S lines a second are written, and then how many were not (audit_tidy).
+ * LOG_LINES_PER_S lines of each kind a second are written, so that who is refused hides no changes, and then how many were
+ * not (audit_tidy).
  */
 #ifndef SERVER_AUDIT_H
 #define SERVER_AUDIT_H

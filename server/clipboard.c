@@ -229,6 +229,8 @@ static bool check_name(struct request *r, const char *name)
 		char you[ACCESS_TEXT_SIZE];
 
 		access_describe(&r->caller, you);
+		audit_refusal(r, NULL, r->procedure->right,
+		    "anonymous callers have no board of their own");
 		request_fail(r, IPC9_STATUS_ACCESS, 0,
 		    "that host takes you for %.100s, who has no board of their own; name a shared one, as in "
 		    "//HOST/clipboard/NAME, or see trust_sys",

@@ -102,8 +102,10 @@ static int start_registration(struct daemon *d)
 	while (services[n_services])
 		n_services++;
 	entries = calloc(n_services * (2 * d->n_bound + 1), sizeof(*entries));
-	if (!entries)
+	if (!entries) {
+		log_error("registration: %s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < n_services; i++) {
 		for (unsigned b = 0; b < d->n_bound; b++)
 			n += add_entries(&entries[n], services[i]->program, services[i]->version,
@@ -195,8 +197,11 @@ static int start_services(struct daemon *d)
 static int start_domain(struct daemon *d)
 {
 	const struct domain_place place = { &d->config, d->loop, d->server, d->all4, d->all6 };
+	int r = domain_start(&place, &d->domain);
 
-	return domain_start(&place, &d->domain);
+	if (r)
+		log_error("cannot watch the network's interfaces: %s", strerror(-r));
+	return r;
 }
 
 static void warn_if_lowered(const struct daemon *d)
@@ -276,6 +281,7 @@ static void stop(struct daemon *d)
 	domain_stop(d->domain);
 	loop_timer_clear(&d->tidy_timer);
 	server_free(d->server);
+	audit_tidy(d);
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])
 			services[i]->stop(d->states[i]);

@@ -27,7 +27,7 @@ struct daemon {
 	void *states[SERVICES_MAX];	   /* of services[i] */
 	int64_t started;
 	uint64_t refusals; /* by rules and lists */
-	struct log_rate troubles, audits;
+	struct log_rate troubles, audit_refusals, audit_changes;
 	char host[IPC9_HOST_MAX + 1];
 	int lock_fd;
 	bool has_socket; /* the local socket is ours to remove */

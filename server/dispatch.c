@@ -15,6 +15,7 @@
 #include "server/services.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/text.h"
 #include "xdr/stream.h"
 
 void dispatch_null(struct request *request, void *args)
@@ -42,16 +43,39 @@ static const struct procedure *find_procedure(const struct service *s, uint32_t 
 	return NULL;
 }
 
-/* Whether the way by which the call came is one that the procedure is served on. */
-static bool is_served_here(const struct procedure *p, const struct call *call)
-{
-	bool datagram = !call->connection;
+/* --- Policy ------------------------------------------------------------------------------------ */
 
+bool dispatch_is_served(const struct procedure *p, bool local, bool datagram)
+{
 	if (p->flags & PROCEDURE_DATAGRAM)
 		return datagram;
 	if (p->flags & PROCEDURE_LOCAL)
-		return !datagram && call->peer->local;
+		return local && !datagram;
 	return !datagram || p->number == 0;
+}
+
+static bool is_strong(const struct procedure *p, const struct caller *c)
+{
+	switch (p->strength) {
+	case STRENGTH_ANY:
+		return true;
+	case STRENGTH_IDENTITY:
+		return c->how != IPC9_BY_NONE;
+	case STRENGTH_PRIVACY:
+		return c->how != IPC9_BY_NONE && c->local;
+	}
+	return false;
+}
+
+bool dispatch_admits(const struct access *a, const struct procedure *p, const struct caller *c,
+    char why[ACCESS_WHY_SIZE])
+{
+	if (!is_strong(p, c)) {
+		text_format(why, ACCESS_WHY_SIZE, "the procedure is for known callers%s",
+		    p->strength == STRENGTH_PRIVACY ? " on a private way" : "");
+		return false;
+	}
+	return !p->right || access_decide(a, c, p->right, NULL, why);
 }
 
 /* --- The way of a call ------------------------------------------------------------------------- */
@@ -72,9 +96,11 @@ static bool identify(struct request *r, const struct message_call *header)
 	case 0:
 		return true;
 	case -EBADMSG:
+		audit_refusal(r, NULL, r->procedure->right, "a malformed credential");
 		refuse(r, MESSAGE_AUTH_BADCRED);
 		return false;
 	default:
+		audit_refusal(r, NULL, r->procedure->right, "a flavor that is not served");
 		refuse(r, MESSAGE_AUTH_REJECTEDCRED);
 		return false;
 	}
@@ -85,13 +111,16 @@ static void run(struct request *r, XDR *xdrs)
 	_Alignas(max_align_t) unsigned char args[DISPATCH_ARGS_MAX];
 	const struct procedure *p = r->procedure;
 	const struct object *object;
+	enum message_refusal why_not;
 	char why[ACCESS_WHY_SIZE];
 
 	assert(p->args_size <= sizeof(args));
 	memset(args, 0, p->args_size);
+	errno = 0; /* xdr routines say no more than that they failed */
 	if (!p->args(xdrs, args) || xdr_record_left(xdrs)) {
+		why_not = errno == ENOMEM ? MESSAGE_SYSTEM_ERR : MESSAGE_GARBAGE_ARGS;
 		xdr_free(p->args, args);
-		refuse(r, MESSAGE_GARBAGE_ARGS);
+		refuse(r, why_not);
 		return;
 	}
 	object = p->object ? p->object(r, args) : NULL;
@@ -126,15 +155,15 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 	r->service = index;
 	r->state = d->states[index];
 	r->procedure = find_procedure(s, header->procedure);
-	if (!r->procedure || !is_served_here(r->procedure, call)) {
+	if (!r->procedure ||
+	    !dispatch_is_served(r->procedure, call->peer->local, !call->connection)) {
 		r->procedure = NULL;
 		refuse(r, MESSAGE_PROC_UNAVAIL);
 		return;
 	}
 	if (!identify(r, header))
 		return;
-	if (r->procedure->right &&
-	    !access_decide(&d->access, &r->caller, r->procedure->right, NULL, why)) {
+	if (!dispatch_admits(&d->access, r->procedure, &r->caller, why)) {
 		audit_refusal(r, NULL, r->procedure->right, why);
 		refuse(r, MESSAGE_AUTH_TOOWEAK);
 		return;

@@ -37,15 +37,27 @@ static inline struct request *request_of(struct call *call)
 	return (struct request *)(void *)call;
 }
 
+/* Neither: the local socket and TCP; over datagrams only procedure 0.  By another way it is PROC_UNAVAIL. */
 enum procedure_flags {
 	PROCEDURE_LOCAL = 1,	/* local socket only */
 	PROCEDURE_DATAGRAM = 2, /* datagrams only, never answered */
 };
 
+/*
+ * How well the caller has to be known, and the way of the call protected, whatever the rules would say.  Who falls short
+ * is refused with AUTH_TOOWEAK, before the rules are asked and before the arguments are decoded.
+ */
+enum strength {
+	STRENGTH_ANY = 0, /* anybody whom the rules let in */
+	STRENGTH_IDENTITY, /* a user: told by the kernel, claimed from where claims are trusted, or verified */
+	STRENGTH_PRIVACY, /* a user, by a way on which nobody can listen: so far the local socket */
+};
+
 struct procedure {
 	uint32_t number;
-	unsigned flags;
-	enum right right; /* RIGHT_NONE: answers everybody */
+	unsigned flags;		/* by which ways it is served */
+	enum strength strength; /* what procedure 0 never asks for */
+	enum right right;	/* RIGHT_NONE: answers everybody */
 	xdrproc_t args;
 	size_t args_size;
 	xdrproc_t results;
@@ -73,6 +85,14 @@ struct procedure {
 	.results = XDR_PROC(RESULTS)
 
 void dispatch_null(struct request *request, void *args);
+
+/*
+ * The policy of a row: whether it is served by the way that a call came; and whether its caller is known well enough and let
+ * in by the daemon's rules, or (in why) what decided against it.
+ */
+bool dispatch_is_served(const struct procedure *procedure, bool local, bool datagram);
+bool dispatch_admits(const struct access *access, const struct procedure *procedure,
+    const struct caller *caller, char why[ACCESS_WHY_SIZE]);
 
 /* For server_ops; context is the struct daemon. */
 void dispatch_call(void *context, struct call *call, const struct message_call *header, XDR *args);

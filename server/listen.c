@@ -79,6 +79,26 @@ static int own_folder(const char *path, mode_t mode)
 	return check_folder(path);
 }
 
+/* Opens the lock file, if it is a file of ours alone: its content is about to go.  A descriptor or -errno. */
+static int open_lock(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600), r;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		r = -errno;
+		log_error("%s: %s", path, strerror(errno));
+	} else if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid()) {
+		r = -EPERM;
+		log_error("%s is not a file of ours alone: remove it", path);
+	} else {
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 int listen_lock(struct daemon *d)
 {
 	char path[4096], pid[32] = "";
@@ -87,12 +107,9 @@ int listen_lock(struct daemon *d)
 	if (r)
 		return r;
 	text_format(path, sizeof(path), "%s/lock", d->config.state_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		r = -errno;
-		log_error("%s: %s", path, strerror(errno));
-		return r;
-	}
+	fd = open_lock(path);
+	if (fd < 0)
+		return fd;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		r = -errno;
 		(void)!read(fd, pid, sizeof(pid) - 1);
@@ -201,7 +218,8 @@ int listen_local(struct daemon *d)
 		return -EINVAL;
 	}
 	*slash = '\0';
-	r = own_folder(folder, 0755);
+	/* A session agent is its user's alone. */
+	r = own_folder(folder, d->config.user ? 0700 : 0755);
 	if (!r)
 		r = clear_path(path, &a);
 	if (r)
@@ -213,11 +231,13 @@ int listen_local(struct daemon *d)
 	}
 	d->has_socket = true;
 	r = server_listen(d->server, fd);
-	if (r) {
+	if (r)
 		close(fd);
-		return r;
-	}
-	return remember(d, "local", &a);
+	else
+		r = remember(d, "local", &a);
+	if (r)
+		log_error("cannot listen on %s: %s", path, strerror(-r));
+	return r;
 }
 
 static int listen_at(struct daemon *d, const struct address *a)
@@ -232,18 +252,25 @@ static int listen_at(struct daemon *d, const struct address *a)
 		return r;
 	}
 	r = server_listen(d->server, fd);
+	if (r)
+		close(fd);
 	if (!r)
 		r = socket_receive(a, false, &fd);
+	if (!r) {
+		r = server_receive(d->server, fd, true);
+		if (r)
+			close(fd);
+	}
 	if (r) {
 		log_error("cannot listen on udp %s: %s", where, strerror(-r));
 		return r;
 	}
-	r = server_receive(d->server, fd, true);
-	if (r)
-		return r;
 	if (d->config.listen == LISTEN_ANY)
 		*(a->storage.ss_family == AF_INET ? &d->all4 : &d->all6) = fd;
-	return remember(d, "tcp+udp", a);
+	r = remember(d, "tcp+udp", a);
+	if (r)
+		log_error("cannot listen on %s: %s", where, strerror(-r));
+	return r;
 }
 
 int listen_network(struct daemon *d)
@@ -262,11 +289,18 @@ int listen_network(struct daemon *d)
 		if (c->listen == LISTEN_ADDRESSES) {
 			a = c->addresses[i];
 			address_set_port(&a, c->port);
-		} else if (address_parse((c->listen == LISTEN_ANY ? any : loopback)[i], c->port,
-			       &a)) {
-			continue;
+		} else {
+			r = address_parse((c->listen == LISTEN_ANY ? any : loopback)[i], c->port,
+			    &a);
+			if (r == -EINVAL) { /* not a family of this host */
+				r = 0;
+				continue;
+			}
 		}
-		r = listen_at(d, &a);
+		if (r)
+			log_error("cannot listen on the network: %s", strerror(-r));
+		else
+			r = listen_at(d, &a);
 		/* A host without IPv6 is fine as long as nobody asked for it by address. */
 		if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && c->listen != LISTEN_ADDRESSES &&
 		    a.storage.ss_family == AF_INET6)

@@ -448,7 +448,7 @@ static void handle_send(struct request *r, void *args)
 	}
 	if (before != DEDUP_SEEN && !s) {
 		dedup_forget(all->directed, key);
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		named_fail_absent(r, a->name);
 		return;
 	}
 	if (before != DEDUP_SEEN) {
@@ -511,8 +511,8 @@ static const struct object *object_of_broadcast(struct request *r, const void *a
 	return s ? &s->named.object : NULL;
 }
 
-/* One datagram: an ordinary call that nobody answers.  Its size, or 0 when it does not fit. */
-static size_t make_datagram(struct mailslots *all, ipc9_mailslot_broadcast_args *args,
+/* One datagram: an ordinary call that nobody answers.  Its size, 0 when it does not fit, or -ENOMEM. */
+static ssize_t make_datagram(struct mailslots *all, ipc9_mailslot_broadcast_args *args,
     unsigned char datagram[DATAGRAM_MAX])
 {
 	const struct message_call header = {
@@ -522,16 +522,17 @@ static size_t make_datagram(struct mailslots *all, ipc9_mailslot_broadcast_args 
 		.procedure = IPC9_MAILSLOTPROC_BROADCAST,
 	};
 	struct gather out;
-	size_t n = 0;
+	ssize_t n = -ENOMEM;
 	XDR xdrs;
 
 	gather_init(&out);
 	xdr_gather_create(&xdrs, &out);
-	if (!message_put_call(&out, &header) && xdr_ipc9_mailslot_broadcast_args(&xdrs, args) &&
-	    out.size <= DATAGRAM_MAX) {
+	if (!message_put_call(&out, &header) && xdr_ipc9_mailslot_broadcast_args(&xdrs, args))
+		n = 0;
+	if (!n && out.size <= DATAGRAM_MAX) {
 		for (size_t i = out.first; i < out.end; i++) {
 			memcpy(datagram + n, out.pieces[i].data, out.pieces[i].len);
-			n += out.pieces[i].len;
+			n += (ssize_t)out.pieces[i].len;
 		}
 	}
 	gather_clear(&out);
@@ -547,7 +548,7 @@ static void handle_sendall(struct request *r, void *args)
 	ipc9_mailslot_broadcast_args b = { .name = a->name, .id = a->id };
 	unsigned char datagram[DATAGRAM_MAX];
 	struct slot *s;
-	size_t size;
+	ssize_t size;
 
 	if (why) {
 		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
@@ -557,12 +558,17 @@ static void handle_sendall(struct request *r, void *args)
 	b.data.data_len = a->data.data_len;
 	b.data.data_val = a->data.data_val;
 	size = make_datagram(r->state, &b, datagram);
+	if (size < 0) {
+		request_trouble(r, (int)size);
+		return;
+	}
 	if (!size) {
 		request_fail(r, IPC9_STATUS_TOOBIG, IPC9_BROADCAST_MAX,
 		    "name, domain and message do not fit one datagram");
 		return;
 	}
-	ok->datagrams = r->daemon->domain ? domain_broadcast(r->daemon->domain, datagram, size) : 0;
+	ok->datagrams =
+	    r->daemon->domain ? domain_broadcast(r->daemon->domain, datagram, (size_t)size) : 0;
 	s = slot_by_name(r->state, a->name);
 	if (s && is_our_domain(r->daemon, b.domain) &&
 	    access_allows(&r->daemon->access, &r->caller, RIGHT_WRITE, &s->named.object))
@@ -603,7 +609,7 @@ static void handle_info(struct request *r, void *args)
 	char from[ADDRESS_TEXT_SIZE];
 
 	if (!s) {
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		named_fail_absent(r, a->name);
 		return;
 	}
 	describe(s, from, &res.ipc9_mailslot_info_res_u.state);
@@ -679,6 +685,7 @@ static const struct procedure procedures[] = {
 	    PROCEDURE(IPC9_MAILSLOTPROC_CREATE, ipc9_mailslot_create_args,
 		ipc9_mailslot_create_res),
 	    .flags = PROCEDURE_LOCAL,
+	    .strength = STRENGTH_IDENTITY, /* it has an owner, who pays */
 	    .right = RIGHT_CREATE,
 	    .handle = handle_create,
 	},

@@ -9,6 +9,7 @@
 #include "server/audit.h"
 #include "server/daemon.h"
 #include "server/services.h"
+#include "util/name.h"
 #include "util/text.h"
 
 size_t named_count(const struct named_map *map)
@@ -112,6 +113,13 @@ bool named_may_create(struct request *r, const char *name)
 	    "that name is reserved for %.100s by the configuration (reserve), and you are %.100s",
 	    whom, you);
 	return false;
+}
+
+void named_fail_absent(struct request *r, const char *name)
+{
+	const char *why = name_check_object(name, false);
+
+	request_fail(r, why ? IPC9_STATUS_BADNAME : IPC9_STATUS_NOENT, 0, "%s", why ? why : "");
 }
 
 void named_remove(struct named_map *map, struct named *n)

@@ -55,6 +55,9 @@ bool named_take_rules(struct request *request, struct named *named, const ipc9_r
  */
 bool named_may_create(struct request *request, const char *name);
 
+/* Ends a request about a name that there is not: IPC9_STATUS_NOENT, or _BADNAME where there cannot be one. */
+void named_fail_absent(struct request *request, const char *name);
+
 /* Takes it out, and frees its list and the strings; the struct is the caller's. */
 void named_remove(struct named_map *map, struct named *named);
 

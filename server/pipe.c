@@ -124,6 +124,8 @@ static const char *check_create(const ipc9_pipe_create_args *a)
 		return "instances are 1 to 254, or 255 for no limit";
 	if (a->quota_bytes > IPC9_PIPE_QUOTA_MAX)
 		return "the quota is over its limit";
+	if (a->flags & ~(unsigned)IPC9_PIPE_CREATE_FIRST)
+		return "it has a flag that there is not";
 	return NULL;
 }
 
@@ -132,6 +134,9 @@ static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pi
 {
 	if (!access_is_owner(&r->caller, &n->named.object))
 		request_refuse(r, &n->named.object, RIGHT_CREATE, "only its owner adds instances");
+	else if (a->flags & IPC9_PIPE_CREATE_FIRST)
+		request_fail(r, IPC9_STATUS_EXISTS, 0, "it has %u instance%s already",
+		    n->n_instances, n->n_instances == 1 ? "" : "s");
 	else if (a->direction != n->direction)
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "its instances have another direction");
 	else if (n->max_instances != IPC9_PIPE_UNLIMITED && n->n_instances >= n->max_instances)
@@ -203,7 +208,8 @@ static const struct object *object_of_open(struct request *r, const void *args)
 }
 
 /* Whether what OPEN asks for can be had; ends the request if not. */
-static bool check_open(struct request *r, const struct pipe_name *n, unsigned flags)
+static bool check_open(struct request *r, const char *name, const struct pipe_name *n,
+    unsigned flags)
 {
 	char why[ACCESS_WHY_SIZE];
 
@@ -211,7 +217,7 @@ static bool check_open(struct request *r, const struct pipe_name *n, unsigned fl
 		request_fail(r, IPC9_STATUS_UNSUPPORTED, 0,
 		    "this daemon serves ordinary calls only");
 	else if (!n)
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		named_fail_absent(r, name);
 	else if ((flags & IPC9_PIPE_OPEN_READ && !(n->direction & IPC9_PIPE_OUTBOUND)) ||
 	    (flags & IPC9_PIPE_OPEN_WRITE && !(n->direction & IPC9_PIPE_INBOUND)))
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "the pipe does not have this direction");
@@ -236,7 +242,7 @@ static void handle_open(struct request *r, void *args)
 	char from[ADDRESS_TEXT_SIZE];
 	struct instance *i;
 
-	if (!check_open(r, n, a->flags))
+	if (!check_open(r, a->name, n, a->flags))
 		return;
 	i = LIST_ENTRY(n->listening.next, struct instance, listening);
 	if (end_enter(&i->client, r)) {
@@ -436,6 +442,7 @@ static const struct procedure procedures[] = {
 	{
 	    PROCEDURE(IPC9_PIPEPROC_CREATE, ipc9_pipe_create_args, ipc9_pipe_create_res),
 	    .flags = PROCEDURE_LOCAL,
+	    .strength = STRENGTH_IDENTITY, /* it has an owner, who pays */
 	    .right = RIGHT_CREATE,
 	    .handle = handle_create,
 	},

@@ -111,7 +111,7 @@ static int create_pipe(CLIENT *c, char *name, char **lines, char detail[256])
 {
 	ipc9_rules rules = lines ? rules_of(lines) : (ipc9_rules){ { 0, NULL } };
 	ipc9_pipe_create_args args = { name, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 3, 0,
-		lines ? &rules : NULL };
+		lines ? &rules : NULL, 0 };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 

@@ -45,16 +45,16 @@ static void side_close(struct side *s)
 
 struct shape {
 	int type, direction;
-	unsigned max_instances, quota;
+	unsigned max_instances, quota, flags;
 };
 
-static const struct shape bytes_shape = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0 };
-static const struct shape message_shape = { IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX, 1, 0 };
+static const struct shape bytes_shape = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, 0 };
+static const struct shape message_shape = { IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX, 1, 0, 0 };
 
 static int create(struct side *s, const struct shape *shape)
 {
 	ipc9_pipe_create_args args = { pipe_name, shape->type, shape->direction,
-		shape->max_instances, shape->quota, NULL };
+		shape->max_instances, shape->quota, NULL, shape->flags };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 
@@ -303,7 +303,7 @@ static void test_a_read_waits_for_what_is_written_later(void)
 
 static void test_a_write_over_the_quota_is_answered_when_it_was_read(void)
 {
-	static const struct shape tight = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 10 };
+	static const struct shape tight = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 10, 0 };
 	const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_WRITE, NULL };
 	struct channel_call call;
 	ipc9_pipe_write_res res = { 0 };
@@ -458,7 +458,7 @@ static void test_a_quick_client_that_left_something_is_still_served(void)
 
 static void test_instances_are_limited_and_served_in_order(void)
 {
-	static const struct shape two = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 2, 0 };
+	static const struct shape two = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 2, 0, 0 };
 	struct side second = { 0 }, third = { 0 }, clients[3] = { { 0 } };
 	struct world w;
 
@@ -482,10 +482,29 @@ static void test_instances_are_limited_and_served_in_order(void)
 	end(&w);
 }
 
+static void test_who_wants_to_be_first_makes_the_name_or_nothing(void)
+{
+	static const struct shape first = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 2, 0,
+		IPC9_PIPE_CREATE_FIRST };
+	static const struct shape any = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 2, 0, 0 };
+	struct side second = { 0 };
+	struct world w;
+
+	begin(&w, &first);
+	side_open(&w, &second, true);
+	EQUAL(create(&second, &first), IPC9_STATUS_EXISTS);
+	EQUAL(create(&second, &any), 0);
+	EQUAL(simple(&second, ipc9_pipeproc_close_1), 0);
+	EQUAL(simple(&w.server, ipc9_pipeproc_close_1), 0);
+	EQUAL(create(&second, &first), 0);
+	side_close(&second);
+	end(&w);
+}
+
 static void test_directions_are_kept(void)
 {
-	static const struct shape inbound = { IPC9_PIPE_BYTE, IPC9_PIPE_INBOUND, 2, 0 };
-	static const struct shape outbound = { IPC9_PIPE_BYTE, IPC9_PIPE_OUTBOUND, 2, 0 };
+	static const struct shape inbound = { IPC9_PIPE_BYTE, IPC9_PIPE_INBOUND, 2, 0, 0 };
+	static const struct shape outbound = { IPC9_PIPE_BYTE, IPC9_PIPE_OUTBOUND, 2, 0, 0 };
 	struct side other = { 0 };
 	struct world w;
 
@@ -510,12 +529,13 @@ static void test_directions_are_kept(void)
 static void test_arguments_out_of_range_are_refused(void)
 {
 	static const struct shape bad[] = {
-		{ 2, IPC9_PIPE_DUPLEX, 1, 0 },
-		{ IPC9_PIPE_BYTE, 0, 1, 0 },
-		{ IPC9_PIPE_BYTE, 4, 1, 0 },
-		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 0, 0 },
-		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 256, 0 },
-		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, IPC9_PIPE_QUOTA_MAX + 1 },
+		{ 2, IPC9_PIPE_DUPLEX, 1, 0, 0 },
+		{ IPC9_PIPE_BYTE, 0, 1, 0, 0 },
+		{ IPC9_PIPE_BYTE, 4, 1, 0, 0 },
+		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 0, 0, 0 },
+		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 256, 0, 0 },
+		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, IPC9_PIPE_QUOTA_MAX + 1, 0 },
+		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, IPC9_PIPE_CREATE_FIRST << 1 },
 	};
 	struct side s = { 0 };
 	struct world w;
@@ -583,5 +603,6 @@ SUITE(pipe, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_closing_wakes_whoever_waits_at_the_other_end),
     TEST(test_a_quick_client_that_left_something_is_still_served),
     TEST(test_instances_are_limited_and_served_in_order), TEST(test_directions_are_kept),
+    TEST(test_who_wants_to_be_first_makes_the_name_or_nothing),
     TEST(test_arguments_out_of_range_are_refused), TEST(test_a_handle_belongs_to_its_connection),
     TEST(test_a_pipe_admits_only_its_owner));

@@ -112,7 +112,7 @@ static int send_bytes(CLIENT *c, const char *name, uint64_t seq, uint32_t size, 
 static int create_pipe(CLIENT *c, const char *name, uint64_t *ret_pipe, uint64_t *ret_value)
 {
 	ipc9_pipe_create_args args = { (char *)name, IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX,
-		IPC9_PIPE_UNLIMITED, 0, NULL };
+		IPC9_PIPE_UNLIMITED, 0, NULL, 0 };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 

@@ -5,25 +5,29 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/text.h"
 
 #define LINE_SIZE 1024
 
 /* Copies text, with what a terminal or a log reader could act on as \xNN. */
 static size_t escape(char *to, size_t room, const char *from)
 {
-	size_t n = 0;
+	size_t n = 0, steering = 0;
 
 	for (; *from && n + 5 < room; from++) {
-		unsigned char c = (unsigned char)*from;
-
-		if (c >= 0x20 && c != 0x7f)
+		if (!steering)
+			steering = text_steering(from, strnlen(from, 4));
+		if (steering) {
+			n += (size_t)snprintf(to + n, room - n, "\\x%02x", (unsigned char)*from);
+			steering--;
+		} else {
 			to[n++] = *from;
-		else
-			n += (size_t)snprintf(to + n, room - n, "\\x%02x", c);
+		}
 	}
 	return n;
 }

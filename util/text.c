@@ -62,6 +62,28 @@ bool text_has_control(const char *text, size_t len)
 	return false;
 }
 
+size_t text_steering(const char *text, size_t len)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = { { 0, 0x1f }, { 0x7f, 0x9f }, { 0x61c, 0x61c }, { 0x200e, 0x200f },
+		{ 0x2028, 0x202e }, { 0x2066, 0x2069 }, { 0xfeff, 0xfeff } };
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = len ? utf8_sequence(p, len) : 0;
+	uint32_t c;
+
+	/* Those beyond U+FFFF are all shown. */
+	if (n == 0 || n == 4)
+		return 0;
+	c = n == 1 ? p[0] : n == 2 ? p[0] & 0x1fu : p[0] & 0x0fu;
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | (p[i] & 0x3fu);
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return n;
+	return 0;
+}
+
 void text_fold(char *text)
 {
 	for (; *text; text++)

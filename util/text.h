@@ -12,6 +12,13 @@ bool text_is_utf8(const char *text, size_t len);
 /* Any byte below 0x20, 0x7f, or a C1 control (U+0080 to U+009F) in UTF-8. */
 bool text_has_control(const char *text, size_t len);
 
+/*
+ * How many bytes of text, from its beginning on, are a character that a terminal or a reader of logs may act on instead of
+ * showing it: controls, line and paragraph separators, the byte order mark, and what changes the direction of writing
+ * (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069).  0: none of these.
+ */
+size_t text_steering(const char *text, size_t len);
+
 /* ASCII capitals become small letters, in place; other bytes stay. */
 void text_fold(char *text);
 

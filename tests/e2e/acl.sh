@@ -280,6 +280,16 @@ test_a_reservation_that_is_none_is_an_error_with_file_and_line() {
 	expect_exit 0 ipc9d --config "$T/good.conf" --check-config
 }
 
+test_a_list_of_a_slot_counts_for_broadcasts_of_other_hosts() {
+	daemon h2 "${trusting[@]}" 'allow = host:fd77::/16 read,write' 'allow = host:fe80::/10 read,write'
+	objects --allow 'local write' --allow 'host:10.77.1.1 write'
+	on h3 ipc9 mailslot send //@/mailslot/s refused
+	wait_until grep -q 'audit: refused: anonymous from .*: mailslot procedure 9 on s: right write: no line of the object' "$base/h2/log"
+	on h1 ipc9 mailslot send //@/mailslot/s taken
+	wait_until grep -q taken "$T/got"
+	same "what the slot got" taken "$(<"$T/got")"
+}
+
 test_refusals_and_changes_are_in_the_audit() {
 	daemon h2 "${trusting[@]}"
 	objects

@@ -124,4 +124,42 @@ test_a_second_daemon_of_the_same_user_leaves_the_entries_of_the_first() {
 	all_registered
 }
 
+# Another user of h2 who serves, and registers, our first program on port 20999.
+hijack() {
+	background h2 python3 - "${programs[0]}" <<-'END'
+		import os, signal, socket, struct, sys
+		def string(text):
+		    return struct.pack(">I", len(text)) + text + b"\0" * (-len(text) % 4)
+		os.setuid(65534)
+		held = socket.create_server(("10.77.1.2", 20999))
+		call = struct.pack(">10I", 7, 0, 2, 100000, 4, 1, 0, 0, 0, 0) + struct.pack(">2I", int(sys.argv[1]), 1)
+		call += string(b"tcp") + string(b"10.77.1.2.82.7") + string(b"")
+		s = socket.socket(socket.AF_UNIX)
+		s.connect("/run/rpcbind.sock")
+		s.sendall(struct.pack(">I", 0x80000000 | len(call)) + call)
+		assert s.recv(100)[-1] == 1, "rpcbind did not take it"
+		signal.pause()
+	END
+	wait_until eval 'on h2 rpcinfo | grep -F " 10.77.1.2.82.7 "'
+}
+
+test_an_entry_that_another_user_made_first_is_told_and_the_port_serves_all_the_same() {
+	has_other_user || skip "needs root, to be two users"
+	wait_until all_registered
+	end_daemon h2
+	hijack
+	daemon h2
+	wait_until grep -q 'taken by another program' "$base/h2/log"
+	on h2 ipc9 status --json >"$T/out"
+	contains "status" "taken" "$(json 'd["rpcbind"]')"
+	printf found | on h2 ipc9 clipboard copy
+	same "by the fixed port, without asking" found "$(on h1 ipc9 clipboard paste //h2)"
+	same "with the port said" found "$(on h1 ipc9 clipboard paste //h2:20490)"
+	same "the other's entry" 1 "$(on h2 rpcinfo | grep -cF " 10.77.1.2.82.7 ")"
+	"$LAB" rpcbind h2 kill # and with it the other's entry
+	same "with no rpcbind at all" found "$(on h1 ipc9 clipboard paste //h2)"
+	"$LAB" rpcbind h2 start
+	wait_until all_registered
+}
+
 run_tests

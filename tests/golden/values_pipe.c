@@ -20,10 +20,11 @@ const struct golden golden_pipe[] = {
 	NULL_CALL_AND_OK,
 
 	CALL_LOCAL(CREATE, ipc9_pipe_create_args,
-	    "name:s type direction max_instances quota_bytes rules=present rules.lines[ line:s ]",
+	    "name:s type direction max_instances quota_bytes rules=present rules.lines[ line:s ] flags",
 	    { "sum", IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX, IPC9_PIPE_UNLIMITED, 65536,
 		&(ipc9_rules){
-		    { 2, (ipc9_rule[]){ "deny uid:1007 all", "allow local read,write" } } } }),
+		    { 2, (ipc9_rule[]){ "deny uid:1007 all", "allow local read,write" } } },
+		IPC9_PIPE_CREATE_FIRST }),
 	OK(CREATE, ipc9_pipe_create_res, "pipe:h first",
 	    { IPC9_STATUS_OK, .ipc9_pipe_create_res_u.ok = { 0x80000000, TRUE } }),
 	REFUSED(CREATE, ipc9_pipe_create_res, BUSY, "all instances are there", 254),
