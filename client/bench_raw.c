@@ -154,6 +154,8 @@ static int raw_connect(struct ipc9_bench *b, const ipc9_bench_raw_ok *ok, struct
 	} else {
 		r = connect_remote(b, ok->port, until, &fd);
 	}
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return error_set_own(e, r);
 	if (r)
 		return error_set(e, IPC9_E_NOPATH,
 		    "%s: the raw connection to compare with was not made, on port %u (%s); does a "

@@ -130,7 +130,8 @@ static int explain_rpc(const struct link *l, const struct link_try *try, struct 
 		return explain_versions(l, "the protocol", VERSION, &try->error, e);
 	if (try->stat == RPC_VERSMISMATCH)
 		return explain_versions(l, "RPC", RPC_MSG_VERSION, &try->error, e);
-	if (try->stat == RPC_CANTENCODEARGS)
+	if (try->stat == RPC_CANTENCODEARGS ||
+	    (try->stat == RPC_CANTDECODERES && try->error.re_errno == ENOMEM))
 		return error_set_own(e, -ENOMEM);
 	for (size_t i = 0; i < sizeof(rpc_ends) / sizeof(rpc_ends[0]); i++)
 		if (rpc_ends[i].stat == try->stat)

@@ -149,17 +149,18 @@ static struct path *add_path(struct path_table *t, const struct ifaddrs *i)
 	return &t->paths[t->n - 1];
 }
 
-static void read_interface(struct domain *d, struct path_table *t, const struct ifaddrs *i)
+/* False: there was no memory for it. */
+static bool read_interface(struct domain *d, struct path_table *t, const struct ifaddrs *i)
 {
 	int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
 	struct path *p, *before;
 
 	if ((family != AF_INET && family != AF_INET6) || !(i->ifa_flags & IFF_UP) ||
 	    i->ifa_flags & IFF_LOOPBACK)
-		return;
+		return true;
 	p = add_path(t, i);
 	if (!p)
-		return;
+		return false;
 	before = find_path(&d->paths, family, p->index);
 	if (before && p->receive6 < 0) {
 		p->receive6 = before->receive6;
@@ -167,6 +168,7 @@ static void read_interface(struct domain *d, struct path_table *t, const struct 
 	}
 	if (listens_on(d->config, i->ifa_addr))
 		hear(d, p, i->ifa_name);
+	return true;
 }
 
 static void forget_paths(struct domain *d)
@@ -178,30 +180,37 @@ static void forget_paths(struct domain *d)
 	d->paths = (struct path_table){ NULL, 0 };
 }
 
-static void read_interfaces(struct domain *d)
+/* 0; or -errno, and the paths are those of before or not all. */
+static int read_interfaces(struct domain *d)
 {
 	struct path_table table = { NULL, 0 };
 	struct ifaddrs *all;
+	bool ok = true;
 
 	if (getifaddrs(&all))
-		return;
+		return -errno;
 	for (struct ifaddrs *i = all; i; i = i->ifa_next)
-		read_interface(d, &table, i);
+		ok = read_interface(d, &table, i) && ok;
 	freeifaddrs(all);
 	forget_paths(d);
 	d->paths = table;
+	return ok ? 0 : -ENOMEM;
 }
 
 static void on_netlink(struct loop_io *io, uint32_t events)
 {
 	struct domain *d = LIST_ENTRY(io, struct domain, netlink_io);
 	char buffer[8192];
+	int r;
 
 	(void)events;
 	/* What changed does not matter; also an overrun (ENOBUFS) means "look again". */
 	while (recv(io->fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
 		;
-	read_interfaces(d);
+	r = read_interfaces(d);
+	if (r)
+		log_error("broadcasts may not go everywhere until the network changes again: %s",
+		    strerror(-r));
 }
 
 static int watch_interfaces(struct domain *d)
@@ -223,13 +232,13 @@ static int watch_interfaces(struct domain *d)
 
 /* --- Sockets ----------------------------------------------------------------------------------- */
 
-/* A socket to send from; -1 where the host does not have the family. */
-static int sender(int family)
+/* A socket to send from; none where the host does not have the family.  0 or -errno. */
+static int sender(int family, int *ret_fd)
 {
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, zero = 0;
 
 	if (fd < 0)
-		return -1;
+		return errno == EAFNOSUPPORT ? 0 : -errno;
 	if (family == AF_INET) {
 		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &one, sizeof(one));
 		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &zero, sizeof(zero));
@@ -238,7 +247,8 @@ static int sender(int family)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &one, sizeof(one));
 		setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &zero, sizeof(zero));
 	}
-	return fd;
+	*ret_fd = fd;
+	return 0;
 }
 
 int domain_start(const struct domain_place *place, struct domain **ret_domain)
@@ -253,17 +263,20 @@ int domain_start(const struct domain_place *place, struct domain **ret_domain)
 	d->server = place->server;
 	d->receive4 = place->all4;
 	d->all6 = place->all6;
-	d->send4 = sender(AF_INET);
-	d->send6 = sender(AF_INET6);
+	d->send4 = d->send6 = -1;
+	r = sender(AF_INET, &d->send4);
+	if (!r)
+		r = sender(AF_INET6, &d->send6);
 	if (d->config->listen == LISTEN_ADDRESSES)
 		d->receive4 = receive_group(d, GROUP4);
-	r = watch_interfaces(d);
+	if (!r)
+		r = watch_interfaces(d);
+	if (!r)
+		r = read_interfaces(d);
 	if (r) {
-		log_error("cannot watch the network's interfaces: %s", strerror(-r));
 		domain_stop(d);
 		return r;
 	}
-	read_interfaces(d);
 	*ret_domain = d;
 	return 0;
 }

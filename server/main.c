@@ -130,6 +130,8 @@ static int parse(int argc, char **argv, struct config *c, struct arguments *a,
 		    argv[optind]);
 		return EXIT_USAGE;
 	}
+	if (r)
+		fprintf(stderr, "ipc9d: %s\n", strerror(-r));
 	return r ? 1 : -1;
 }
 

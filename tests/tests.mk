@@ -19,6 +19,15 @@ $(BUILD)/tests/mark: $(call obj,tests/bench/mark.c) $(BUILD)/libipc9.a
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
 
+# Fails the calls of a daemon or a client one by one: tests/e2e/faults.sh.
+$(BUILD)/tests/faults: $(call obj,tests/faults/main.c tests/faults/scenario.c util/text.c) $(BUILD)/libipc9.a $(BUILD)/tests/preload.so
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.so,$^) $(TIRPC)
+
+$(BUILD)/tests/preload.so: tests/faults/preload.c tests/faults/faults.h
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(CPPFLAGS) -std=c11 $(CFLAGS) $(WARN) -fno-builtin -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
+
 # --- Speed: `make bench`, BENCH_ARGS as of tests/bench/speed.c -------------------------------------
 BENCH_DIR := $(BUILD)/tests/bench
 BENCH_XDR := $(BENCH_DIR)/echo_xdr.o $(BENCH_DIR)/echo_clnt.o $(BENCH_DIR)/echo_svc.o
@@ -53,7 +62,7 @@ bench: $(BUILD)/tests/speed $(BUILD)/tests/speed-no-spin
 	@$(BUILD)/tests/speed $(BENCH_ARGS)
 
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".
-check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer
+check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer $(BUILD)/tests/faults
 	@passed=0 failed=0; \
 	for part in layers shape; do \
 		if scripts/check-$$part; then passed=$$((passed + 1)); else failed=$$((failed + 1)); fi; \

@@ -112,8 +112,14 @@ int address_parse(const char *text, uint16_t port, struct address *ret)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
 
-	if (getaddrinfo(text, NULL, &hints, &found))
+	switch (getaddrinfo(text, NULL, &hints, &found)) {
+	case 0:
+		break;
+	case EAI_MEMORY:
+		return -ENOMEM;
+	default:
 		return -EINVAL;
+	}
 	memset(ret, 0, sizeof(*ret));
 	memcpy(&ret->storage, found->ai_addr, found->ai_addrlen);
 	ret->len = found->ai_addrlen;

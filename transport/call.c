@@ -166,8 +166,10 @@ static void answer_end(struct answer *a, struct call *call, unsigned char *mark,
 		message_end_record(mark, a->out->size - a->before.size - MESSAGE_MARK_SIZE);
 	if (!call->connection)
 		server_answer_datagram(call, a->out);
-	else
+	else if (ok)
 		connection_stir(call->connection);
+	else /* whoever waits for the answer learns at least that it does not come */
+		connection_doom(call->connection);
 }
 
 void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t low, uint32_t high)
@@ -194,6 +196,7 @@ void call_answer(struct call *call, xdrproc_t xdr, void *results)
 	if (call->gone)
 		return;
 	answer_begin(&a, call);
+	errno = 0;
 	if (call->connection)
 		mark = message_begin_success(a.out, call->xid);
 	ok = call->connection ? mark != NULL : !message_put_success(a.out, call->xid);
@@ -201,8 +204,12 @@ void call_answer(struct call *call, xdrproc_t xdr, void *results)
 		xdr_gather_create(&xdrs, a.out);
 		ok = xdr(&xdrs, results) && !gather_own(a.out);
 	}
-	if (ok) {
-		answer_end(&a, call, mark, true);
+	/*
+	 * Without memory the connection ends instead: a refusal would say that nothing was done, while data may have
+	 * been taken, or a handle made, that nobody knows of.
+	 */
+	if (ok || (errno == ENOMEM && call->connection)) {
+		answer_end(&a, call, mark, ok);
 		return;
 	}
 	gather_rewind(a.out, &a.before);

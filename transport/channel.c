@@ -222,18 +222,17 @@ void channel_forget(struct channel *c, struct channel_call *call)
 
 /* --- Receiving; by whoever set `reading` ------------------------------------------------------ */
 
-/* Keeps a reply for somebody who has not said yet what to decode it into; without memory that one times out. */
+/* Keeps a reply for somebody who has not said yet what to decode it into; without memory that one is told so. */
 static void keep_reply(struct channel_call *call, const unsigned char *data, size_t size,
     struct bytes *owner)
 {
+	call->done = true;
+	call->stat = RPC_CANTDECODERES;
 	call->reply = owner ? bytes_ref(owner) : bytes_new(size);
-	if (!call->reply)
-		return;
-	if (!owner) {
+	if (call->reply && !owner) {
 		memcpy(call->reply->data, data, size);
 		call->reply->size = (uint32_t)size;
 	}
-	call->done = true;
 }
 
 static void take_reply(void *context, const unsigned char *data, size_t size, struct bytes *owner)
@@ -567,10 +566,12 @@ enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrpro
     void *results, int64_t deadline, struct rpc_err *ret_error)
 {
 	enum clnt_stat stat;
+	bool early;
 	int r;
 
 	pthread_mutex_lock(&c->lock);
-	if (!call->done) {
+	early = call->done;
+	if (!early) {
 		call->xdr = xdr;
 		call->results = results;
 		call->error = ret_error;
@@ -583,8 +584,11 @@ enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrpro
 		ret_error->re_errno = -r;
 		return RPC_CANTRECV;
 	}
-	if (!call->reply)
+	if (!call->reply) {
+		if (early)
+			ret_error->re_errno = ENOMEM;
 		return call->stat;
+	}
 	stat = reply_decode(call->reply->data, call->reply->size, call->reply, xdr, results,
 	    ret_error);
 	call->reply = bytes_unref(call->reply);

@@ -27,7 +27,7 @@
 
 #define SLOWEST_BYTES_PER_S 32768 /* a record at this speed is in time */
 
-static void doom(struct connection *c)
+void connection_doom(struct connection *c)
 {
 	c->doomed = true;
 	connection_stir(c);
@@ -65,14 +65,17 @@ static void update_interest(struct connection *c)
 	bool reading = may_read(c);
 	uint32_t events = (reading ? EPOLLIN : 0u) | (c->leaving ? 0u : EPOLLRDHUP) |
 	    (c->out.size ? EPOLLOUT : 0u);
+	int r = 0;
 
 	if (c->io.loop)
-		loop_change(&c->io, events);
-	else if (events && loop_add(c->server->loop, &c->io, c->io.fd, events))
-		doom(c);
+		r = loop_change(&c->io, events);
+	else if (events)
+		r = loop_add(c->server->loop, &c->io, c->io.fd, events);
 	set_record_timer(c, reading, false);
-	if (!list_is_empty(&c->backlog) && is_within_bounds(c))
-		loop_timer_set(c->server->loop, &c->backlog_timer, clock_now());
+	if (!r && !list_is_empty(&c->backlog) && is_within_bounds(c))
+		r = loop_timer_set(c->server->loop, &c->backlog_timer, clock_now());
+	if (r) /* nothing would ever wake it again */
+		connection_doom(c);
 }
 
 /* --- In ---------------------------------------------------------------------------------------- */
@@ -104,12 +107,12 @@ static void handle_record(struct connection *c, const unsigned char *data, size_
 		return;
 	default:
 		s->stats.closed_garbage++;
-		doom(c);
+		connection_doom(c);
 		return;
 	}
 	call = call_new(s, c, NULL, &c->peer, header.xid);
 	if (!call) {
-		doom(c);
+		connection_doom(c);
 		return;
 	}
 	xdr_record_create(&args, data + header.header_size, size - header.header_size, owner);
@@ -130,7 +133,7 @@ static void keep_record(struct connection *c, const unsigned char *data, size_t 
 		w->bytes = owner ? bytes_ref(owner) : bytes_new(size);
 	if (!w || !w->bytes) {
 		free(w);
-		doom(c);
+		connection_doom(c);
 		return;
 	}
 	if (!owner && size)
@@ -269,7 +272,7 @@ static bool receive(struct connection *c)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n < 0) { /* a reset: it wants nothing of this any more */
-		doom(c);
+		connection_doom(c);
 		return true;
 	}
 	if (n == 0) {
@@ -287,7 +290,7 @@ static bool receive(struct connection *c)
 	}
 	if (r) {
 		c->server->stats.closed_oversize += r == -EMSGSIZE;
-		doom(c);
+		connection_doom(c);
 		return true;
 	}
 	set_record_timer(c, true, !was_inside || c->server->stats.calls != calls);
@@ -315,7 +318,7 @@ static void on_stream(struct loop_io *io, uint32_t events)
 		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 			receive(c);
 	} else if (events & EPOLLERR) {
-		doom(c);
+		connection_doom(c);
 	} else if (events & (EPOLLRDHUP | EPOLLHUP)) {
 		/* What it has sent is still to be read, when the bounds allow. */
 		peer_leaves(c);
@@ -330,7 +333,7 @@ static void on_slow_record(struct loop_timer *timer)
 	struct connection *c = LIST_ENTRY(timer, struct connection, record_timer);
 
 	c->server->stats.closed_slow_record++;
-	doom(c);
+	connection_doom(c);
 }
 
 /* --- Out --------------------------------------------------------------------------------------- */
@@ -347,7 +350,7 @@ static void on_unread(struct loop_timer *timer)
 		return;
 	}
 	c->server->stats.closed_unread++;
-	doom(c);
+	connection_doom(c);
 }
 
 static void on_flush(struct loop_deferred *deferred)

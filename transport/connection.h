@@ -63,6 +63,9 @@ struct connection {
 int connection_new(struct server *server, int fd, const struct peer *peer);
 void connection_free(struct connection *connection);
 
+/* Has it freed soon: nothing more is read, and nothing sent.  For an answer that there is no memory for. */
+void connection_doom(struct connection *connection);
+
 /* Something was appended to out, or a bound may have been left: sends and looks again, a little later. */
 void connection_stir(struct connection *connection);
 

@@ -389,7 +389,8 @@ static struct clnt_ops *table(void)
 
 CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sys)
 {
-	struct handle *h = calloc(1, sizeof(*h));
+	const AUTH *none = authnone_create(); /* allocates, the first time */
+	struct handle *h = none ? calloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
 		return NULL;
@@ -408,7 +409,7 @@ CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sy
 	h->xid = (uint32_t)h->random;
 	h->client.cl_ops = table();
 	h->client.cl_private = h;
-	h->own_auth = *authnone_create();
+	h->own_auth = *none;
 	h->client.cl_auth = &h->own_auth;
 	return &h->client;
 }

@@ -172,7 +172,8 @@ static struct clnt_ops *ops(void)
 
 CLIENT *channel_client(struct channel *c, uint32_t program, uint32_t version)
 {
-	struct handle *h = calloc(1, sizeof(*h));
+	const AUTH *none = authnone_create(); /* allocates, the first time */
+	struct handle *h = none ? calloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
 		return NULL;
@@ -182,7 +183,7 @@ CLIENT *channel_client(struct channel *c, uint32_t program, uint32_t version)
 	h->client.cl_ops = ops();
 	h->client.cl_private = h;
 	/* An object of its own, so that the library's sole AUTH_NONE can take its place. */
-	h->own_auth = *authnone_create();
+	h->own_auth = *none;
 	h->client.cl_auth = &h->own_auth;
 	return &h->client;
 }

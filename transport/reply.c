@@ -2,6 +2,7 @@
 /* reply.c - see reply.h. */
 #include "transport/reply.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "xdr/stream.h"
@@ -16,12 +17,21 @@ static bool is_plain_success(const unsigned char *data, size_t size)
 	return size >= SUCCESS_SIZE && memcmp(data + 4, header, sizeof(header)) == 0;
 }
 
+/* xdr routines say no more than that they failed. */
+static enum clnt_stat not_decoded(struct rpc_err *e)
+{
+	e->re_status = RPC_CANTDECODERES;
+	e->re_errno = errno == ENOMEM ? ENOMEM : 0;
+	return RPC_CANTDECODERES;
+}
+
 enum clnt_stat reply_decode(const unsigned char *data, size_t size, struct bytes *owner,
     xdrproc_t xdr, void *results, struct rpc_err *e)
 {
 	struct rpc_msg msg = { 0 };
 	XDR xdrs;
 
+	errno = 0;
 	/* The results are decoded below, once it is known that there are any. */
 	msg.acpted_rply.ar_results.proc = (xdrproc_t)(void (*)(void))xdr_void;
 	if (owner)
@@ -31,16 +41,16 @@ enum clnt_stat reply_decode(const unsigned char *data, size_t size, struct bytes
 	if (is_plain_success(data, size)) {
 		xdr_record_skip(&xdrs, SUCCESS_SIZE);
 		e->re_status = RPC_SUCCESS;
-		return !xdr || xdr(&xdrs, results) ? RPC_SUCCESS : RPC_CANTDECODERES;
+		return !xdr || xdr(&xdrs, results) ? RPC_SUCCESS : not_decoded(e);
 	}
 	if (!xdr_replymsg(&xdrs, &msg)) {
 		xdr_free((xdrproc_t)xdr_replymsg, &msg);
-		return RPC_CANTDECODERES;
+		return not_decoded(e);
 	}
 	_seterr_reply(&msg, e);
 	if (msg.rm_reply.rp_stat == MSG_ACCEPTED && msg.acpted_rply.ar_verf.oa_base)
 		xdr_free((xdrproc_t)xdr_opaque_auth, &msg.acpted_rply.ar_verf);
 	if (e->re_status == RPC_SUCCESS && xdr && !xdr(&xdrs, results))
-		return RPC_CANTDECODERES;
+		return not_decoded(e);
 	return e->re_status;
 }

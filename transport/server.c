@@ -134,10 +134,17 @@ static bool has_room(const struct listener *l)
 	return s->stats.connections < limit;
 }
 
+static void retry_later(struct listener *l)
+{
+	loop_timer_set(l->server->loop, &l->retry, clock_deadline_ms(RETRY_ACCEPT_MS));
+}
+
 static void resume(struct listener *l)
 {
-	loop_timer_clear(&l->retry);
-	loop_change(&l->io, EPOLLIN);
+	if (loop_change(&l->io, EPOLLIN))
+		retry_later(l);
+	else
+		loop_timer_clear(&l->retry);
 }
 
 static void on_retry(struct loop_timer *timer)
@@ -171,7 +178,7 @@ void server_leave(struct server *s, const struct peer *peer)
 static void pause_accepting(struct listener *l)
 {
 	loop_change(&l->io, 0);
-	loop_timer_set(l->server->loop, &l->retry, clock_deadline_ms(RETRY_ACCEPT_MS));
+	retry_later(l);
 }
 
 /* All of the peer's supplementary groups: a rule that denies one must not miss it. */
