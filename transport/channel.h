@@ -137,12 +137,9 @@ struct channel *channel_client_channel(const CLIENT *client);
  * What one of the handle's calls goes to, with the credential of its cl_auth; *ret_memory holds that while it is
  * used.  False: cl_auth makes none.
  */
-struct channel_credential {
-	struct message_auth auth;
-	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
-};
+struct client_credential;
 bool channel_client_target(const CLIENT *client, uint32_t procedure,
-    struct channel_target *ret_target, struct channel_credential *ret_memory);
+    struct channel_target *ret_target, struct client_credential *ret_memory);
 
 /* What begins asynchronous calls on the handle, made at the first use; NULL: not ours, or no memory. */
 struct async *channel_client_async(CLIENT *client);
