@@ -22,6 +22,7 @@
 
 static const struct server_ops server_ops = {
 	.call_size = sizeof(struct request),
+	.takes_descriptors = true,
 	.call = dispatch_call,
 	.admit = daemon_admit,
 };

@@ -223,6 +223,21 @@ const struct service *request_service(const struct request *r)
 	return services[r->service];
 }
 
+bool request_take_descriptors(struct request *r, unsigned n, int *ret_fds)
+{
+	if (!call_take_descriptors(&r->call, n, ret_fds))
+		return true;
+	request_fail(r, IPC9_STATUS_INVALID, n,
+	    "%u descriptor%s should have come with the call, over the local socket", n,
+	    n == 1 ? "" : "s");
+	return false;
+}
+
+int request_give_descriptors(struct request *r, const int *fds, unsigned n)
+{
+	return call_give_descriptors(&r->call, fds, n);
+}
+
 void request_trouble(struct request *r, int error)
 {
 	if (log_rate_allows(&r->daemon->troubles, clock_now()))
