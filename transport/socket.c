@@ -16,6 +16,7 @@
 #define BULK_LOOPBACK 1048576
 #define KEEPALIVE_S_MAX 32767
 #define KEEPALIVE_COUNT 3
+#define PROBES_UNANSWERED 2
 
 /* Seconds, as the kernel takes them. */
 static int seconds(unsigned ms)
@@ -43,6 +44,28 @@ void socket_tune(int fd, unsigned vanished_ms)
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		setsockopt(fd, options[i].level, options[i].option, &options[i].value,
 		    sizeof(options[i].value));
+}
+
+void socket_tune_pipe(int fd, unsigned vanished_ms)
+{
+	int none = 0, one = 1;
+
+	socket_tune(fd, vanished_ms);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &none, sizeof(none));
+	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+}
+
+bool socket_has_vanished(int fd, unsigned vanished_ms)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return false;
+	/* A closed window is probed, and each probe is answered while the peer lives. */
+	return (info.tcpi_unacked > 0 || info.tcpi_probes > PROBES_UNANSWERED) &&
+	    info.tcpi_last_ack_recv > vanished_ms;
 }
 
 /* --- Bulk -------------------------------------------------------------------------------------- */

@@ -20,6 +20,14 @@
 void socket_tune(int fd, unsigned vanished_ms);
 
 /*
+ * The same for a connection that carries a pipe, whose readers may take their time: a window that stays closed does not
+ * end it.  Instead whoever waits asks now and then whether the peer has vanished: something of ours is under way, and for so
+ * long there was no sign of life.
+ */
+void socket_tune_pipe(int fd, unsigned vanished_ms);
+bool socket_has_vanished(int fd, unsigned vanished_ms);
+
+/*
  * How a stream socket takes in long records.  In the middle of one it becomes readable when so many of the missing bytes have
  * come as make a receive worth while (SO_RCVLOWAT), and never waits for more than that record.  Where the next record
  * comes without waiting for the answer to this one, fewer and longer receives are faster; within one host the more so.

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * carrier.h - what carries the data of a pipe once the daemon has left the path: frames on a socket (frames.h), or rings
+ * in memory that both processes share.  The states and rules of a pipe's end, which the daemon keeps in the ordinary-call
+ * mode, are kept here then.
+ *
+ * Every operation returns 0, a positive ipc9 code without a sentence, or -errno of our own.  One thread may be reading and
+ * one writing at a time; cancel and abort are for any thread.
+ */
+#ifndef CLIENT_CARRIER_H
+#define CLIENT_CARRIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/ipc9.h"
+
+struct carrier;
+
+enum carrier_end {
+	CARRIER_CLOSE,	    /* what was written stays readable over there, then EOF */
+	CARRIER_DISCONNECT, /* and nothing stays readable on either side; the server's end only */
+};
+
+/* What has come and was not read. */
+struct carrier_waiting {
+	size_t copied;	     /* bytes now in the buffer, still to be read */
+	uint64_t total;	     /* bytes in all */
+	size_t message_left; /* of the first message, beyond what was copied; 0 on a byte pipe */
+	bool message;	     /* there is one, be it empty */
+};
+
+/* What holds of an end. */
+enum carrier_events {
+	CARRIER_READABLE = 1, /* a read would not wait */
+	CARRIER_WRITABLE = 2, /* a small write would not wait */
+	CARRIER_CLOSED = 4,   /* the other end is closed, or gone */
+};
+
+/* How much of a write is taken. */
+enum carrier_write {
+	CARRIER_WHOLE,	 /* all of it; waits until what is unread fits the quota */
+	CARRIER_FITTING, /* all of it if it fits the quota now, else nothing */
+	CARRIER_PART,	 /* of a byte pipe what fits now */
+};
+
+struct carrier_ops {
+	const char *name; /* as users see it */
+
+	/*
+	 * As soon as anything is there; `message`: one message or the beginning of it, the rest of which stays.  EOF, LOST,
+	 * NOTCONN, TIMEDOUT, CANCELLED.
+	 */
+	int (*read)(struct carrier *carrier, void *buffer, size_t size, bool message, int64_t deadline,
+	    size_t *ret_size, bool *ret_more);
+	/*
+	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not.  Of a message
+	 * all or none.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
+	 */
+	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
+	    int64_t deadline, size_t *ret_written);
+	/* Never waits.  EOF, LOST, NOTCONN. */
+	int (*peek)(struct carrier *carrier, void *buffer, size_t size, struct carrier_waiting *ret);
+	/* Until the other end has read all that was written.  PEERCLOSED: it will not; NOTCONN, TIMEDOUT, CANCELLED. */
+	int (*flush)(struct carrier *carrier, int64_t deadline);
+	/* The same, until what is unread fits the quota. */
+	int (*room)(struct carrier *carrier, int64_t deadline);
+	/* This end writes no more. */
+	int (*end)(struct carrier *carrier);
+	/* Until the other end is closed: 0, LOST, NOTCONN, TIMEDOUT, CANCELLED. */
+	int (*wait_closed)(struct carrier *carrier, int64_t deadline);
+
+	/* What holds now, of carrier_events.  When none of `wanted` does, fd becomes readable as soon as that may have changed. */
+	unsigned (*events)(struct carrier *carrier, unsigned wanted);
+	int (*fd)(const struct carrier *carrier);
+
+	/* Operations under way return CANCELLED. */
+	void (*cancel)(struct carrier *carrier);
+	/* All of them, now and later, return LOST. */
+	void (*abort)(struct carrier *carrier);
+	/* Ends this end and frees it; no operation may be under way.  May wait until the deadline for what was written to leave. */
+	void (*close)(struct carrier *carrier, enum carrier_end how, int64_t deadline);
+};
+
+/* Carriers begin with it. */
+struct carrier {
+	const struct carrier_ops *ops;
+};
+
+#endif

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* frames.c - a pipe's end over frames: its states and operations.  See frames.h. */
+#include "client/frames.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <linux/sockios.h>
+#include <unistd.h>
+
+#include "client/frames_state.h"
+#include "util/clock.h"
+
+#define LINGER_SLICE_MS 10
+
+static struct frames *frames_of(struct carrier *c)
+{
+	return (struct frames *)(void *)c;
+}
+
+/* --- An operation's beginning and end; with lock held ------------------------------------------ */
+
+/* What n_cancels is when nobody cancels it. */
+static unsigned begin(struct frames *f)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->n_active++ == 0 && f->wake >= 0)
+		(void)!read(f->wake, &n, sizeof(n));
+	return f->n_cancels;
+}
+
+static int finish(struct frames *f, int r)
+{
+	f->n_active--;
+	pthread_mutex_unlock(&f->lock);
+	return r;
+}
+
+/* --- Reading ----------------------------------------------------------------------------------- */
+
+/* Why nothing can come any more, or 0. */
+static int no_more(const struct frames *f)
+{
+	switch (f->peer) {
+	case PEER_OPEN:
+		return 0;
+	case PEER_ENDED:
+	case PEER_CLOSED:
+		return IPC9_E_EOF;
+	case PEER_DISCONNECTED:
+		return IPC9_E_NOTCONN;
+	case PEER_LOST:
+		return IPC9_E_LOST;
+	}
+	return IPC9_E_LOST;
+}
+
+static bool is_readable(const struct frames *f)
+{
+	return f->type == IPC9_PIPE_TYPE_MESSAGE ? !list_is_empty(&f->chunks) : f->queued > 0;
+}
+
+static struct chunk *first_chunk(const struct frames *f)
+{
+	return LIST_ENTRY(f->chunks.next, struct chunk, link);
+}
+
+/* The chunk at the front has been read; one that is still being filled stays. */
+static void drop_first(struct frames *f)
+{
+	struct chunk *k = first_chunk(f);
+
+	if (k == f->chunk)
+		return;
+	list_remove(&k->link);
+	free(k);
+	f->n_chunks--;
+}
+
+/* Takes up to size bytes out of the queue; of messages the first one only.  Whether that one has more. */
+static bool take(struct frames *f, unsigned char *buffer, size_t size, bool message, size_t *ret_size)
+{
+	size_t done = 0;
+	bool ended = false;
+
+	while (!ended && !list_is_empty(&f->chunks)) {
+		struct chunk *k = first_chunk(f);
+		size_t n = k->end - k->first < size - done ? k->end - k->first : size - done;
+
+		if (n)
+			memcpy(buffer + done, k->data + k->first, n);
+		k->first += n;
+		done += n;
+		if (k->first < k->end || k == f->chunk)
+			break;
+		/* An empty message is read by itself, be it as no bytes. */
+		ended = k->ends_message && (message || k->end == 0);
+		if (k->ends_message && k->end == 0 && done)
+			break;
+		drop_first(f);
+	}
+	f->queued -= done;
+	f->consumed += done;
+	*ret_size = done;
+	return message && !ended && is_readable(f);
+}
+
+static int frames_read(struct carrier *c, void *buffer, size_t size, bool message, int64_t deadline,
+    size_t *ret_size, bool *ret_more)
+{
+	struct frames *f = frames_of(c);
+	/* Bytes for somebody who asks for some may go straight there. */
+	struct frames_direct direct = { buffer, size, 0 };
+	bool may_direct = size && f->type == IPC9_PIPE_TYPE_BYTE;
+	unsigned cancels = begin(f);
+	int r = 0;
+
+	*ret_more = false;
+	while (!is_readable(f) && !direct.n && !r) {
+		r = no_more(f);
+		if (!r)
+			r = frames_wait(f, may_direct ? &direct : NULL, cancels, deadline);
+	}
+	if (direct.n) { /* nothing was queued before it came */
+		*ret_size = direct.n;
+		f->consumed += direct.n;
+		r = 0;
+	} else if (is_readable(f)) {
+		*ret_more = take(f, buffer, size, message, ret_size);
+		r = 0;
+	}
+	r = finish(f, r);
+	if (!r)
+		frames_tell(f);
+	return r;
+}
+
+static int frames_peek(struct carrier *c, void *buffer, size_t size, struct carrier_waiting *ret)
+{
+	struct frames *f = frames_of(c);
+	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE, ended = false;
+	unsigned char *at = buffer;
+	int r = 0;
+
+	begin(f);
+	frames_drain(f);
+	*ret = (struct carrier_waiting){ .total = f->queued, .message = is_readable(f) };
+	if (!ret->message)
+		r = no_more(f);
+	LIST_FOR_EACH (link, &f->chunks) {
+		const struct chunk *k = LIST_ENTRY(link, struct chunk, link);
+		size_t have = k->end - k->first, room = size - ret->copied;
+		size_t n = have < room ? have : room;
+
+		if (ended)
+			break;
+		if (n)
+			memcpy(at + ret->copied, k->data + k->first, n);
+		ret->copied += n;
+		if (message)
+			ret->message_left += have - n;
+		ended = k->ends_message;
+	}
+	return finish(f, r);
+}
+
+static int frames_wait_closed(struct carrier *c, int64_t deadline)
+{
+	struct frames *f = frames_of(c);
+	unsigned cancels = begin(f);
+	int r = 0;
+
+	while (f->peer < PEER_CLOSED && !r)
+		r = frames_wait(f, NULL, cancels, deadline);
+	if (f->peer >= PEER_CLOSED)
+		r = f->peer == PEER_CLOSED ? 0 : no_more(f);
+	return finish(f, r);
+}
+
+/* --- Writing ----------------------------------------------------------------------------------- */
+
+/* Why nothing can be written any more, or 0. */
+static int no_write(const struct frames *f)
+{
+	if (f->peer == PEER_CLOSED)
+		return IPC9_E_PEERCLOSED;
+	if (f->peer > PEER_CLOSED)
+		return no_more(f);
+	return f->ended ? IPC9_E_BADSTATE : 0;
+}
+
+/* The same for somebody who has begun. */
+static int cut_off(const struct frames *f)
+{
+	return f->peer == PEER_CLOSED ? IPC9_E_EOF : no_write(f);
+}
+
+static uint64_t unread(const struct frames *f)
+{
+	return f->sent - f->taken;
+}
+
+/* Waits until no more than so many bytes are unread over there. */
+static int wait_unread(struct frames *f, uint64_t bytes, unsigned cancels, int64_t deadline)
+{
+	int r = 0;
+
+	while (unread(f) > bytes && !r) {
+		r = cut_off(f);
+		if (!r)
+			r = frames_wait(f, NULL, cancels, deadline);
+	}
+	return r && unread(f) <= bytes ? 0 : r;
+}
+
+/* Sends one frame's worth, which fits the window. */
+static int send_piece(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
+    int64_t deadline, size_t *written)
+{
+	int r;
+
+	f->sent += size;
+	pthread_mutex_unlock(&f->lock);
+	r = frames_send_data(f, data, size, f->type == IPC9_PIPE_TYPE_MESSAGE, cancels, deadline);
+	pthread_mutex_lock(&f->lock);
+	if (r)
+		f->sent -= size;
+	else
+		*written += size;
+	return r;
+}
+
+static int write_bytes(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
+    int64_t deadline, size_t *written)
+{
+	int r = 0;
+
+	while (*written < size && !r) {
+		size_t piece = size - *written < IPC9_BLOB_MAX ? size - *written : IPC9_BLOB_MAX;
+
+		r = wait_unread(f, f->window - 1, cancels, deadline);
+		if (!r && piece > f->window - unread(f))
+			piece = (size_t)(f->window - unread(f));
+		if (!r)
+			r = cut_off(f);
+		if (!r)
+			r = send_piece(f, data + *written, piece, cancels, deadline, written);
+	}
+	return r;
+}
+
+static int write_message(struct frames *f, const void *data, size_t size, unsigned cancels,
+    int64_t deadline, size_t *written)
+{
+	int r = wait_unread(f, f->window - size, cancels, deadline);
+
+	return r ? r : send_piece(f, data, size, cancels, deadline, written);
+}
+
+/* How much of a write is taken that does not wait. */
+static size_t fitting(const struct frames *f, size_t size, enum carrier_write how)
+{
+	uint64_t room = unread(f) < f->quota ? f->quota - unread(f) : 0;
+
+	if (size <= room)
+		return size;
+	return how == CARRIER_PART && f->type == IPC9_PIPE_TYPE_BYTE ? (size_t)room : 0;
+}
+
+static int frames_write(struct carrier *c, const void *data, size_t size, enum carrier_write how,
+    int64_t deadline, size_t *ret_written)
+{
+	struct frames *f = frames_of(c);
+	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE;
+	unsigned cancels = begin(f);
+	int r;
+
+	*ret_written = 0;
+	if (how != CARRIER_WHOLE || unread(f) + size > f->quota)
+		frames_drain(f); /* what was read over there, as far as we were told */
+	r = no_write(f);
+	if (!r && how != CARRIER_WHOLE) {
+		bool whole = fitting(f, size, how) == size;
+
+		size = fitting(f, size, how);
+		if (!whole && (message || !size))
+			return finish(f, IPC9_E_WOULDBLOCK);
+		deadline = 0;
+	}
+	if (!r)
+		r = message ? write_message(f, data, size, cancels, deadline, ret_written)
+			    : write_bytes(f, data, size, cancels, deadline, ret_written);
+	if (!r && how == CARRIER_WHOLE)
+		r = wait_unread(f, f->quota, cancels, deadline);
+	return finish(f, r);
+}
+
+static int frames_room(struct carrier *c, int64_t deadline)
+{
+	struct frames *f = frames_of(c);
+	unsigned cancels = begin(f);
+
+	return finish(f, wait_unread(f, f->quota, cancels, deadline));
+}
+
+static int frames_flush(struct carrier *c, int64_t deadline)
+{
+	struct frames *f = frames_of(c);
+	unsigned cancels = begin(f);
+	int r = 0;
+
+	frames_drain(f);
+	if (f->peer == PEER_DISCONNECTED || f->peer == PEER_LOST)
+		r = no_more(f);
+	else if (f->peer != PEER_CLOSED)
+		r = wait_unread(f, 0, cancels, deadline);
+	return finish(f, r);
+}
+
+static int frames_end(struct carrier *c)
+{
+	struct frames *f = frames_of(c);
+	int r;
+
+	begin(f);
+	r = no_write(f);
+	if (!r)
+		f->ended = true;
+	finish(f, 0);
+	/* To say it twice does no harm, nor to say it to somebody who has closed. */
+	return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0
+	    : r						      ? r
+				    : frames_send_word(f, IPC9_PIPE_FRAME_END, 0);
+}
+
+/* --- Telling ----------------------------------------------------------------------------------- */
+
+static unsigned frames_events(struct carrier *c, unsigned wanted)
+{
+	struct frames *f = frames_of(c);
+	unsigned events = 0;
+
+	(void)wanted; /* every change comes as a frame, and a frame makes the socket readable */
+	begin(f);
+	frames_drain(f);
+	bulk_expect(&f->bulk, f->fd, 0, false);
+	if (is_readable(f) || no_more(f))
+		events |= CARRIER_READABLE;
+	if (unread(f) < f->quota || no_write(f))
+		events |= CARRIER_WRITABLE;
+	if (f->peer >= PEER_CLOSED)
+		events |= CARRIER_CLOSED;
+	finish(f, 0);
+	return events;
+}
+
+static int frames_fd(const struct carrier *c)
+{
+	return ((const struct frames *)(const void *)c)->fd;
+}
+
+/* --- Ending ------------------------------------------------------------------------------------ */
+
+static void frames_cancel(struct carrier *c)
+{
+	struct frames *f = frames_of(c);
+
+	pthread_mutex_lock(&f->lock);
+	f->n_cancels++;
+	if (f->n_active)
+		frames_wake(f);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void frames_abort(struct carrier *c)
+{
+	struct frames *f = frames_of(c);
+
+	pthread_mutex_lock(&f->lock);
+	if (f->peer != PEER_DISCONNECTED)
+		f->peer = PEER_LOST;
+	frames_drop(f);
+	frames_wake(f);
+	pthread_mutex_unlock(&f->lock);
+	shutdown(f->fd, SHUT_RDWR);
+}
+
+/*
+ * Data that has not left this host yet is lost if something arrives after the socket was closed (a reset says so, and takes it
+ * along).  So what comes is thrown away here until all of ours has arrived, or the deadline has.
+ */
+static void linger(struct frames *f, int64_t deadline)
+{
+	int left = 1;
+
+	shutdown(f->fd, SHUT_WR);
+	while (f->is_tcp && f->peer != PEER_LOST && clock_now() < deadline &&
+	    !ioctl(f->fd, SIOCOUTQ, &left) && left > 0) {
+		struct pollfd p = { .fd = f->fd, .events = POLLIN };
+		ssize_t n = 1;
+
+		poll(&p, 1, LINGER_SLICE_MS);
+		while (n > 0)
+			n = recv(f->fd, f->scratch, f->scratch ? 65536 : 0, MSG_DONTWAIT);
+		if (n == 0 && f->scratch) /* the other end has gone as well */
+			poll(NULL, 0, 1);
+	}
+}
+
+static void frames_close(struct carrier *c, enum carrier_end how, int64_t deadline)
+{
+	struct frames *f = frames_of(c);
+
+	if (f->peer < PEER_CLOSED) {
+		frames_tell(f);
+		frames_send_word(f,
+		    how == CARRIER_DISCONNECT ? IPC9_PIPE_FRAME_DISCONNECT : IPC9_PIPE_FRAME_CLOSE, 0);
+		frames_finish(f, deadline);
+		linger(f, deadline);
+	}
+	close(f->fd);
+	if (f->wake >= 0)
+		close(f->wake);
+	frames_in_clear(f);
+	gather_clear(&f->rest);
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	pthread_mutex_destroy(&f->send_lock);
+	free(f);
+}
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+static const struct carrier_ops ops = {
+	.name = "frames",
+	.read = frames_read,
+	.write = frames_write,
+	.peek = frames_peek,
+	.flush = frames_flush,
+	.room = frames_room,
+	.end = frames_end,
+	.wait_closed = frames_wait_closed,
+	.events = frames_events,
+	.fd = frames_fd,
+	.cancel = frames_cancel,
+	.abort = frames_abort,
+	.close = frames_close,
+};
+
+int frames_new(int fd, enum ipc9_pipe_type type, uint32_t quota, struct carrier **ret)
+{
+	struct frames *f = calloc(1, sizeof(*f));
+	pthread_condattr_t monotonic;
+
+	if (!f)
+		return -ENOMEM;
+	f->carrier.ops = &ops;
+	f->fd = fd;
+	f->wake = -1;
+	f->type = type;
+	f->quota = quota;
+	f->window = (uint64_t)quota + IPC9_BLOB_MAX;
+	gather_init(&f->rest);
+	frames_in_init(f);
+	f->is_tcp = !f->bulk.is_local;
+	if (f->is_tcp)
+		socket_tune_pipe(fd, FRAMES_VANISHED_MS);
+	pthread_mutex_init(&f->send_lock, NULL);
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	*ret = &f->carrier;
+	return 0;
+}

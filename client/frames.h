@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * frames.h - a pipe's data as ipc9_pipe_frame records on a stream socket of its own: the STREAM mode of pipe.x.
+ *
+ * 1. Either side has at most `window` bytes under way that the other's program has not read: the pipe's quota, within which
+ *    writes complete, and one message above it.  So what has come always fits the queue, and is taken from the socket
+ *    whenever somebody waits here for anything: two ends that both write much do not lock each other.
+ * 2. A message is in the queue when its last byte has come; one of which only a part came is never seen.
+ * 3. CONSUMED tells the other end what was read: at once when nothing more has come, else when a quarter of the quota is
+ *    to be told.
+ */
+#ifndef CLIENT_FRAMES_H
+#define CLIENT_FRAMES_H
+
+#include "client/carrier.h"
+
+/*
+ * Takes over a connected stream socket, nonblocking, on success.  quota_bytes of each direction, as the daemon told both
+ * ends.  0 or -errno.
+ */
+int frames_new(int fd, enum ipc9_pipe_type type, uint32_t quota_bytes,
+    struct carrier **ret_carrier);
+
+#endif

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * frames_in.c - frames that come in: from the socket into the queue, or straight to whoever reads.
+ *
+ * A frame is taken apart as its bytes come.  What it announces is compared with the window before anything is set aside for
+ * it.  Long payload is received where it is to stay; the few bytes behind it, which are the next frame's head, come
+ * along, so that a stream of long frames needs no other receives.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "client/frames_state.h"
+#include "util/clock.h"
+
+#define SCRATCH_SIZE 65536
+#define DIRECT_MIN 8192	     /* payload of so many bytes is received where it is to stay */
+#define CHUNK_MIN 16384	     /* small frames of a byte pipe share one */
+#define CHUNKS_MAX 65536     /* empty messages cost memory, too */
+#define HEAD_MIN 8	     /* mark and kind */
+#define SLICE_MS 1000	     /* a sleeper looks whether the peer is still there */
+
+static uint32_t word_at(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+void frames_in_init(struct frames *f)
+{
+	list_init(&f->chunks);
+	list_init(&f->partial);
+	f->head_size = HEAD_MIN;
+	bulk_init(&f->bulk, f->fd);
+}
+
+static void free_chunks(struct list *chunks)
+{
+	LIST_FOR_EACH (link, chunks) {
+		list_remove(link);
+		free(LIST_ENTRY(link, struct chunk, link));
+	}
+}
+
+void frames_in_clear(struct frames *f)
+{
+	free_chunks(&f->chunks);
+	free_chunks(&f->partial);
+	free(f->scratch);
+}
+
+void frames_drop(struct frames *f)
+{
+	/* The one that is being filled stays, in no list, until its frame has ended. */
+	if (f->chunk)
+		list_remove(&f->chunk->link);
+	free_chunks(&f->chunks);
+	free_chunks(&f->partial);
+	if (f->chunk)
+		list_append(&f->partial, &f->chunk->link);
+	f->queued = 0;
+	f->n_chunks = 0;
+}
+
+/* --- Taking apart; with lock held -------------------------------------------------------------- */
+
+static bool is_message_pipe(const struct frames *f)
+{
+	return f->type == IPC9_PIPE_TYPE_MESSAGE;
+}
+
+/* A new chunk at the end of where the payload at hand belongs. */
+static struct chunk *add_chunk(struct frames *f, size_t capacity)
+{
+	struct chunk *k = malloc(sizeof(*k) + capacity);
+
+	if (!k)
+		return NULL;
+	*k = (struct chunk){ .capacity = capacity };
+	list_append(is_message_pipe(f) ? &f->partial : &f->chunks, &k->link);
+	f->n_chunks += !is_message_pipe(f);
+	return k;
+}
+
+/* The last chunk, if so many bytes fit behind what it has. */
+static struct chunk *chunk_with_room(struct frames *f, size_t size)
+{
+	struct list *chunks = is_message_pipe(f) ? &f->partial : &f->chunks;
+	struct chunk *k = LIST_ENTRY(chunks->prev, struct chunk, link);
+
+	return !list_is_empty(chunks) && k->capacity - k->end >= size ? k : NULL;
+}
+
+static void count_payload(struct frames *f, size_t n)
+{
+	f->left -= (uint32_t)n;
+	f->arrived += n;
+}
+
+/* Payload that was received elsewhere.  0 or -ENOMEM. */
+static int copy_payload(struct frames *f, const unsigned char *data, size_t n)
+{
+	struct chunk *k = f->chunk ? f->chunk : chunk_with_room(f, n);
+
+	if (!k)
+		k = add_chunk(f, is_message_pipe(f) || f->left > CHUNK_MIN ? f->left : CHUNK_MIN);
+	if (!k)
+		return -ENOMEM;
+	memcpy(k->data + k->end, data, n);
+	k->end += n;
+	if (!is_message_pipe(f))
+		f->queued += n;
+	count_payload(f, n);
+	if (k == f->chunk && !f->left)
+		f->chunk = NULL;
+	return 0;
+}
+
+static int end_message(struct frames *f)
+{
+	struct chunk *last;
+
+	if (list_is_empty(&f->partial) && !add_chunk(f, 0))
+		return -ENOMEM;
+	last = LIST_ENTRY(f->partial.prev, struct chunk, link);
+	last->ends_message = true;
+	LIST_FOR_EACH (link, &f->partial) {
+		list_remove(link);
+		list_append(&f->chunks, link);
+		f->queued += LIST_ENTRY(link, struct chunk, link)->end;
+		f->n_chunks++;
+	}
+	return 0;
+}
+
+static int take_consumed(struct frames *f)
+{
+	uint64_t n = (uint64_t)word_at(f->head + 8) << 32 | word_at(f->head + 12);
+
+	if (n < f->taken || n > f->sent)
+		return -EPROTO;
+	f->taken = n;
+	return 0;
+}
+
+static void disconnect(struct frames *f)
+{
+	f->peer = PEER_DISCONNECTED;
+	frames_drop(f);
+}
+
+/* The head says a number that the mark must agree with, and the window. */
+static int begin_payload(struct frames *f)
+{
+	uint32_t len = word_at(f->head + 8), size = word_at(f->head) & 0x7fffffffu;
+
+	if (len > IPC9_BLOB_MAX || size != 8 + ((len + 3) & ~3u) || f->peer != PEER_OPEN ||
+	    f->arrived + len > f->consumed + f->window)
+		return -EPROTO;
+	f->left = len;
+	f->padding = -len & 3;
+	return 0;
+}
+
+/* The head of a frame is there; what follows a DATA frame's is not. */
+static int take_head(struct frames *f)
+{
+	switch (word_at(f->head + 4)) {
+	case IPC9_PIPE_FRAME_DATA:
+		return begin_payload(f);
+	case IPC9_PIPE_FRAME_MSG_END:
+		return is_message_pipe(f) && f->peer == PEER_OPEN ? end_message(f) : -EPROTO;
+	case IPC9_PIPE_FRAME_CONSUMED:
+		return take_consumed(f);
+	case IPC9_PIPE_FRAME_END:
+		if (f->peer == PEER_OPEN)
+			f->peer = PEER_ENDED;
+		return 0;
+	case IPC9_PIPE_FRAME_CLOSE:
+		if (f->peer < PEER_CLOSED)
+			f->peer = PEER_CLOSED;
+		return 0;
+	default: /* DISCONNECT; see head_size_of */
+		disconnect(f);
+		return 0;
+	}
+}
+
+/* How long a head is whose first bytes are there; 0: it is none. */
+static size_t head_size_of(const unsigned char head[HEAD_MIN])
+{
+	uint32_t mark = word_at(head), kind = word_at(head + 4), size = mark & 0x7fffffffu;
+
+	if (!(mark & 0x80000000u))
+		return 0;
+	if (kind == IPC9_PIPE_FRAME_DATA)
+		return size >= 8 ? 12 : 0;
+	if (kind == IPC9_PIPE_FRAME_CONSUMED)
+		return size == 12 ? 16 : 0;
+	if (kind == IPC9_PIPE_FRAME_MSG_END || kind == IPC9_PIPE_FRAME_END ||
+	    kind == IPC9_PIPE_FRAME_CLOSE || kind == IPC9_PIPE_FRAME_DISCONNECT)
+		return size == 4 ? HEAD_MIN : 0;
+	return 0;
+}
+
+/* Takes some of a head; *ret_n: how many bytes. */
+static int feed_head(struct frames *f, const unsigned char *data, size_t size, size_t *ret_n)
+{
+	size_t n = f->head_size - f->n_head < size ? f->head_size - f->n_head : size;
+	int r = 0;
+
+	memcpy(f->head + f->n_head, data, n);
+	f->n_head += n;
+	*ret_n = n;
+	if (f->n_head < f->head_size)
+		return 0;
+	if (f->head_size == HEAD_MIN) {
+		f->head_size = head_size_of(f->head);
+		if (!f->head_size)
+			return -EPROTO;
+		if (f->head_size > HEAD_MIN)
+			return 0;
+	}
+	r = take_head(f);
+	f->n_head = 0;
+	f->head_size = HEAD_MIN;
+	return r;
+}
+
+/* 0; -EPROTO: what came is no frame, or one that cannot come now; -ENOMEM. */
+static int feed(struct frames *f, const unsigned char *data, size_t size)
+{
+	int r = 0;
+
+	while (size && !r) {
+		size_t n;
+
+		if (f->left) {
+			n = f->left < size ? f->left : size;
+			r = copy_payload(f, data, n);
+		} else if (f->padding) {
+			n = f->padding < size ? f->padding : size;
+			f->padding -= (uint32_t)n;
+		} else {
+			r = feed_head(f, data, size, &n);
+		}
+		data += n;
+		size -= n;
+	}
+	return r;
+}
+
+/* --- Receiving; by whoever set `receiving` ----------------------------------------------------- */
+
+/* Where the payload at hand is received to: *ret_at and how many bytes; 0: to the scratch. */
+static size_t payload_room(struct frames *f, struct frames_direct *direct, unsigned char **ret_at)
+{
+	if (f->left < DIRECT_MIN && !f->chunk)
+		return 0;
+	if (!f->chunk && direct && direct->room > direct->n && list_is_empty(&f->chunks)) {
+		size_t room = direct->room - direct->n;
+
+		*ret_at = direct->at + direct->n;
+		return room < f->left ? room : f->left;
+	}
+	if (!f->chunk)
+		f->chunk = add_chunk(f, f->left);
+	if (!f->chunk)
+		return 0; /* and when the scratch's copy finds no memory either, the end comes */
+	*ret_at = f->chunk->data + f->chunk->end;
+	return f->left;
+}
+
+/* So many bytes of payload were received to where payload_room said. */
+static void take_payload(struct frames *f, struct frames_direct *direct, size_t n)
+{
+	if (!f->chunk) {
+		direct->n += n;
+	} else {
+		f->chunk->end += n;
+		if (!is_message_pipe(f))
+			f->queued += n;
+	}
+	count_payload(f, n);
+	if (!f->left)
+		f->chunk = NULL;
+}
+
+/* Room for what follows the payload: its padding, and a head. */
+#define TAIL_SIZE (3 + FRAME_HEAD_MAX)
+
+static ssize_t receive_bytes(struct frames *f, unsigned char *at, size_t room, unsigned char *tail)
+{
+	struct iovec iov[2] = { { at, room }, { tail, TAIL_SIZE } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = room < f->left ? 1 : 2 };
+
+	if (room)
+		return recvmsg(f->fd, &msg, MSG_DONTWAIT);
+	return recv(f->fd, f->scratch, SCRATCH_SIZE, MSG_DONTWAIT);
+}
+
+/* The stream has ended, by what errno or the absence of one says. */
+static void end_stream(struct frames *f)
+{
+	if (f->peer < PEER_CLOSED)
+		f->peer = PEER_LOST;
+}
+
+int frames_receive(struct frames *f, struct frames_direct *direct)
+{
+	unsigned char tail[TAIL_SIZE], *at = NULL;
+	size_t room, missed;
+	ssize_t n;
+	int r = 0;
+
+	if (!f->scratch)
+		f->scratch = malloc(SCRATCH_SIZE);
+	if (!f->scratch)
+		return -ENOMEM;
+	pthread_mutex_lock(&f->lock);
+	missed = f->left;
+	room = payload_room(f, direct, &at);
+	pthread_mutex_unlock(&f->lock);
+	n = receive_bytes(f, at, room, tail);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	if (n <= 0) {
+		end_stream(f);
+	} else if (!room) {
+		r = feed(f, f->scratch, (size_t)n);
+	} else {
+		take_payload(f, direct, (size_t)n < room ? (size_t)n : room);
+		if ((size_t)n > room)
+			r = feed(f, tail, (size_t)n - room);
+	}
+	if (r) { /* neither a peer that breaks the rules nor one that we have no memory for can be gone on with */
+		f->peer = PEER_LOST;
+		shutdown(f->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&f->lock);
+	bulk_expect(&f->bulk, f->fd, f->left, missed >= BULK_MIN && f->left < BULK_MIN);
+	return 1;
+}
+
+/* --- Waiting ----------------------------------------------------------------------------------- */
+
+/* With lock held. */
+static bool may_receive(const struct frames *f)
+{
+	return !f->receiving && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED;
+}
+
+static void sleep_on_socket(struct frames *f, int64_t deadline)
+{
+	int64_t slice = clock_deadline_ms(SLICE_MS);
+	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN }, { .fd = f->wake, .events = POLLIN } };
+	int64_t slept_from = clock_now();
+
+	if (poll(p, 2, clock_poll_ms(slice < deadline ? slice : deadline)) > 0)
+		spin_slept(&f->spin, slept_from);
+	else if (f->is_tcp && socket_has_vanished(f->fd, FRAMES_VANISHED_MS))
+		shutdown(f->fd, SHUT_RDWR);
+}
+
+/* 1: something came; 0; -errno. */
+static int receive_until(struct frames *f, struct frames_direct *direct, int64_t deadline)
+{
+	bool bulk = f->left >= DIRECT_MIN;
+	struct spin_run spin = { 0 };
+	int r = frames_receive(f, direct);
+
+	if (r)
+		return r;
+	if (!bulk)
+		spin_begin(&f->spin, &spin);
+	while (!r && spin_again(&spin, deadline))
+		r = frames_receive(f, direct);
+	if (r) {
+		spin_hit(&f->spin, &spin);
+		return r;
+	}
+	if (!bulk)
+		spin_missed(&f->spin, &spin);
+	sleep_on_socket(f, deadline);
+	return frames_receive(f, direct);
+}
+
+static int wait_for_others(struct frames *f, int64_t deadline)
+{
+	struct timespec until = clock_timespec(deadline);
+
+	if (deadline == CLOCK_NEVER)
+		return pthread_cond_wait(&f->changed, &f->lock);
+	return pthread_cond_timedwait(&f->changed, &f->lock, &until);
+}
+
+int frames_wait(struct frames *f, struct frames_direct *direct, unsigned cancels, int64_t deadline)
+{
+	bool late = clock_now() >= deadline;
+	int r = 0;
+
+	if (f->n_cancels != cancels)
+		return IPC9_E_CANCELLED;
+	if (f->wake < 0)
+		f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (may_receive(f)) {
+		f->receiving = true;
+		pthread_mutex_unlock(&f->lock);
+		r = late ? frames_receive(f, direct) : receive_until(f, direct, deadline);
+		pthread_mutex_lock(&f->lock);
+		f->receiving = false;
+		pthread_cond_broadcast(&f->changed);
+	} else if (!late) {
+		wait_for_others(f, deadline);
+	}
+	if (r < 0)
+		return r;
+	return late && !r ? IPC9_E_TIMEDOUT : 0;
+}
+
+void frames_drain(struct frames *f)
+{
+	int r = 1;
+
+	if (!may_receive(f))
+		return;
+	f->receiving = true;
+	while (r > 0 && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED) {
+		pthread_mutex_unlock(&f->lock);
+		r = frames_receive(f, NULL);
+		pthread_mutex_lock(&f->lock);
+	}
+	f->receiving = false;
+	pthread_cond_broadcast(&f->changed);
+}

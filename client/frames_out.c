@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * frames_out.c - frames that go out.
+ *
+ * Whoever waits to send takes in what comes meanwhile.  A frame that has left in part is completed before anything else
+ * leaves: what an operation could not wait for is kept in `rest`, and counts as sent.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/frames_state.h"
+#include "util/clock.h"
+
+#define HEADS_ON_STACK 64
+#define LOOK_AGAIN_MS 20
+#define TELL_PART 4 /* of the quota */
+
+static void put_word(unsigned char *p, uint32_t w)
+{
+	p[0] = (unsigned char)(w >> 24);
+	p[1] = (unsigned char)(w >> 16);
+	p[2] = (unsigned char)(w >> 8);
+	p[3] = (unsigned char)w;
+}
+
+/* --- The socket; with send_lock held ----------------------------------------------------------- */
+
+/* Nothing leaves any more. */
+static int lose(struct frames *f)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->peer < PEER_CLOSED)
+		f->peer = PEER_LOST;
+	pthread_cond_broadcast(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+	return IPC9_E_LOST;
+}
+
+/* Whether the operation that began with so many cancels may go on. */
+static int check(struct frames *f, unsigned cancels)
+{
+	int r;
+
+	pthread_mutex_lock(&f->lock);
+	r = f->n_cancels != cancels	      ? IPC9_E_CANCELLED
+	    : f->peer == PEER_DISCONNECTED ? IPC9_E_NOTCONN
+	    : f->peer == PEER_LOST	      ? IPC9_E_LOST
+					      : 0;
+	pthread_mutex_unlock(&f->lock);
+	return r;
+}
+
+/* Takes the role of the receiver, if it is free. */
+static bool begin_receiving(struct frames *f)
+{
+	bool mine;
+
+	pthread_mutex_lock(&f->lock);
+	mine = !f->receiving && f->peer < PEER_CLOSED;
+	if (mine)
+		f->receiving = true;
+	pthread_mutex_unlock(&f->lock);
+	return mine;
+}
+
+static void end_receiving(struct frames *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->receiving = false;
+	pthread_cond_broadcast(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* The socket is full: waits until it is not, taking in what comes if nobody else does. */
+static void wait_to_send(struct frames *f, int64_t deadline)
+{
+	bool mine = begin_receiving(f);
+	int64_t look_again = clock_deadline_ms(mine ? 1000 : LOOK_AGAIN_MS);
+	struct pollfd p[2] = { { .fd = f->fd, .events = (short)(POLLOUT | (mine ? POLLIN : 0)) },
+		{ .fd = f->wake, .events = POLLIN } };
+	int n = poll(p, 2, clock_poll_ms(look_again < deadline ? look_again : deadline));
+
+	if (mine && n > 0 && p[0].revents & (POLLIN | POLLHUP | POLLERR))
+		frames_receive(f, NULL);
+	if (mine)
+		end_receiving(f);
+	if (n == 0 && f->is_tcp && socket_has_vanished(f->fd, FRAMES_VANISHED_MS))
+		lose(f);
+}
+
+/* Keeps what has begun to leave. */
+static int keep(struct frames *f, struct gather *out)
+{
+	return gather_own(out) || gather_append(&f->rest, out) ? lose(f) : 0;
+}
+
+/*
+ * Sends all of out.  begun: some of its frame has left.  0: all has left, or is kept to; IPC9_E_TIMEDOUT or another
+ * code: nothing has.
+ */
+static int send_all(struct frames *f, struct gather *out, unsigned cancels, int64_t deadline)
+{
+	bool begun = false;
+
+	while (out->size) {
+		bool own = !f->rest.size;
+		ssize_t n = gather_send(own ? out : &f->rest, f->fd);
+		int r;
+
+		if (n > 0) {
+			begun |= own;
+			continue;
+		}
+		if (n != -EAGAIN)
+			return lose(f);
+		r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check(f, cancels);
+		if (r == IPC9_E_LOST)
+			return r;
+		if (r)
+			return begun ? keep(f, out) : r;
+		wait_to_send(f, deadline);
+	}
+	return 0;
+}
+
+int frames_finish(struct frames *f, int64_t deadline)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&f->send_lock);
+	while (!r && f->rest.size) {
+		ssize_t n = gather_send(&f->rest, f->fd);
+
+		if (n == -EAGAIN && clock_now() < deadline)
+			wait_to_send(f, deadline);
+		else if (n == -EAGAIN)
+			r = IPC9_E_TIMEDOUT;
+		else if (n < 0)
+			r = lose(f);
+	}
+	pthread_mutex_unlock(&f->send_lock);
+	return r;
+}
+
+/* --- Frames ------------------------------------------------------------------------------------ */
+
+static int put_head(struct gather *out, int kind, size_t size)
+{
+	unsigned char head[8];
+
+	put_word(head, 0x80000000u | (uint32_t)(4 + size));
+	put_word(head + 4, (uint32_t)kind);
+	return gather_copy(out, head, sizeof(head));
+}
+
+static int put_data(struct gather *out, const void *data, size_t size)
+{
+	static const unsigned char zeros[3];
+	size_t padding = -size & 3;
+	unsigned char len[4];
+
+	put_word(len, (uint32_t)size);
+	if (put_head(out, IPC9_PIPE_FRAME_DATA, 4 + size + padding) ||
+	    gather_copy(out, len, sizeof(len)))
+		return -ENOMEM;
+	if (size < BLOB_REFER_MIN ? gather_copy(out, data, size)
+				  : gather_refer(out, data, size, NULL))
+		return -ENOMEM;
+	return padding ? gather_copy(out, zeros, padding) : 0;
+}
+
+/* send_lock by the deadline. */
+static bool lock_to_send(struct frames *f, int64_t deadline)
+{
+	struct timespec until = clock_timespec(deadline);
+
+	if (deadline == CLOCK_NEVER)
+		return !pthread_mutex_lock(&f->send_lock);
+	return !pthread_mutex_trylock(&f->send_lock) ||
+	    !pthread_mutex_clocklock(&f->send_lock, CLOCK_MONOTONIC, &until);
+}
+
+int frames_send_data(struct frames *f, const void *data, size_t size, bool message,
+    unsigned cancels, int64_t deadline)
+{
+	BYTES_ON_STACK(block, BLOB_REFER_MIN + HEADS_ON_STACK);
+	struct gather out;
+	int r = 0;
+
+	gather_init(&out);
+	gather_lend(&out, block);
+	if (size || !message)
+		r = put_data(&out, data, size);
+	if (!r && message)
+		r = put_head(&out, IPC9_PIPE_FRAME_MSG_END, 0);
+	if (!r && !lock_to_send(f, deadline)) {
+		r = IPC9_E_TIMEDOUT;
+	} else if (!r) {
+		r = send_all(f, &out, cancels, deadline);
+		pthread_mutex_unlock(&f->send_lock);
+		frames_tell(f); /* whoever reads could not, while the lock was held */
+	}
+	gather_clear(&out);
+	return r;
+}
+
+/* With send_lock held. */
+static int send_word(struct frames *f, int kind, uint64_t number)
+{
+	unsigned char bytes[8];
+	struct gather out;
+	ssize_t n;
+	int r;
+
+	gather_init(&out);
+	put_word(bytes, (uint32_t)(number >> 32));
+	put_word(bytes + 4, (uint32_t)number);
+	r = put_head(&out, kind, kind == IPC9_PIPE_FRAME_CONSUMED ? sizeof(bytes) : 0);
+	if (!r && kind == IPC9_PIPE_FRAME_CONSUMED)
+		r = gather_copy(&out, bytes, sizeof(bytes));
+	if (!r)
+		r = gather_append(&f->rest, &out);
+	gather_clear(&out);
+	if (r)
+		return r;
+	n = gather_send(&f->rest, f->fd);
+	return n < 0 && n != -EAGAIN ? lose(f) : 0;
+}
+
+int frames_send_word(struct frames *f, int kind, uint64_t number)
+{
+	int r;
+
+	pthread_mutex_lock(&f->send_lock);
+	r = send_word(f, kind, number);
+	pthread_mutex_unlock(&f->send_lock);
+	return r;
+}
+
+/* What is to be told now, or 0. */
+static uint64_t due(struct frames *f)
+{
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->peer < PEER_CLOSED && f->consumed > f->told &&
+	    (f->consumed == f->arrived || f->consumed - f->told >= f->quota / TELL_PART)) {
+		n = f->consumed;
+		f->told = n;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+void frames_tell(struct frames *f)
+{
+	uint64_t n;
+
+	/* Whoever writes at the moment looks again before it goes. */
+	if (pthread_mutex_trylock(&f->send_lock))
+		return;
+	n = due(f);
+	if (n)
+		send_word(f, IPC9_PIPE_FRAME_CONSUMED, n);
+	pthread_mutex_unlock(&f->send_lock);
+}
+
+void frames_wake(struct frames *f)
+{
+	const uint64_t one = 1;
+
+	if (f->wake >= 0)
+		(void)!write(f->wake, &one, sizeof(one));
+	pthread_cond_broadcast(&f->changed);
+}
