@@ -72,6 +72,9 @@ enum ipc9_code {
 	IPC9_E_NODAEMON = 23,	 /* no daemon answers where it should, or not in time */
 	IPC9_E_MISMATCH = 24,	 /* the other side speaks other versions of the protocol */
 	IPC9_E_SYSTEM = 25,	 /* the other side is in trouble of its own; see its log */
+	IPC9_E_CANCELLED = 26,	 /* it was cancelled before it was done */
+	IPC9_E_PENDING = 27,	 /* started, and still under way */
+	IPC9_E_WOULDBLOCK = 28,	 /* it would have to wait, and this end does not (ipc9_pipe_set_mode) */
 };
 
 struct ipc9_error {

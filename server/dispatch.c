@@ -142,7 +142,7 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 	r->daemon = d;
 	r->procedure = NULL;
 	r->object = NULL;
-	r->amount = 0;
+	r->amount = r->place = 0;
 	r->waiting = (struct charge){ 0 };
 	if (!s) {
 		refuse(r, MESSAGE_PROG_UNAVAIL);

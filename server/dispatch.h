@@ -18,7 +18,7 @@ struct service;
 
 #define DISPATCH_ARGS_MAX 1024 /* the largest C struct that arguments decode into */
 
-/* One call and what is known about it.  A parked call uses `object` and `amount` as its service likes. */
+/* One call and what is known about it.  A parked call uses `object`, `amount` and `place` as its service likes. */
 struct request {
 	struct call call; /* first: the engine allocates and frees it */
 	struct daemon *daemon;
@@ -27,7 +27,7 @@ struct request {
 	const struct procedure *procedure;
 	struct caller caller;
 	void *object;
-	uint64_t amount;
+	uint64_t amount, place;
 	call_ended_fn *ended;  /* while it is parked */
 	struct charge waiting; /* the same */
 };

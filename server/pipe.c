@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pipe.c - named pipes, over pipe.x, in the ordinary-call mode: the procedures.  What they work on, and the
- * rules it keeps, are in pipe_instance.h.
+ * pipe.c - named pipes, over pipe.x, in the ordinary-call mode: names and instances, and the table of procedures.  Those that
+ * move data are in pipe_data.c; what all work on, and the rules it keeps, in pipe_instance.h.
  */
 #include "rpcgen-out/pipe.h"
 
@@ -9,38 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/audit.h"
 #include "server/daemon.h"
 #include "server/named.h"
-#include "server/pipe_instance.h"
+#include "server/pipe_data.h"
 #include "util/name.h"
-
-#define OVER_QUOTA_MAX 4194304 /* what a writer may have under way beyond the quota */
-
-/* --- Waiting ----------------------------------------------------------------------------------- */
-
-static void park(struct request *r, struct list *queue, uint32_t wait_ms, call_ended_fn *ended)
-{
-	int e = 0;
-
-	if (wait_ms == 0)
-		ended(&r->call, CALL_EXPIRED);
-	else
-		e = request_park(r, queue, wait_ms, 0, ended);
-	if (e)
-		request_fail_charge(r, e, &r->caller, QUOTA_WAITING);
-}
-
-static void on_wait_ended(struct call *call, enum call_end end)
-{
-	if (end == CALL_EXPIRED)
-		request_fail(request_of(call), IPC9_STATUS_TIMEDOUT, 0, "%s", "");
-}
-
-static void on_write_ended(struct call *call, enum call_end end)
-{
-	if (end == CALL_EXPIRED)
-		end_answer_write(request_of(call), true);
-}
 
 /* --- Making and opening ------------------------------------------------------------------------ */
 
@@ -78,36 +51,35 @@ static int name_new(struct request *r, const ipc9_pipe_create_args *a, struct pi
 	n->type = a->type;
 	n->direction = a->direction;
 	n->max_instances = a->max_instances;
+	n->local_only = a->flags & IPC9_PIPE_CREATE_LOCAL_ONLY;
+	n->default_wait_ms = a->default_wait_ms ? a->default_wait_ms : IPC9_PIPE_DEFAULT_WAIT_MS;
 	list_init(&n->instances);
 	list_init(&n->listening);
+	list_init(&n->waiters);
 	*ret = n;
 	return 0;
 }
 
 /* 0, IPC9_STATUS_QUOTA, -ENOMEM. */
-static int instance_new(struct request *r, struct pipe_name *n, uint32_t quota,
+static int add_instance(struct request *r, struct pipe_name *n, uint32_t quota,
     struct instance **ret)
 {
 	struct pipes *all = r->state;
-	struct instance *i = malloc(sizeof(*i));
+	struct instance *i = instance_new(all, n);
 	int e;
 
 	if (!i)
 		return -ENOMEM;
-	instance_init(i, all, n);
 	i->quota = quota ? quota : IPC9_PIPE_QUOTA_DEFAULT;
 	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &i->charge);
 	if (!e)
 		e = end_enter(&i->server, r);
 	if (e) {
-		charge_release(&i->charge);
-		free(i);
+		instance_free(i);
 		return e;
 	}
 	list_append(&n->instances, &i->link);
-	list_append(&n->listening, &i->listening);
 	n->n_instances++;
-	n->n_listening++;
 	all->n_instances++;
 	*ret = i;
 	return 0;
@@ -124,8 +96,10 @@ static const char *check_create(const ipc9_pipe_create_args *a)
 		return "instances are 1 to 254, or 255 for no limit";
 	if (a->quota_bytes > IPC9_PIPE_QUOTA_MAX)
 		return "the quota is over its limit";
-	if (a->flags & ~(unsigned)IPC9_PIPE_CREATE_FIRST)
+	if (a->flags & ~(unsigned)(IPC9_PIPE_CREATE_FIRST | IPC9_PIPE_CREATE_LOCAL_ONLY))
 		return "it has a flag that there is not";
+	if (a->default_wait_ms > IPC9_WAIT_MAX_MS)
+		return "the default wait is over its limit";
 	return NULL;
 }
 
@@ -139,6 +113,9 @@ static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pi
 		    n->n_instances, n->n_instances == 1 ? "" : "s");
 	else if (a->direction != n->direction)
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "its instances have another direction");
+	else if (a->flags & IPC9_PIPE_CREATE_LOCAL_ONLY && !n->local_only)
+		request_fail(r, IPC9_STATUS_ACCESS, 0,
+		    "its instances are open to other hosts as well");
 	else if (n->max_instances != IPC9_PIPE_UNLIMITED && n->n_instances >= n->max_instances)
 		request_fail(r, IPC9_STATUS_BUSY, n->max_instances, "all %u instances are there",
 		    n->max_instances);
@@ -154,6 +131,7 @@ static void handle_create(struct request *r, void *args)
 	const char *bad_name = name_check_object(a->name, false), *bad = check_create(a);
 	struct pipe_name *n = name_find(all, a->name);
 	ipc9_pipe_create_res res = { .status = IPC9_STATUS_OK };
+	ipc9_pipe_create_ok *ok = &res.ipc9_pipe_create_res_u.ok;
 	bool first = !n;
 	struct instance *i;
 	int e = 0;
@@ -172,31 +150,63 @@ static void handle_create(struct request *r, void *args)
 		return;
 	}
 	if (!e)
-		e = instance_new(r, n, a->quota_bytes, &i);
+		e = add_instance(r, n, a->quota_bytes, &i);
 	if (e) {
 		if (n && n->n_instances == 0)
 			pipe_name_free(all, n);
 		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 		return;
 	}
-	res.ipc9_pipe_create_res_u.ok.pipe = i->server.id;
-	res.ipc9_pipe_create_res_u.ok.first = first;
+	ok->pipe = i->server.id;
+	ok->first = first;
+	ok->type = i->type;
+	ok->quota_bytes = i->quota;
 	request_reply(r, &res);
+	instance_listen(i);
 }
 
 static void handle_accept(struct request *r, void *args)
 {
 	const ipc9_pipe_accept_args *a = args;
-	struct end *e = end_find(r, a->pipe);
+	struct end *e = end_find_server(r, a->pipe);
 
 	if (!e)
 		return;
-	if (!end_is_server(e))
-		request_fail(r, IPC9_STATUS_INVALID, 0, "this is a client's end");
-	else if (end_accept_state(e) != -EAGAIN)
+	if (e->instance->client->state == END_DISCONNECTED)
+		instance_listen(e->instance);
+	if (end_accept_state(e) != -EAGAIN)
 		end_answer_accept(r, e, false);
 	else
-		park(r, &e->acceptors, a->wait_ms, on_wait_ended);
+		pipe_park(r, &e->acceptors, a->wait_ms);
+}
+
+static void handle_disconnect(struct request *r, void *args)
+{
+	const ipc9_handle_args *a = args;
+	struct end *e = end_find_server(r, a->handle);
+
+	if (!e)
+		return;
+	if (e->instance->client->state == END_ABSENT)
+		end_fail(r, IPC9_STATUS_LISTENING);
+	else if (e->instance->client->state == END_DISCONNECTED)
+		end_fail(r, IPC9_STATUS_NOTCONN);
+	else if (instance_disconnect(e->instance, r->daemon->quota))
+		request_trouble(r, -ENOMEM);
+	else
+		request_done(r);
+}
+
+static void handle_close(struct request *r, void *args)
+{
+	const ipc9_handle_args *a = args;
+	struct end *e = end_find_any(r, a->handle);
+
+	if (!e)
+		return;
+	end_cancel(e, true, 0);
+	end_leave(e, END_CLOSED);
+	request_done(r);
 }
 
 static const struct object *object_of_open(struct request *r, const void *args)
@@ -205,6 +215,24 @@ static const struct object *object_of_open(struct request *r, const void *args)
 	struct pipe_name *n = name_find(r->state, a->name);
 
 	return n ? &n->named.object : NULL;
+}
+
+static const struct object *object_of_wait(struct request *r, const void *args)
+{
+	const ipc9_pipe_wait_args *a = args;
+	struct pipe_name *n = name_find(r->state, a->name);
+
+	return n ? &n->named.object : NULL;
+}
+
+/* Whether a pipe is not for the caller, being of another host; ends the request then. */
+static bool refuse_remote(struct request *r, const struct pipe_name *n)
+{
+	if (!n->local_only || r->caller.local)
+		return false;
+	audit_refusal(r, &n->named, RIGHT_READ, "the pipe is local only");
+	request_fail(r, IPC9_STATUS_ACCESS, 0, "only programs of its own host may open it");
+	return true;
 }
 
 /* Whether what OPEN asks for can be had; ends the request if not. */
@@ -218,6 +246,8 @@ static bool check_open(struct request *r, const char *name, const struct pipe_na
 		    "this daemon serves ordinary calls only");
 	else if (!n)
 		named_fail_absent(r, name);
+	else if (refuse_remote(r, n))
+		return false;
 	else if ((flags & IPC9_PIPE_OPEN_READ && !(n->direction & IPC9_PIPE_OUTBOUND)) ||
 	    (flags & IPC9_PIPE_OPEN_WRITE && !(n->direction & IPC9_PIPE_INBOUND)))
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "the pipe does not have this direction");
@@ -245,131 +275,35 @@ static void handle_open(struct request *r, void *args)
 	if (!check_open(r, a->name, n, a->flags))
 		return;
 	i = LIST_ENTRY(n->listening.next, struct instance, listening);
-	if (end_enter(&i->client, r)) {
+	if (end_enter(i->client, r)) {
 		request_trouble(r, -ENOMEM);
 		return;
 	}
-	i->client.reads = a->flags & IPC9_PIPE_OPEN_READ;
-	i->client.writes = a->flags & IPC9_PIPE_OPEN_WRITE;
-	list_remove(&i->listening);
-	n->n_listening--;
-	ok->pipe = i->client.id;
+	i->client->reads = a->flags & IPC9_PIPE_OPEN_READ;
+	i->client->writes = a->flags & IPC9_PIPE_OPEN_WRITE;
+	instance_take(i);
+	ok->pipe = i->client->id;
 	ok->type = i->type;
+	ok->quota_bytes = i->quota;
 	access_tell(&i->server.who, from, &ok->server);
 	request_reply(r, &res);
 	end_wake(&i->server);
 }
 
-/* --- Data -------------------------------------------------------------------------------------- */
-
-static void handle_read(struct request *r, void *args)
+static void handle_wait(struct request *r, void *args)
 {
-	const ipc9_pipe_read_args *a = args;
-	struct end *e = end_find(r, a->pipe);
-	uint32_t max = a->max_bytes < IPC9_BLOB_MAX ? a->max_bytes : IPC9_BLOB_MAX;
+	const ipc9_pipe_wait_args *a = args;
+	struct pipe_name *n = name_find(r->state, a->name);
 
-	if (!e)
+	if (!n)
+		named_fail_absent(r, a->name);
+	else if (refuse_remote(r, n))
 		return;
-	if (a->messages && e->instance->type != IPC9_PIPE_MESSAGE) {
-		request_fail(r, IPC9_STATUS_BADSTATE, 0, "this is a byte pipe");
-		return;
-	}
-	r->amount = max | (a->messages ? READ_MESSAGE : 0);
-	/* Earlier READs of this end come first. */
-	if (list_is_empty(&e->readers) && end_read_state(e) != -EAGAIN) {
-		end_answer_read(r, e);
-		end_wake(e);
-	} else {
-		park(r, &e->readers, a->wait_ms, on_wait_ended);
-	}
-}
-
-/* The data is queued; whatever happens to the waiting, the answer must not deny that. */
-static void park_write(struct request *r, struct end *to, const ipc9_pipe_write_args *a)
-{
-	if (a->wait_ms == 0 ||
-	    request_park(r, &to->writers, a->wait_ms, a->data.len, on_write_ended))
-		end_answer_write(r, true);
-}
-
-static void handle_write(struct request *r, void *args)
-{
-	const ipc9_pipe_write_args *a = args;
-	struct end *e = end_find(r, a->pipe), *to;
-	int status;
-
-	if (!e)
-		return;
-	status = end_write_state(e);
-	if (status > 0) {
-		end_fail(r, status);
-		return;
-	}
-	to = end_other(e);
-	if (queue_charge(&to->queue) > (uint64_t)e->instance->quota + OVER_QUOTA_MAX) {
-		request_fail(r, IPC9_STATUS_QUOTA, e->instance->quota,
-		    "too much waits to be read; wait for answers before writing more");
-		return;
-	}
-	status = queue_push(&to->queue, &a->data, e->instance->type == IPC9_PIPE_MESSAGE);
-	if (status) {
-		request_fail_charge(r, status, charge_payer(&e->instance->charge), QUOTA_BYTES);
-		return;
-	}
-	r->amount = to->queue.pushed;
-	end_wake(to);
-	if (r->amount <= to->queue.taken + e->instance->quota)
-		end_answer_write(r, false);
+	else if (!list_is_empty(&n->listening))
+		request_done(r);
 	else
-		park_write(r, to, a);
-}
-
-static void handle_poll(struct request *r, void *args)
-{
-	const ipc9_pipe_poll_args *a = args;
-	struct end *e = end_find(r, a->pipe);
-
-	if (!e)
-		return;
-	r->amount = a->events;
-	if (a->events & IPC9_PIPE_CLOSED && end_other(e)->state == END_LOST)
-		end_fail(r, IPC9_STATUS_LOST);
-	else if (end_events(e) & a->events)
-		end_answer_poll(r, end_events(e));
-	else
-		park(r, &e->pollers, a->wait_ms, on_wait_ended);
-}
-
-static void handle_end(struct request *r, void *args)
-{
-	const ipc9_handle_args *a = args;
-	struct end *e = end_find(r, a->handle);
-
-	if (!e)
-		return;
-	e->finished = true;
-	request_done(r);
-	end_wake(end_other(e));
-}
-
-static void handle_close(struct request *r, void *args)
-{
-	const ipc9_handle_args *a = args;
-	struct end *e = end_find(r, a->handle);
-
-	if (!e)
-		return;
-	/* Calls of this end that wait are over. */
-	while (!list_is_empty(&e->readers))
-		request_fail(end_unpark_first(&e->readers), IPC9_STATUS_NOENT, 0, "closed");
-	while (!list_is_empty(&e->pollers))
-		request_fail(end_unpark_first(&e->pollers), IPC9_STATUS_NOENT, 0, "closed");
-	while (!list_is_empty(&e->acceptors))
-		request_fail(end_unpark_first(&e->acceptors), IPC9_STATUS_NOENT, 0, "closed");
-	while (!list_is_empty(&end_other(e)->writers))
-		end_answer_write(end_unpark_first(&end_other(e)->writers), true);
-	end_leave(e, END_CLOSED);
-	request_done(r);
+		pipe_park(r, &n->waiters,
+		    a->wait_ms == IPC9_PIPE_WAIT_DEFAULT ? n->default_wait_ms : a->wait_ms);
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
@@ -383,18 +317,44 @@ static void describe(const struct pipe_name *n, char from[ADDRESS_TEXT_SIZE], ip
 	ret->instances = n->n_instances;
 	ret->max_instances = n->max_instances;
 	ret->listening = n->n_listening;
+	ret->default_wait_ms = n->default_wait_ms;
+	ret->local_only = n->local_only;
+}
+
+/* One page of the names that the caller may open; they are what `page` had room for, or there are no more. */
+static int list_names(struct request *r, const char *after, struct named_page *page)
+{
+	const struct pipes *all = r->state;
+	size_t n;
+	int e;
+
+	do {
+		e = named_list(&all->names, r, RIGHT_READ, after, page);
+		if (e)
+			return e;
+		if (page->n)
+			after = page->objects[page->n - 1]->name;
+		n = 0;
+		for (size_t i = 0; i < page->n; i++) {
+			const struct pipe_name *name = (const void *)page->objects[i];
+
+			if (!name->local_only || r->caller.local)
+				page->objects[n++] = page->objects[i];
+		}
+		page->n = n;
+	} while (n == 0 && page->more);
+	return 0;
 }
 
 static void handle_list(struct request *r, void *args)
 {
 	const ipc9_list_args *a = args;
-	const struct pipes *all = r->state;
 	ipc9_pipe_list_res res = { .status = IPC9_STATUS_OK };
 	ipc9_pipe_list_ok *ok = &res.ipc9_pipe_list_res_u.ok;
 	ipc9_pipe_state states[IPC9_LIST_MAX];
 	char from[IPC9_LIST_MAX][ADDRESS_TEXT_SIZE];
 	struct named_page page;
-	int e = named_list(&all->names, r, RIGHT_READ, a->after, &page);
+	int e = list_names(r, a->after, &page);
 
 	if (e) {
 		request_trouble(r, e);
@@ -406,6 +366,40 @@ static void handle_list(struct request *r, void *args)
 	ok->more = page.more;
 	ok->pipes.pipes_len = (u_int)page.n;
 	ok->pipes.pipes_val = states;
+	request_reply(r, &res);
+}
+
+static void handle_info(struct request *r, void *args)
+{
+	const ipc9_handle_args *a = args;
+	struct end *e = end_find(r, a->handle);
+	ipc9_pipe_info_res res = { .status = IPC9_STATUS_OK };
+	ipc9_pipe_info_ok *ok = &res.ipc9_pipe_info_res_u.ok;
+	char from[ADDRESS_TEXT_SIZE], nothing[] = "";
+	const struct pipe_name *n;
+
+	if (!e)
+		return;
+	n = e->instance->name;
+	ok->name = nothing;
+	if (n) {
+		ok->name = n->named.name;
+		ok->instances = n->n_instances;
+		ok->max_instances = n->max_instances;
+		ok->default_wait_ms = n->default_wait_ms;
+		ok->local_only = n->local_only;
+	}
+	ok->type = e->instance->type;
+	ok->direction = e->instance->direction;
+	ok->quota_bytes = e->instance->quota;
+	ok->server = end_is_server(e);
+	ok->state = end_state_number(e);
+	ok->unread_bytes = queue_bytes(&e->queue);
+	ok->sent_bytes = queue_bytes(&end_other(e)->queue);
+	if (ok->state == IPC9_PIPE_LISTENING || ok->state == IPC9_PIPE_DISCONNECTED)
+		ok->peer = (ipc9_caller){ .host = nothing, .principal = nothing };
+	else
+		access_tell(&end_other(e)->who, from, &ok->peer);
 	request_reply(r, &res);
 }
 
@@ -460,22 +454,22 @@ static const struct procedure procedures[] = {
 	{
 	    PROCEDURE(IPC9_PIPEPROC_READ, ipc9_pipe_read_args, ipc9_pipe_read_res),
 	    .right = RIGHT_READ,
-	    .handle = handle_read,
+	    .handle = pipe_handle_read,
 	},
 	{
 	    PROCEDURE(IPC9_PIPEPROC_WRITE, ipc9_pipe_write_args, ipc9_pipe_write_res),
 	    .right = RIGHT_WRITE,
-	    .handle = handle_write,
+	    .handle = pipe_handle_write,
 	},
 	{
 	    PROCEDURE(IPC9_PIPEPROC_POLL, ipc9_pipe_poll_args, ipc9_pipe_poll_res),
 	    .right = RIGHT_READ,
-	    .handle = handle_poll,
+	    .handle = pipe_handle_poll,
 	},
 	{
 	    PROCEDURE(IPC9_PIPEPROC_END, ipc9_handle_args, ipc9_void_res),
 	    .right = RIGHT_READ,
-	    .handle = handle_end,
+	    .handle = pipe_handle_end,
 	},
 	{
 	    PROCEDURE(IPC9_PIPEPROC_CLOSE, ipc9_handle_args, ipc9_void_res),
@@ -486,6 +480,42 @@ static const struct procedure procedures[] = {
 	    PROCEDURE(IPC9_PIPEPROC_LIST, ipc9_list_args, ipc9_pipe_list_res),
 	    .right = RIGHT_READ,
 	    .handle = handle_list,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_PEEK, ipc9_pipe_peek_args, ipc9_pipe_peek_res),
+	    .right = RIGHT_READ,
+	    .handle = pipe_handle_peek,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_FLUSH, ipc9_pipe_flush_args, ipc9_void_res),
+	    .right = RIGHT_READ,
+	    .handle = pipe_handle_flush,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_DISCONNECT, ipc9_handle_args, ipc9_void_res),
+	    .right = RIGHT_CREATE,
+	    .handle = handle_disconnect,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_TRANSACT, ipc9_pipe_transact_args, ipc9_pipe_read_res),
+	    .right = RIGHT_WRITE,
+	    .handle = pipe_handle_transact,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_WAIT, ipc9_pipe_wait_args, ipc9_void_res),
+	    .right = RIGHT_READ,
+	    .handle = handle_wait,
+	    .object = object_of_wait,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_CANCEL, ipc9_pipe_cancel_args, ipc9_pipe_cancel_res),
+	    .right = RIGHT_READ,
+	    .handle = pipe_handle_cancel,
+	},
+	{
+	    PROCEDURE(IPC9_PIPEPROC_INFO, ipc9_handle_args, ipc9_pipe_info_res),
+	    .right = RIGHT_READ,
+	    .handle = handle_info,
 	},
 };
 

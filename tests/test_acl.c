@@ -111,7 +111,7 @@ static int create_pipe(CLIENT *c, char *name, char **lines, char detail[256])
 {
 	ipc9_rules rules = lines ? rules_of(lines) : (ipc9_rules){ { 0, NULL } };
 	ipc9_pipe_create_args args = { name, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 3, 0,
-		lines ? &rules : NULL, 0 };
+		lines ? &rules : NULL, 0, 0 };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 
@@ -143,7 +143,7 @@ static int open_pipe(CLIENT *c, unsigned flags, uint64_t *ret)
 
 static int write_pipe(CLIENT *c, uint64_t pipe)
 {
-	ipc9_pipe_write_args args = { pipe, 0, { (const unsigned char *)"word", 4, NULL } };
+	ipc9_pipe_write_args args = { pipe, 0, 0, { (const unsigned char *)"word", 4, NULL } };
 	ipc9_pipe_write_res res = { 0 };
 	int status = -1;
 

@@ -54,7 +54,7 @@ static const struct shape message_shape = { IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX,
 static int create(struct side *s, const struct shape *shape)
 {
 	ipc9_pipe_create_args args = { pipe_name, shape->type, shape->direction,
-		shape->max_instances, shape->quota, NULL, shape->flags };
+		shape->max_instances, shape->quota, NULL, shape->flags, 0 };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 
@@ -97,7 +97,7 @@ static int accept_pipe(struct side *s, uint32_t wait_ms)
 static int write_bytes(struct side *s, const void *data, size_t size, uint32_t wait_ms,
     bool *ret_full)
 {
-	ipc9_pipe_write_args args = { s->pipe, wait_ms, { data, (uint32_t)size, NULL } };
+	ipc9_pipe_write_args args = { s->pipe, wait_ms, 0, { data, (uint32_t)size, NULL } };
 	ipc9_pipe_write_res res = { 0 };
 	int status = -1;
 
@@ -317,7 +317,7 @@ static void test_a_write_over_the_quota_is_answered_when_it_was_read(void)
 	EQUAL(write_bytes(&w.client, "x", 1, 0, &full), 0);
 	EQUAL(full, true); /* accepted all the same */
 	expect_read(&w.server, 100, false, "0123456789x", false);
-	ipc9_pipe_write_args args = { w.client.pipe, 5000,
+	ipc9_pipe_write_args args = { w.client.pipe, 5000, 0,
 		{ (const unsigned char *)"0123456789abcd", 14, NULL } };
 	EQUAL(channel_send(w.client.channel, &call, &target, (xdrproc_t)xdr_ipc9_pipe_write_args,
 		  &args, clock_deadline_ms(5000), &error),
@@ -535,7 +535,7 @@ static void test_arguments_out_of_range_are_refused(void)
 		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 0, 0, 0 },
 		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 256, 0, 0 },
 		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, IPC9_PIPE_QUOTA_MAX + 1, 0 },
-		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, IPC9_PIPE_CREATE_FIRST << 1 },
+		{ IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, IPC9_PIPE_CREATE_LOCAL_ONLY << 1 },
 	};
 	struct side s = { 0 };
 	struct world w;

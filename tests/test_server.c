@@ -459,7 +459,7 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 	expect_take(&q, 100, true, "cd", false);
 	HOLDS(queue_is_empty(&q));
 	EQUAL(queue_charge(&q), 0);
-	EQUAL(q.bytes, 0);
+	EQUAL(queue_bytes(&q), 0);
 	EQUAL(total, 0);
 	queue_clear(&q);
 	EQUAL(quota_used(quota, &queue_owner, QUOTA_BYTES), 0);

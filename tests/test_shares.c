@@ -112,7 +112,7 @@ static int send_bytes(CLIENT *c, const char *name, uint64_t seq, uint32_t size, 
 static int create_pipe(CLIENT *c, const char *name, uint64_t *ret_pipe, uint64_t *ret_value)
 {
 	ipc9_pipe_create_args args = { (char *)name, IPC9_PIPE_MESSAGE, IPC9_PIPE_DUPLEX,
-		IPC9_PIPE_UNLIMITED, 0, NULL, 0 };
+		IPC9_PIPE_UNLIMITED, 0, NULL, 0, 0 };
 	ipc9_pipe_create_res res = { 0 };
 	int status = -1;
 
@@ -143,7 +143,7 @@ static uint64_t open_pipe(CLIENT *c, const char *name)
 static int write_pipe(CLIENT *c, uint64_t pipe, uint32_t size, uint64_t *ret_value)
 {
 	static const unsigned char zeros[262144];
-	ipc9_pipe_write_args args = { pipe, 0, { zeros, size, NULL } };
+	ipc9_pipe_write_args args = { pipe, 0, 0, { zeros, size, NULL } };
 	ipc9_pipe_write_res res = { 0 };
 	int status = -1;
 

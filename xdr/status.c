@@ -44,6 +44,9 @@ static const struct status statuses[] = {
 	{ IPC9_STATUS_NODAEMON, "no daemon answers", ECONNREFUSED, EXIT_UNREACHED },
 	{ IPC9_STATUS_MISMATCH, "other versions of the protocol", EPROTONOSUPPORT, EXIT_MISMATCH },
 	{ IPC9_STATUS_SYSTEM, "trouble on the other side; see its log", EIO, EXIT_FAILED },
+	{ IPC9_STATUS_CANCELLED, "cancelled", ECANCELED, EXIT_FAILED },
+	{ IPC9_STATUS_PENDING, "still under way", EINPROGRESS, EXIT_FAILED },
+	{ IPC9_STATUS_WOULDBLOCK, "nothing there now", EAGAIN, EXIT_NOTHING },
 };
 
 const struct status *status_find(int number)
