@@ -52,8 +52,8 @@ struct carrier_ops {
 	 * As soon as anything is there; `message`: one message or the beginning of it, the rest of which stays.  EOF, LOST,
 	 * NOTCONN, TIMEDOUT, CANCELLED.
 	 */
-	int (*read)(struct carrier *carrier, void *buffer, size_t size, bool message, int64_t deadline,
-	    size_t *ret_size, bool *ret_more);
+	int (*read)(struct carrier *carrier, void *buffer, size_t size, bool message,
+	    int64_t deadline, size_t *ret_size, bool *ret_more);
 	/*
 	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not.  Of a message
 	 * all or none.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
@@ -61,7 +61,8 @@ struct carrier_ops {
 	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
 	    int64_t deadline, size_t *ret_written);
 	/* Never waits.  EOF, LOST, NOTCONN. */
-	int (*peek)(struct carrier *carrier, void *buffer, size_t size, struct carrier_waiting *ret);
+	int (*peek)(struct carrier *carrier, void *buffer, size_t size,
+	    struct carrier_waiting *ret);
 	/* Until the other end has read all that was written.  PEERCLOSED: it will not; NOTCONN, TIMEDOUT, CANCELLED. */
 	int (*flush)(struct carrier *carrier, int64_t deadline);
 	/* The same, until what is unread fits the quota. */

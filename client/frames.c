@@ -6,9 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <linux/sockios.h>
 #include <unistd.h>
 
 #include "client/frames_state.h"
@@ -83,7 +81,8 @@ static void drop_first(struct frames *f)
 }
 
 /* Takes up to size bytes out of the queue; of messages the first one only.  Whether that one has more. */
-static bool take(struct frames *f, unsigned char *buffer, size_t size, bool message, size_t *ret_size)
+static bool take(struct frames *f, unsigned char *buffer, size_t size, bool message,
+    size_t *ret_size)
 {
 	size_t done = 0;
 	bool ended = false;
@@ -335,7 +334,7 @@ static int frames_end(struct carrier *c)
 	/* To say it twice does no harm, nor to say it to somebody who has closed. */
 	return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0
 	    : r						      ? r
-				    : frames_send_word(f, IPC9_PIPE_FRAME_END, 0);
+		: frames_send_word(f, IPC9_PIPE_FRAME_END, 0);
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
@@ -396,19 +395,17 @@ static void frames_abort(struct carrier *c)
  */
 static void linger(struct frames *f, int64_t deadline)
 {
-	int left = 1;
+	unsigned char bin[4096];
 
 	shutdown(f->fd, SHUT_WR);
-	while (f->is_tcp && f->peer != PEER_LOST && clock_now() < deadline &&
-	    !ioctl(f->fd, SIOCOUTQ, &left) && left > 0) {
+	while (f->is_tcp && socket_is_sending(f->fd) && clock_now() < deadline) {
 		struct pollfd p = { .fd = f->fd, .events = POLLIN };
-		ssize_t n = 1;
 
 		poll(&p, 1, LINGER_SLICE_MS);
-		while (n > 0)
-			n = recv(f->fd, f->scratch, f->scratch ? 65536 : 0, MSG_DONTWAIT);
-		if (n == 0 && f->scratch) /* the other end has gone as well */
-			poll(NULL, 0, 1);
+		while (recv(f->fd, bin, sizeof(bin), MSG_DONTWAIT) > 0)
+			;
+		if (p.revents & POLLIN && recv(f->fd, bin, 1, MSG_DONTWAIT) == 0)
+			poll(NULL, 0, 1); /* readable for ever: the other end has gone as well */
 	}
 }
 
@@ -419,7 +416,8 @@ static void frames_close(struct carrier *c, enum carrier_end how, int64_t deadli
 	if (f->peer < PEER_CLOSED) {
 		frames_tell(f);
 		frames_send_word(f,
-		    how == CARRIER_DISCONNECT ? IPC9_PIPE_FRAME_DISCONNECT : IPC9_PIPE_FRAME_CLOSE, 0);
+		    how == CARRIER_DISCONNECT ? IPC9_PIPE_FRAME_DISCONNECT : IPC9_PIPE_FRAME_CLOSE,
+		    0);
 		frames_finish(f, deadline);
 		linger(f, deadline);
 	}

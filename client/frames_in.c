@@ -18,12 +18,11 @@
 #include "client/frames_state.h"
 #include "util/clock.h"
 
-#define SCRATCH_SIZE 65536
-#define DIRECT_MIN 8192	     /* payload of so many bytes is received where it is to stay */
-#define CHUNK_MIN 16384	     /* small frames of a byte pipe share one */
-#define CHUNKS_MAX 65536     /* empty messages cost memory, too */
-#define HEAD_MIN 8	     /* mark and kind */
-#define SLICE_MS 1000	     /* a sleeper looks whether the peer is still there */
+#define DIRECT_MIN 8192	 /* payload of so many bytes is received where it is to stay */
+#define CHUNK_MIN 16384	 /* small frames of a byte pipe share one */
+#define CHUNKS_MAX 65536 /* empty messages cost memory, too */
+#define HEAD_MIN 8	 /* mark and kind */
+#define SLICE_MS 1000	 /* a sleeper looks whether the peer is still there */
 
 static uint32_t word_at(const unsigned char *p)
 {
@@ -300,7 +299,7 @@ static ssize_t receive_bytes(struct frames *f, unsigned char *at, size_t room, u
 
 	if (room)
 		return recvmsg(f->fd, &msg, MSG_DONTWAIT);
-	return recv(f->fd, f->scratch, SCRATCH_SIZE, MSG_DONTWAIT);
+	return recv(f->fd, f->scratch, FRAMES_SCRATCH, MSG_DONTWAIT);
 }
 
 /* The stream has ended, by what errno or the absence of one says. */
@@ -318,7 +317,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 	int r = 0;
 
 	if (!f->scratch)
-		f->scratch = malloc(SCRATCH_SIZE);
+		f->scratch = malloc(FRAMES_SCRATCH);
 	if (!f->scratch)
 		return -ENOMEM;
 	pthread_mutex_lock(&f->lock);
@@ -358,7 +357,8 @@ static bool may_receive(const struct frames *f)
 static void sleep_on_socket(struct frames *f, int64_t deadline)
 {
 	int64_t slice = clock_deadline_ms(SLICE_MS);
-	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN }, { .fd = f->wake, .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
+		{ .fd = f->wake, .events = POLLIN } };
 	int64_t slept_from = clock_now();
 
 	if (poll(p, 2, clock_poll_ms(slice < deadline ? slice : deadline)) > 0)

@@ -44,10 +44,10 @@ static int check(struct frames *f, unsigned cancels)
 	int r;
 
 	pthread_mutex_lock(&f->lock);
-	r = f->n_cancels != cancels	      ? IPC9_E_CANCELLED
+	r = f->n_cancels != cancels	   ? IPC9_E_CANCELLED
 	    : f->peer == PEER_DISCONNECTED ? IPC9_E_NOTCONN
-	    : f->peer == PEER_LOST	      ? IPC9_E_LOST
-					      : 0;
+	    : f->peer == PEER_LOST	   ? IPC9_E_LOST
+					   : 0;
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }

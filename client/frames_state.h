@@ -14,6 +14,7 @@
 #include "util/list.h"
 
 #define FRAME_HEAD_MAX 16 /* mark, kind, and a number of 4 or 8 bytes */
+#define FRAMES_SCRATCH 65536
 #define FRAMES_VANISHED_MS 25000 /* without a sign of life while something is under way */
 
 /* Bytes that came, in order. */
@@ -52,11 +53,12 @@ struct frames {
 	pthread_mutex_t lock; /* all down to n_active */
 	pthread_cond_t changed;
 	bool receiving;
-	struct list chunks;   /* to be read */
-	struct list partial;  /* of a message whose end has not come */
-	uint64_t queued;      /* bytes in chunks */
-	size_t n_chunks;      /* of those */
-	uint64_t arrived, consumed, told; /* since the start: bytes that came, were read here, the last CONSUMED */
+	struct list chunks;  /* to be read */
+	struct list partial; /* of a message whose end has not come */
+	uint64_t queued;     /* bytes in chunks */
+	size_t n_chunks;     /* of those */
+	uint64_t arrived, consumed,
+	    told; /* since the start: bytes that came, were read here, the last CONSUMED */
 	uint64_t sent, taken; /* bytes of ours that left, and of those what was read over there */
 	enum frames_peer peer;
 	bool ended; /* we send no more */
@@ -65,9 +67,10 @@ struct frames {
 
 	/* The receiver's. */
 	unsigned char head[FRAME_HEAD_MAX];
-	size_t n_head, head_size; /* bytes of it that came; how many it has, as far as that is known */
-	uint32_t left, padding;	  /* of the DATA frame at hand */
-	struct chunk *chunk;	  /* where its payload goes; NULL: none made yet */
+	size_t n_head,
+	    head_size; /* bytes of it that came; how many it has, as far as that is known */
+	uint32_t left, padding; /* of the DATA frame at hand */
+	struct chunk *chunk;	/* where its payload goes; NULL: none made yet */
 	struct bulk bulk;
 	struct spin spin;
 	unsigned char *scratch;

@@ -68,6 +68,18 @@ bool socket_has_vanished(int fd, unsigned vanished_ms)
 	    info.tcpi_last_ack_recv > vanished_ms;
 }
 
+bool socket_is_sending(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return false;
+	return info.tcpi_state != TCP_CLOSE && info.tcpi_state != TCP_FIN_WAIT2 &&
+	    info.tcpi_state != TCP_TIME_WAIT;
+}
+
 /* --- Bulk -------------------------------------------------------------------------------------- */
 
 static bool same_host(const struct address *a, const struct address *b)

@@ -27,6 +27,9 @@ void socket_tune(int fd, unsigned vanished_ms);
 void socket_tune_pipe(int fd, unsigned vanished_ms);
 bool socket_has_vanished(int fd, unsigned vanished_ms);
 
+/* Whether something that was written to a TCP connection, or its end, has not arrived, and still can. */
+bool socket_is_sending(int fd);
+
 /*
  * How a stream socket takes in long records.  In the middle of one it becomes readable when so many of the missing bytes have
  * come as make a receive worth while (SO_RCVLOWAT), and never waits for more than that record.  Where the next record

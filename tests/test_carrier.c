@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_carrier.c - what carries a pipe's data when the daemon has left the path: every test over every carrier.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/frames.h"
+#include "rpcgen-out/pipe.h"
+#include "tests/harness.h"
+#include "transport/address.h"
+#include "transport/socket.h"
+#include "util/clock.h"
+
+#define QUOTA 65536
+#define SOON clock_deadline_ms(10000)
+
+/* Two ends of one pipe: of 0 the other is 1. */
+struct ends {
+	struct carrier *c[2];
+};
+
+struct way {
+	const char *name;
+	bool (*make)(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret);
+};
+
+static bool tcp_pair(int fds[2])
+{
+	struct address a;
+	int listener;
+
+	if (address_parse("127.0.0.1", 0, &a) || socket_listen(&a, &listener))
+		return false;
+	a.len = sizeof(a.storage);
+	getsockname(listener, (struct sockaddr *)&a.storage, &a.len);
+	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fds[0], (const struct sockaddr *)&a.storage, a.len))
+		return false;
+	fcntl(listener, F_SETFL, 0);
+	fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	return fds[1] >= 0;
+}
+
+static bool make_frames(const int fds[2], enum ipc9_pipe_type type, uint32_t quota,
+    struct ends *ret)
+{
+	for (int i = 0; i < 2; i++) {
+		fcntl(fds[i], F_SETFL, O_NONBLOCK);
+		if (!EQUAL(frames_new(fds[i], type, quota, &ret->c[i]), 0))
+			return false;
+	}
+	return true;
+}
+
+static bool make_tcp(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret)
+{
+	int fds[2];
+
+	return HOLDS(tcp_pair(fds)) && make_frames(fds, type, quota, ret);
+}
+
+static bool make_local(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret)
+{
+	int fds[2];
+
+	return EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0) &&
+	    make_frames(fds, type, quota, ret);
+}
+
+static const struct way ways[] = {
+	{ "frames over TCP", make_tcp },
+	{ "frames over a local socket", make_local },
+};
+
+#define N_WAYS (sizeof(ways) / sizeof(ways[0]))
+
+static struct ends make(size_t way, enum ipc9_pipe_type type, uint32_t quota)
+{
+	struct ends e = { { NULL, NULL } };
+
+	if (!HOLDS(ways[way].make(type, quota, &e)))
+		abort();
+	return e;
+}
+
+static struct ends bytes(size_t way)
+{
+	return make(way, IPC9_PIPE_TYPE_BYTE, QUOTA);
+}
+
+static struct ends messages(size_t way)
+{
+	return make(way, IPC9_PIPE_TYPE_MESSAGE, QUOTA);
+}
+
+static void shut(struct carrier *c)
+{
+	if (c)
+		c->ops->close(c, CARRIER_CLOSE, SOON);
+}
+
+static void shut_both(struct ends *e)
+{
+	shut(e->c[0]);
+	shut(e->c[1]);
+}
+
+static int put(struct carrier *c, const void *data, size_t size)
+{
+	size_t n;
+
+	return c->ops->write(c, data, size, CARRIER_WHOLE, SOON, &n);
+}
+
+/* What a read says: the number of bytes, or minus its code. */
+static int get(struct carrier *c, void *buffer, size_t size, bool message, int64_t deadline)
+{
+	size_t n = 0;
+	bool more = false;
+	int r = c->ops->read(c, buffer, size, message, deadline, &n, &more);
+
+	return r ? -r : more ? 1000000 + (int)n : (int)n;
+}
+
+/* --- Data -------------------------------------------------------------------------------------- */
+
+static void test_bytes_cross_the_boundaries_of_writes(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char buffer[16] = "";
+
+		EQUAL(put(e.c[0], "abc", 3), 0);
+		EQUAL(put(e.c[0], "", 0), 0);
+		EQUAL(put(e.c[0], "defgh", 5), 0);
+		EQUAL(get(e.c[1], buffer, 2, false, SOON), 2);
+		SAME_BYTES(buffer, 2, "ab", 2);
+		for (int n = 0; n < 6;)
+			n += get(e.c[1], buffer + n, sizeof(buffer) - (size_t)n, false, SOON);
+		SAME_BYTES(buffer, 6, "cdefgh", 6);
+		EQUAL(get(e.c[1], buffer, 1, false, 0), -IPC9_E_TIMEDOUT);
+		shut_both(&e);
+	}
+}
+
+static void test_messages_keep_their_boundaries_and_may_be_empty_and_read_in_parts(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = messages(w);
+		char buffer[16] = "";
+
+		EQUAL(put(e.c[0], "first", 5), 0);
+		EQUAL(put(e.c[0], "", 0), 0);
+		EQUAL(put(e.c[0], "a longer one", 12), 0);
+		EQUAL(put(e.c[0], "", 0), 0);
+		EQUAL(get(e.c[1], buffer, 16, true, SOON), 5);
+		EQUAL(get(e.c[1], buffer, 16, true, SOON), 0);
+		EQUAL(get(e.c[1], buffer, 8, true, SOON), 1000008);
+		SAME_BYTES(buffer, 8, "a longer", 8);
+		EQUAL(get(e.c[1], buffer, 0, true, SOON), 1000000);
+		EQUAL(get(e.c[1], buffer, 16, true, SOON), 4);
+		SAME_BYTES(buffer, 4, " one", 4);
+		EQUAL(get(e.c[1], buffer, 16, true, SOON), 0);
+		EQUAL(get(e.c[1], buffer, 16, true, 0), -IPC9_E_TIMEDOUT);
+		shut_both(&e);
+	}
+}
+
+static void test_bytes_read_from_messages_ignore_boundaries_but_stop_at_empty_ones(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = messages(w);
+		struct carrier_waiting waiting = { .total = 0 };
+		char buffer[16] = "";
+
+		EQUAL(put(e.c[0], "ab", 2), 0);
+		EQUAL(put(e.c[0], "cd", 2), 0);
+		EQUAL(put(e.c[0], "", 0), 0);
+		EQUAL(put(e.c[0], "ef", 2), 0);
+		while (waiting.total < 6)
+			EQUAL(e.c[1]->ops->peek(e.c[1], buffer, 0, &waiting), 0);
+		EQUAL(get(e.c[1], buffer, 16, false, SOON), 4);
+		SAME_BYTES(buffer, 4, "abcd", 4);
+		EQUAL(get(e.c[1], buffer, 16, false, SOON), 0);
+		EQUAL(get(e.c[1], buffer, 16, false, SOON), 2);
+		shut_both(&e);
+	}
+}
+
+static void test_peek_tells_without_taking(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = messages(w);
+		struct carrier_waiting waiting = { .total = 0 };
+		char buffer[16] = "";
+
+		EQUAL(e.c[1]->ops->peek(e.c[1], buffer, 4, &waiting), 0);
+		HOLDS(!waiting.message);
+		EQUAL(put(e.c[0], "message", 7), 0);
+		EQUAL(put(e.c[0], "xyz", 3), 0);
+		while (waiting.total < 10)
+			EQUAL(e.c[1]->ops->peek(e.c[1], buffer, 4, &waiting), 0);
+		EQUAL(waiting.copied, 4);
+		EQUAL(waiting.message_left, 3);
+		SAME_BYTES(buffer, 4, "mess", 4);
+		EQUAL(get(e.c[1], buffer, 16, true, SOON), 7);
+		shut_both(&e);
+	}
+}
+
+/* --- Much -------------------------------------------------------------------------------------- */
+
+/* So that no two places look alike, nor frames, nor pieces. */
+static unsigned char pattern(uint64_t at)
+{
+	return (unsigned char)(at * 167 + (at >> 8) * 13 + (at >> 16));
+}
+
+struct writer {
+	struct carrier *c;
+	uint64_t total;
+	size_t piece;
+	bool message;
+	int result;
+};
+
+static void *write_much(void *arg)
+{
+	struct writer *w = arg;
+	unsigned char *data = malloc(w->piece);
+	uint64_t at = 0;
+
+	while (at < w->total && !w->result) {
+		size_t n = w->total - at < w->piece ? (size_t)(w->total - at) : w->piece;
+
+		for (size_t i = 0; i < n; i++)
+			data[i] = pattern(at + i);
+		w->result = put(w->c, data, n);
+		at += n;
+	}
+	free(data);
+	if (!w->result)
+		w->result = w->c->ops->end(w->c);
+	return NULL;
+}
+
+/* Reads in pieces to the end; how many bytes were as they should be. */
+static uint64_t read_much(struct carrier *c, size_t piece)
+{
+	unsigned char *data = malloc(piece);
+	uint64_t at = 0;
+	bool good = true;
+	int n;
+
+	while (good && (n = get(c, data, piece, false, SOON)) >= 0)
+		for (int i = 0; i < n; i++, at++)
+			good = good && data[i] == pattern(at);
+	EQUAL(n, -IPC9_E_EOF);
+	free(data);
+	return good ? at : 0;
+}
+
+static void test_much_data_arrives_whole_whatever_the_pieces(void)
+{
+	static const struct {
+		size_t writes, reads;
+	} pieces[] = { { 1048576, 1048576 }, { 1048576, 60001 }, { 3000000, 100000 },
+		{ 70001, 1048576 }, { 13, 65536 }, { 65536, 17 }, { 300000, 299999 } };
+
+	for (size_t w = 0; w < N_WAYS; w++)
+		for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+			struct ends e = bytes(w);
+			struct writer writer = { e.c[0],
+				pieces[i].writes < 100 || pieces[i].reads < 100 ? 300007 : 9000007,
+				pieces[i].writes, false, 0 };
+			pthread_t t;
+
+			pthread_create(&t, NULL, write_much, &writer);
+			EQUAL(read_much(e.c[1], pieces[i].reads), writer.total);
+			pthread_join(t, NULL);
+			EQUAL(writer.result, 0);
+			shut_both(&e);
+		}
+}
+
+struct both {
+	struct carrier *c;
+	uint64_t got;
+};
+
+static void *read_other(void *arg)
+{
+	struct both *b = arg;
+
+	b->got = read_much(b->c, 100000);
+	return NULL;
+}
+
+static void test_both_directions_at_once_do_not_lock_each_other(void)
+{
+	enum {
+		TOTAL = 6000001
+	};
+
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		struct writer writers[2] = { { e.c[0], TOTAL, 500000, false, 0 },
+			{ e.c[1], TOTAL, 500000, false, 0 } };
+		struct both readers[2] = { { e.c[0], 0 }, { e.c[1], 0 } };
+		pthread_t t[4];
+
+		for (int i = 0; i < 2; i++) {
+			pthread_create(&t[i], NULL, write_much, &writers[i]);
+			pthread_create(&t[2 + i], NULL, read_other, &readers[i]);
+		}
+		for (int i = 0; i < 4; i++)
+			pthread_join(t[i], NULL);
+		EQUAL(readers[0].got, TOTAL);
+		EQUAL(readers[1].got, TOTAL);
+		shut_both(&e);
+	}
+}
+
+/* --- Quota ------------------------------------------------------------------------------------- */
+
+static void test_a_write_completes_while_what_is_unread_fits_the_quota(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char *data = calloc(1, QUOTA + 1), *buffer = malloc(QUOTA);
+		size_t n = 0;
+
+		EQUAL(put(e.c[0], data, QUOTA), 0);
+		EQUAL(e.c[0]->ops->write(e.c[0], "x", 1, CARRIER_FITTING, 0, &n),
+		    IPC9_E_WOULDBLOCK);
+		EQUAL(n, 0);
+		EQUAL(e.c[0]->ops->write(e.c[0], "x", 1, CARRIER_WHOLE, clock_deadline_ms(20), &n),
+		    IPC9_E_TIMEDOUT);
+		EQUAL(n, 1); /* taken, and only not read */
+		EQUAL(get(e.c[1], buffer, QUOTA, false, SOON) > 0, 1);
+		EQUAL(e.c[0]->ops->room(e.c[0], SOON), 0);
+		free(data);
+		free(buffer);
+		shut_both(&e);
+	}
+}
+
+static void test_a_write_that_does_not_wait_is_taken_if_it_fits_and_partly_if_asked(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char *data = calloc(1, QUOTA + 1);
+		size_t n = 7;
+
+		EQUAL(e.c[0]->ops->write(e.c[0], data, QUOTA + 1, CARRIER_FITTING, 0, &n),
+		    IPC9_E_WOULDBLOCK);
+		EQUAL(n, 0);
+		EQUAL(e.c[0]->ops->write(e.c[0], data, QUOTA + 1, CARRIER_PART, 0, &n), 0);
+		EQUAL(n, QUOTA);
+		EQUAL(e.c[0]->ops->write(e.c[0], data, 1, CARRIER_PART, 0, &n), IPC9_E_WOULDBLOCK);
+		free(data);
+		shut_both(&e);
+	}
+}
+
+static void test_an_empty_message_is_taken_when_the_quota_is_full(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = messages(w);
+		char *data = calloc(1, QUOTA);
+		size_t n;
+
+		EQUAL(put(e.c[0], data, QUOTA), 0);
+		EQUAL(e.c[0]->ops->write(e.c[0], "", 0, CARRIER_FITTING, 0, &n), 0);
+		free(data);
+		shut_both(&e);
+	}
+}
+
+static void *flush_one(void *arg)
+{
+	struct writer *w = arg;
+
+	w->result = w->c->ops->flush(w->c, SOON);
+	return NULL;
+}
+
+static void test_flush_returns_when_the_other_end_has_read_all(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = messages(w);
+		struct writer flusher = { .c = e.c[0], .result = -1 };
+		char buffer[8];
+		pthread_t t;
+
+		EQUAL(e.c[0]->ops->flush(e.c[0], SOON), 0);
+		EQUAL(put(e.c[0], "one", 3), 0);
+		EQUAL(put(e.c[0], "two", 3), 0);
+		EQUAL(e.c[0]->ops->flush(e.c[0], clock_deadline_ms(10)), IPC9_E_TIMEDOUT);
+		EQUAL(get(e.c[1], buffer, 8, true, SOON), 3);
+		EQUAL(e.c[0]->ops->flush(e.c[0], clock_deadline_ms(10)), IPC9_E_TIMEDOUT);
+		pthread_create(&t, NULL, flush_one, &flusher);
+		EQUAL(get(e.c[1], buffer, 8, true, SOON), 3);
+		/* The reader does nothing more here: the flush is told at the moment of the read. */
+		pthread_join(t, NULL);
+		EQUAL(flusher.result, 0);
+		shut_both(&e);
+	}
+}
+
+/* --- Ends -------------------------------------------------------------------------------------- */
+
+static void test_after_end_the_other_end_reads_eof_and_still_writes(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char buffer[8];
+
+		EQUAL(put(e.c[0], "last", 4), 0);
+		EQUAL(e.c[0]->ops->end(e.c[0]), 0);
+		EQUAL(put(e.c[0], "x", 1), IPC9_E_BADSTATE);
+		EQUAL(get(e.c[1], buffer, 8, false, SOON), 4);
+		EQUAL(get(e.c[1], buffer, 8, false, SOON), -IPC9_E_EOF);
+		EQUAL(put(e.c[1], "back", 4), 0);
+		EQUAL(get(e.c[0], buffer, 8, false, SOON), 4);
+		shut_both(&e);
+	}
+}
+
+static void test_what_was_written_before_close_is_read_then_eof(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char buffer[8];
+
+		/* Also what this end did not read must not take it along. */
+		EQUAL(put(e.c[1], "unread", 6), 0);
+		EQUAL(put(e.c[0], "last", 4), 0);
+		shut(e.c[0]);
+		e.c[0] = NULL;
+		EQUAL(e.c[1]->ops->wait_closed(e.c[1], SOON), 0);
+		EQUAL(put(e.c[1], "x", 1), IPC9_E_PEERCLOSED);
+		EQUAL(get(e.c[1], buffer, 8, false, SOON), 4);
+		EQUAL(get(e.c[1], buffer, 8, false, SOON), -IPC9_E_EOF);
+		EQUAL(e.c[1]->ops->flush(e.c[1], SOON), 0);
+		shut_both(&e);
+	}
+}
+
+static void test_disconnect_throws_away_what_was_not_read(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		struct carrier_waiting waiting;
+		char buffer[8];
+		size_t n;
+
+		EQUAL(put(e.c[0], "gone", 4), 0);
+		e.c[0]->ops->close(e.c[0], CARRIER_DISCONNECT, SOON);
+		e.c[0] = NULL;
+		EQUAL(e.c[1]->ops->wait_closed(e.c[1], SOON), IPC9_E_NOTCONN);
+		EQUAL(get(e.c[1], buffer, 8, false, SOON), -IPC9_E_NOTCONN);
+		EQUAL(e.c[1]->ops->write(e.c[1], "x", 1, CARRIER_WHOLE, SOON, &n), IPC9_E_NOTCONN);
+		EQUAL(e.c[1]->ops->peek(e.c[1], buffer, 8, &waiting), IPC9_E_NOTCONN);
+		EQUAL(e.c[1]->ops->flush(e.c[1], SOON), IPC9_E_NOTCONN);
+		shut_both(&e);
+	}
+}
+
+static void *read_one(void *arg)
+{
+	struct writer *w = arg;
+	char byte;
+
+	w->result = get(w->c, &byte, 1, false, SOON);
+	return NULL;
+}
+
+static void *write_one(void *arg)
+{
+	struct writer *w = arg;
+	char *data = calloc(1, 4 * QUOTA);
+	size_t n;
+
+	w->result = w->c->ops->write(w->c, data, 4 * QUOTA, CARRIER_WHOLE, SOON, &n);
+	free(data);
+	return NULL;
+}
+
+static bool has_all(void *arg)
+{
+	struct carrier *c = arg;
+	struct carrier_waiting waiting;
+
+	return c->ops->peek(c, NULL, 0, &waiting) == 0 && waiting.total == 4 * QUOTA;
+}
+
+static void test_operations_that_wait_when_the_other_end_closes_end_with_eof(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		struct writer reader = { .c = e.c[0], .result = 0 };
+		struct writer writer = { .c = e.c[0], .result = 0 };
+		pthread_t t[2];
+
+		pthread_create(&t[0], NULL, read_one, &reader);
+		pthread_create(&t[1], NULL, write_one, &writer);
+		HOLDS(wait_until(has_all, e.c[1], 10000));
+		shut(e.c[1]);
+		e.c[1] = NULL;
+		pthread_join(t[0], NULL);
+		pthread_join(t[1], NULL);
+		EQUAL(reader.result, -IPC9_E_EOF);
+		EQUAL(writer.result, IPC9_E_EOF);
+		shut_both(&e);
+	}
+}
+
+static void test_cancel_ends_what_waits_and_the_end_stays_usable(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		struct writer reader = { .c = e.c[0], .result = 0 };
+		struct writer writer = { .c = e.c[0], .result = 0 };
+		pthread_t t[2];
+		char *buffer = malloc(4 * QUOTA), byte;
+
+		pthread_create(&t[0], NULL, read_one, &reader);
+		pthread_create(&t[1], NULL, write_one, &writer);
+		HOLDS(wait_until(has_all, e.c[1], 10000));
+		e.c[0]->ops->cancel(e.c[0]);
+		pthread_join(t[1], NULL);
+		EQUAL(writer.result, IPC9_E_CANCELLED);
+		/* The reader may have begun after the writer. */
+		e.c[0]->ops->cancel(e.c[0]);
+		EQUAL(put(e.c[1], "x", 1), 0);
+		pthread_join(t[0], NULL);
+		if (reader.result == -IPC9_E_CANCELLED)
+			EQUAL(get(e.c[0], &byte, 1, false, SOON), 1);
+		else
+			EQUAL(reader.result, 1);
+		for (int n = 0; n < 4 * QUOTA;) {
+			int got = get(e.c[1], buffer, 4 * QUOTA, false, SOON);
+
+			if (!HOLDS(got > 0))
+				break;
+			n += got;
+		}
+		EQUAL(put(e.c[0], "y", 1), 0);
+		EQUAL(get(e.c[1], buffer, 1, false, SOON), 1);
+		free(buffer);
+		shut_both(&e);
+	}
+}
+
+static void test_abort_ends_everything_with_lost(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char byte;
+
+		EQUAL(put(e.c[1], "x", 1), 0);
+		e.c[0]->ops->abort(e.c[0]);
+		EQUAL(get(e.c[0], &byte, 1, false, SOON), -IPC9_E_LOST);
+		EQUAL(put(e.c[0], "x", 1), IPC9_E_LOST);
+		shut_both(&e);
+	}
+}
+
+static void test_events_tell_what_would_not_wait(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char *data = calloc(1, QUOTA);
+		const unsigned all = CARRIER_READABLE | CARRIER_WRITABLE | CARRIER_CLOSED;
+
+		EQUAL(e.c[0]->ops->events(e.c[0], all), CARRIER_WRITABLE);
+		EQUAL(put(e.c[0], data, QUOTA), 0);
+		EQUAL(e.c[0]->ops->events(e.c[0], all), 0);
+		EQUAL(put(e.c[1], "x", 1), 0);
+		while (!(e.c[0]->ops->events(e.c[0], CARRIER_READABLE) & CARRIER_READABLE))
+			;
+		shut(e.c[1]);
+		e.c[1] = NULL;
+		EQUAL(e.c[0]->ops->wait_closed(e.c[0], SOON), 0);
+		EQUAL(e.c[0]->ops->events(e.c[0], all), all);
+		free(data);
+		shut_both(&e);
+	}
+}
+
+/* --- Frames that lie --------------------------------------------------------------------------- */
+
+/* What reading comes to when these bytes come, and then nothing. */
+static int after_bytes(enum ipc9_pipe_type type, const void *data, size_t size)
+{
+	struct carrier *c;
+	char buffer[64];
+	int fds[2], r;
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], type, 4096, &c), 0);
+	EQUAL(write(fds[1], data, size), (ssize_t)size);
+	r = get(c, buffer, sizeof(buffer), type == IPC9_PIPE_TYPE_MESSAGE, clock_deadline_ms(20));
+	shut(c);
+	close(fds[1]);
+	return r;
+}
+
+#define AFTER(type, bytes) after_bytes(IPC9_PIPE_TYPE_##type, bytes, sizeof(bytes) - 1)
+
+static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
+{
+	/* A good one, so that the others are bad for one reason each. */
+	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), 2);
+	EQUAL(AFTER(MESSAGE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0\x80\0\0\x04\0\0\0\x02"), 2);
+	EQUAL(AFTER(MESSAGE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_TIMEDOUT);
+	/* A record in several fragments; lengths that disagree; an unknown kind; a kind's wrong size. */
+	EQUAL(AFTER(BYTE, "\0\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x10\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x09"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x08\0\0\0\x05\0\0\0\0"), -IPC9_E_LOST);
+	/* More than the window; the end of a message on a byte pipe; data after END. */
+	EQUAL(AFTER(BYTE, "\x80\x10\x10\x08\0\0\0\x01\0\x10\x10\x01"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\xff\xff\x08\0\0\0\x01\0\xff\xff\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x02"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x05\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"),
+	    -IPC9_E_LOST);
+	/* More read than was sent. */
+	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x04\0\0\0\0\0\0\0\x01"), -IPC9_E_LOST);
+	/* Its end without CLOSE is told apart from CLOSE in the next test. */
+}
+
+static void test_a_connection_that_ends_without_close_is_lost(void)
+{
+	for (int with_close = 0; with_close < 2; with_close++) {
+		struct carrier *c;
+		char buffer[8];
+		int fds[2];
+
+		EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+		EQUAL(frames_new(fds[0], IPC9_PIPE_TYPE_BYTE, 4096, &c), 0);
+		EQUAL(write(fds[1], "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0", 16), 16);
+		if (with_close)
+			EQUAL(write(fds[1], "\x80\0\0\x04\0\0\0\x06", 8), 8);
+		close(fds[1]);
+		EQUAL(get(c, buffer, 8, false, SOON), 2);
+		EQUAL(get(c, buffer, 8, false, SOON), with_close ? -IPC9_E_EOF : -IPC9_E_LOST);
+		shut(c);
+	}
+}
+
+SUITE(carrier, TEST(test_bytes_cross_the_boundaries_of_writes),
+    TEST(test_messages_keep_their_boundaries_and_may_be_empty_and_read_in_parts),
+    TEST(test_bytes_read_from_messages_ignore_boundaries_but_stop_at_empty_ones),
+    TEST(test_peek_tells_without_taking), TEST(test_much_data_arrives_whole_whatever_the_pieces),
+    TEST(test_both_directions_at_once_do_not_lock_each_other),
+    TEST(test_a_write_completes_while_what_is_unread_fits_the_quota),
+    TEST(test_a_write_that_does_not_wait_is_taken_if_it_fits_and_partly_if_asked),
+    TEST(test_an_empty_message_is_taken_when_the_quota_is_full),
+    TEST(test_flush_returns_when_the_other_end_has_read_all),
+    TEST(test_after_end_the_other_end_reads_eof_and_still_writes),
+    TEST(test_what_was_written_before_close_is_read_then_eof),
+    TEST(test_disconnect_throws_away_what_was_not_read),
+    TEST(test_operations_that_wait_when_the_other_end_closes_end_with_eof),
+    TEST(test_cancel_ends_what_waits_and_the_end_stays_usable),
+    TEST(test_abort_ends_everything_with_lost), TEST(test_events_tell_what_would_not_wait),
+    TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
+    TEST(test_a_connection_that_ends_without_close_is_lost));
