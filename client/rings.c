@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rings.c - see rings.h: a pipe's end over a conduit, in the terms of carrier.h. */
+#include "client/rings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "transport/conduit.h"
+#include "util/clock.h"
+
+struct rings {
+	struct carrier carrier;
+	struct conduit *conduit;
+	bool message;
+};
+
+static struct rings *rings_of(struct carrier *c)
+{
+	return (struct rings *)(void *)c;
+}
+
+/* A conduit's result as a pipe's. */
+static int code(int r)
+{
+	switch (r) {
+	case CONDUIT_EOF:
+		return IPC9_E_EOF;
+	case CONDUIT_PEERCLOSED:
+		return IPC9_E_PEERCLOSED;
+	case CONDUIT_DISCONNECTED:
+		return IPC9_E_NOTCONN;
+	case CONDUIT_LOST:
+	case CONDUIT_BROKEN:
+		return IPC9_E_LOST;
+	case CONDUIT_TIMEDOUT:
+		return IPC9_E_TIMEDOUT;
+	case CONDUIT_CANCELLED:
+		return IPC9_E_CANCELLED;
+	case CONDUIT_ENDED:
+		return IPC9_E_BADSTATE;
+	default:
+		return r;
+	}
+}
+
+/* The same for an operation that had begun when the other end closed. */
+static int code_begun(int r)
+{
+	return r == CONDUIT_PEERCLOSED ? IPC9_E_EOF : code(r);
+}
+
+/* --- Reading ----------------------------------------------------------------------------------- */
+
+static int rings_read(struct carrier *c, void *buffer, size_t size, bool message, int64_t deadline,
+    size_t *ret_size, bool *ret_more)
+{
+	struct rings *s = rings_of(c);
+
+	*ret_more = false;
+	if (message)
+		return code(conduit_read_message(s->conduit, buffer, size, deadline, ret_size,
+		    ret_more));
+	return code(conduit_read(s->conduit, buffer, size, deadline, ret_size));
+}
+
+static int rings_peek(struct carrier *c, void *buffer, size_t size, struct carrier_waiting *ret)
+{
+	struct rings *s = rings_of(c);
+	uint64_t first = 0;
+	bool any = false;
+	int r;
+
+	*ret = (struct carrier_waiting){ .total = 0 };
+	r = conduit_peek(s->conduit, buffer, size, &ret->copied, &ret->total, &first, &any);
+	if (!r && s->message)
+		ret->message_left = (size_t)(first - ret->copied);
+	ret->message = !r && any;
+	return code(r);
+}
+
+static int rings_wait_closed(struct carrier *c, int64_t deadline)
+{
+	int r = conduit_wait_closed(rings_of(c)->conduit, deadline);
+
+	return r == CONDUIT_EOF || r == CONDUIT_PEERCLOSED ? 0 : code(r);
+}
+
+/* --- Writing ----------------------------------------------------------------------------------- */
+
+/* How much of a write is taken that does not wait. */
+static size_t fitting(struct rings *s, size_t size, enum carrier_write how)
+{
+	uint64_t room = conduit_room(s->conduit);
+
+	if (size <= room)
+		return size;
+	return how == CARRIER_PART && !s->message ? (size_t)room : 0;
+}
+
+static int put(struct rings *s, const void *data, size_t size, int64_t deadline, size_t *ret_written)
+{
+	const struct iovec piece = { (void *)(uintptr_t)data, size };
+	int r;
+
+	if (!s->message)
+		return conduit_write(s->conduit, data, size, deadline, ret_written);
+	r = conduit_send(s->conduit, &piece, 1, deadline);
+	if (!r)
+		*ret_written = size;
+	return r;
+}
+
+static int rings_write(struct carrier *c, const void *data, size_t size, enum carrier_write how,
+    int64_t deadline, size_t *ret_written)
+{
+	struct rings *s = rings_of(c);
+	int r;
+
+	*ret_written = 0;
+	r = conduit_peer(s->conduit);
+	if (r)
+		return code(r);
+	if (how != CARRIER_WHOLE) {
+		bool whole = fitting(s, size, how) == size;
+
+		size = fitting(s, size, how);
+		if (!whole && !size)
+			return IPC9_E_WOULDBLOCK;
+		return code(put(s, data, size, 0, ret_written));
+	}
+	r = put(s, data, size, deadline, ret_written);
+	if (!r)
+		r = conduit_wait_quota(s->conduit, deadline);
+	return code_begun(r);
+}
+
+static int rings_room(struct carrier *c, int64_t deadline)
+{
+	return code_begun(conduit_wait_quota(rings_of(c)->conduit, deadline));
+}
+
+static int rings_flush(struct carrier *c, int64_t deadline)
+{
+	struct rings *s = rings_of(c);
+	int r = conduit_peer(s->conduit);
+
+	if (r)
+		return r == CONDUIT_PEERCLOSED ? 0 : code(r);
+	return code_begun(conduit_flush(s->conduit, deadline));
+}
+
+static int rings_end(struct carrier *c)
+{
+	struct rings *s = rings_of(c);
+	int r = conduit_peer(s->conduit);
+
+	conduit_end(s->conduit);
+	return r == CONDUIT_PEERCLOSED ? 0 : code(r);
+}
+
+/* --- Telling ----------------------------------------------------------------------------------- */
+
+static unsigned rings_events(struct carrier *c, unsigned wanted)
+{
+	struct rings *s = rings_of(c);
+	unsigned events = 0, interest, have;
+
+	conduit_answer(s->conduit);
+	interest = (wanted & CARRIER_READABLE ? CONDUIT_READING : 0u) |
+	    (wanted & CARRIER_WRITABLE ? CONDUIT_WRITING : 0u);
+	have = conduit_arm(s->conduit, interest);
+	if (have & CONDUIT_READING)
+		events |= CARRIER_READABLE;
+	if (have & CONDUIT_WRITING)
+		events |= CARRIER_WRITABLE;
+	if (conduit_peer(s->conduit))
+		events |= CARRIER_CLOSED;
+	return events;
+}
+
+static int rings_fd(const struct carrier *c)
+{
+	return conduit_fd(((const struct rings *)(const void *)c)->conduit);
+}
+
+/* --- Ending ------------------------------------------------------------------------------------ */
+
+static void rings_cancel(struct carrier *c)
+{
+	conduit_cancel(rings_of(c)->conduit, CONDUIT_READING | CONDUIT_WRITING);
+}
+
+static void rings_abort(struct carrier *c)
+{
+	conduit_abort(rings_of(c)->conduit);
+}
+
+static void rings_close(struct carrier *c, enum carrier_end how, int64_t deadline)
+{
+	struct rings *s = rings_of(c);
+
+	(void)deadline; /* what was written is with the other end already */
+	if (how == CARRIER_DISCONNECT)
+		conduit_disconnect(s->conduit);
+	conduit_close(s->conduit);
+	free(s);
+}
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+static const struct carrier_ops ops = {
+	.name = "shared memory",
+	.read = rings_read,
+	.write = rings_write,
+	.peek = rings_peek,
+	.flush = rings_flush,
+	.room = rings_room,
+	.end = rings_end,
+	.wait_closed = rings_wait_closed,
+	.events = rings_events,
+	.fd = rings_fd,
+	.cancel = rings_cancel,
+	.abort = rings_abort,
+	.close = rings_close,
+};
+
+int rings_new(int memory, int socket, bool server, enum ipc9_pipe_type type, uint32_t quota,
+    struct carrier **ret)
+{
+	struct rings *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->carrier.ops = &ops;
+	s->message = type == IPC9_PIPE_TYPE_MESSAGE;
+	r = conduit_open(memory, socket, server ? CONDUIT_FIRST : CONDUIT_SECOND,
+	    s->message ? RING_MESSAGES : RING_BYTES, quota, &s->conduit);
+	if (r) {
+		free(s);
+		return r;
+	}
+	*ret = &s->carrier;
+	return 0;
+}
