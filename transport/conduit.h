@@ -12,8 +12,8 @@
  *
  * Deadlines are points of clock.h; one that has passed (0) means: do not wait.  Waiting is a look again for up to 50 us
  * where that pays and the peer runs on another CPU, then sleep.  A peer that died is noticed within 1 s by whoever
- * waits, at once by poll(), and by calls that do not wait when they find nothing, or nothing read, for
- * 100 ms.  What it had published can still be read; then reads return CONDUIT_LOST.
+ * waits, at once by poll(), and within 100 ms by reads that find nothing and by writes.  What it had published
+ * can still be read; then reads return CONDUIT_LOST.
  */
 #ifndef TRANSPORT_CONDUIT_H
 #define TRANSPORT_CONDUIT_H
@@ -26,7 +26,7 @@
 #include "transport/ring.h"
 
 #define CONDUIT_MESSAGE_MAX RING_MESSAGE_MAX
-#define CONDUIT_QUOTA_MAX (6u << 20) /* of a direction; at least 1 */
+#define CONDUIT_QUOTA_MAX (4u << 20) /* of a direction; at least 1 */
 
 struct conduit;
 
@@ -40,14 +40,14 @@ enum conduit_side {
  * memory), -EINVAL (not of this type), -ENOMEM, -ENOSPC.
  */
 enum conduit_result {
-	CONDUIT_EOF = 1,      /* reading: the peer ended or closed, and all is read */
-	CONDUIT_PEERCLOSED,   /* writing: the peer closed, or reads no more */
-	CONDUIT_DISCONNECTED, /* one of the ends disconnected; nothing is queued any more */
-	CONDUIT_LOST,	      /* the peer died without a word; reading: and all is read */
-	CONDUIT_TIMEDOUT,     /* also what a call that must not wait returns instead of waiting */
-	CONDUIT_CANCELLED,    /* by conduit_cancel, or conduit_abort */
-	CONDUIT_BROKEN,	      /* the peer wrote what cannot be into the shared memory; for ever */
-	CONDUIT_ENDED,	      /* writing: this end said conduit_end before */
+	CONDUIT_EOF = RING_AGAIN + 1, /* reading: the peer ended or closed, and all is read */
+	CONDUIT_PEERCLOSED,	      /* writing: the peer closed, or reads no more */
+	CONDUIT_DISCONNECTED,	      /* one of the ends disconnected; nothing is queued any more */
+	CONDUIT_LOST,		      /* the peer died without a word; reading: and all is read */
+	CONDUIT_TIMEDOUT,  /* also what a call that must not wait returns instead of waiting */
+	CONDUIT_CANCELLED, /* by conduit_cancel, or conduit_abort */
+	CONDUIT_BROKEN,	   /* the peer wrote what cannot be into the shared memory; for ever */
+	CONDUIT_ENDED,	   /* writing: this end said conduit_end before */
 };
 
 /* --- Making and freeing ------------------------------------------------------------------------ */
@@ -62,7 +62,6 @@ int conduit_create(enum ring_type type, uint64_t quota_bytes, int *ret_memory, i
 /*
  * One end, from what was given for it; the two ends take different sides.  On success the descriptors belong to
  * the conduit; on failure they stay the caller's.  -EPROTO: they are not what conduit_create makes of type and quota.
- * The socket is made nonblocking.
  */
 int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type type,
     uint64_t quota_bytes, struct conduit **ret);
@@ -159,9 +158,10 @@ int conduit_flush(struct conduit *c, int64_t deadline);
 
 /* Bits: which operations; and what conduit_arm looks for. */
 enum conduit_interest {
-	CONDUIT_READING = 1, /* something can be read, or nothing will be */
-	CONDUIT_WRITING = 2, /* there is room within the quota, or writing fails */
-	CONDUIT_FLUSHING = 4 /* the peer has read all, or never will */
+	CONDUIT_READING = 1, /* something can be read, or nothing will be any more */
+	CONDUIT_WRITING =
+	    2 /* the peer read something since a writing operation (also conduit_wait_quota and
+			      * conduit_flush) timed out, or they will fail */
 };
 
 /* The operations under way (CONDUIT_READING, CONDUIT_WRITING) return CONDUIT_CANCELLED; the end stays as it is. */

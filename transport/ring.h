@@ -34,7 +34,7 @@
 #define RING_BYTES_MAX (8u << 20)   /* what one can grow to */
 #define RING_MESSAGE_MAX (1u << 20) /* of one message */
 #define RING_RECORD 8u		    /* a message's header; messages begin at multiples of it */
-#define RING_PUBLISH 65536u	    /* ring_write and ring_read move no more than this at a time */
+#define RING_PUBLISH 65536u	    /* of a stream of bytes, what is moved at a time */
 
 enum ring_type {
 	RING_BYTES,
@@ -108,19 +108,22 @@ uint64_t ring_size_for(enum ring_type type, uint64_t quota_bytes);
 
 /* --- The producer ------------------------------------------------------------------------------ */
 
+/* A stretch of totals: behind `at` the total t lies at offset + t - at. */
+struct ring_stretch {
+	uint64_t at, offset;
+};
+
 /* Fields are ring.c's. */
 struct ring_producer {
 	struct ring_memory memory;
-	uint64_t head, written; /* published */
-	uint64_t tail, read;	/* as last seen and believed */
-	uint64_t capacity;	/* memory there is */
-	uint64_t jumps;		/* how many so far */
-	struct {
-		uint64_t at, offset;
-	} here, before; /* where head lies; and before the last jump */
-	uint64_t retry; /* growing failed: not before head is there */
-	uint64_t reserved_offset, reserved_size;
-	bool reserved, reserved_jumps;
+	uint64_t head, written;		  /* published */
+	uint64_t tail, read;		  /* as last seen and believed */
+	uint64_t capacity;		  /* memory there is */
+	uint64_t jumps;			  /* how many so far */
+	struct ring_stretch here, before; /* where head lies; and the one before */
+	uint64_t retry;			  /* growing failed: not again before head is there */
+	uint64_t reserved, room;	  /* where there is room, and how much of it; 0: none */
+	bool jump;			  /* it lies behind a jump */
 	bool broken;
 };
 
@@ -163,11 +166,12 @@ struct ring_consumer {
 	uint64_t head, tail, read; /* head as last seen and believed */
 	uint64_t backed;	   /* memory that is known to be there */
 	uint64_t jumps;		   /* how many were made so far */
-	struct {
-		uint64_t at, offset;
-	} here;
-	bool in_message; /* a header was read and believed */
+	struct ring_stretch here;  /* where tail lies */
+	struct ring_stretch next;  /* behind the jump that was seen, if has_next */
+	uint64_t viewed;	   /* BYTES: how much of it was seen */
+	uint64_t message;	   /* where the first message's bytes lie, if in_message */
 	uint32_t message_size, message_read;
+	bool has_next, in_message;
 	bool broken;
 };
 
@@ -188,8 +192,8 @@ int ring_view(struct ring_consumer *c, struct iovec ret_pieces[2], size_t *ret_n
 void ring_consume(struct ring_consumer *c, size_t n);
 
 /*
- * BYTES: copies out up to `size`, and no more than RING_PUBLISH, bytes.  MESSAGES: the same across the boundaries of
- * messages, but an empty message in front reads as 0 bytes.  Results as of ring_view.
+ * BYTES: copies out up to `size`, and no more than RING_PUBLISH, bytes.  MESSAGES: up to `size` bytes, across the
+ * boundaries of messages; an empty message in front reads as 0 bytes, one behind stays.  Results as of ring_view.
  */
 int ring_read(struct ring_consumer *c, void *buffer, size_t size, size_t *ret_size);
 
