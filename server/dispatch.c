@@ -233,6 +233,11 @@ bool request_take_descriptors(struct request *r, unsigned n, int *ret_fds)
 	return false;
 }
 
+int request_hand_over(struct request *r, void *results, int *ret_fd)
+{
+	return call_hand_over(&r->call, r->procedure->results, results, ret_fd);
+}
+
 int request_give_descriptors(struct request *r, const int *fds, unsigned n)
 {
 	return call_give_descriptors(&r->call, fds, n);

@@ -136,6 +136,9 @@ void request_unpark(struct request *request);
 bool request_take_descriptors(struct request *request, unsigned n, int *ret_fds);
 int request_give_descriptors(struct request *request, const int *fds, unsigned n);
 
+/* Ends it as request_reply does and takes its connection over, as call_hand_over. */
+int request_hand_over(struct request *request, void *results, int *ret_fd);
+
 /* Ends it with IPC9_STATUS_SYSTEM, and logs what went wrong here. */
 void request_trouble(struct request *request, int error);
 

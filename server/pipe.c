@@ -241,10 +241,7 @@ static bool check_open(struct request *r, const char *name, const struct pipe_na
 {
 	char why[ACCESS_WHY_SIZE];
 
-	if (flags & IPC9_PIPE_OPEN_STREAM)
-		request_fail(r, IPC9_STATUS_UNSUPPORTED, 0,
-		    "this daemon serves ordinary calls only");
-	else if (!n)
+	if (!n)
 		named_fail_absent(r, name);
 	else if (refuse_remote(r, n))
 		return false;
@@ -275,6 +272,8 @@ static void handle_open(struct request *r, void *args)
 	if (!check_open(r, a->name, n, a->flags))
 		return;
 	i = LIST_ENTRY(n->listening.next, struct instance, listening);
+	if (instance_hand_over(i, r, a->flags))
+		return;
 	if (end_enter(i->client, r)) {
 		request_trouble(r, -ENOMEM);
 		return;

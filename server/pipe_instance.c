@@ -61,6 +61,7 @@ struct instance *instance_new(struct pipes *pipes, struct pipe_name *name)
 
 void instance_free(struct instance *i)
 {
+	instance_keep_nothing(i);
 	queue_clear(&i->server.queue);
 	queue_clear(&i->client->queue);
 	charge_release(&i->charge);
@@ -236,6 +237,8 @@ int instance_disconnect(struct instance *i, struct quota *quota)
 		if (quota_charge(quota, &old->who, QUOTA_OBJECTS, 1, &old->charge))
 			end_leave(old, END_LOST);
 	}
+	instance_keep_nothing(i);
+	i->way = IPC9_PIPE_WAY_CALLS;
 	end_init(fresh, i);
 	fresh->state = END_DISCONNECTED;
 	i->client = fresh;
@@ -257,6 +260,8 @@ int end_read_state(const struct end *e)
 		return IPC9_STATUS_LISTENING;
 	if (other->state == END_DISCONNECTED)
 		return IPC9_STATUS_NOTCONN;
+	if (other->state == END_AWAY)
+		return IPC9_STATUS_BADSTATE;
 	if (other->finished)
 		return IPC9_STATUS_EOF;
 	if (other->state == END_LOST)
@@ -274,6 +279,8 @@ int end_write_state(const struct end *e)
 		return IPC9_STATUS_LISTENING;
 	if (other->state == END_DISCONNECTED)
 		return IPC9_STATUS_NOTCONN;
+	if (other->state == END_AWAY)
+		return IPC9_STATUS_BADSTATE;
 	if (other->state == END_CLOSED)
 		return IPC9_STATUS_PEERCLOSED;
 	if (other->state == END_LOST)
@@ -289,7 +296,7 @@ int end_accept_state(const struct end *e)
 
 	if (client->state == END_ABSENT || client->state == END_DISCONNECTED)
 		return -EAGAIN;
-	if (client->state == END_OPEN || (!e->instance->accepted && !queue_is_empty(&e->queue)))
+	if (client->state == END_OPEN || client->state == END_AWAY || (!e->instance->accepted && !queue_is_empty(&e->queue)))
 		return 0;
 	return client->state == END_LOST ? IPC9_STATUS_LOST : IPC9_STATUS_PEERCLOSED;
 }
@@ -346,6 +353,7 @@ int end_state_number(const struct end *e)
 		[END_CLOSED] = IPC9_PIPE_CLOSING,
 		[END_LOST] = IPC9_PIPE_LOST,
 		[END_DISCONNECTED] = IPC9_PIPE_DISCONNECTED,
+		[END_AWAY] = IPC9_PIPE_CONNECTED,
 	};
 
 	return numbers[end_other(e)->state];
@@ -359,6 +367,7 @@ void end_fail(struct request *r, int status)
 	} texts[] = {
 		{ IPC9_STATUS_ACCESS,
 		    "it was not opened for that, or does not have this direction" },
+		{ IPC9_STATUS_BADSTATE, "its state does not allow that, or its data does not pass here" },
 		{ IPC9_STATUS_LISTENING, "no client is there yet" },
 		{ IPC9_STATUS_LOST, "it vanished without closing; data may be missing" },
 	};
@@ -423,8 +432,16 @@ void end_answer_accept(struct request *r, struct end *e, bool waited)
 		end_fail(r, status);
 		return;
 	}
+	status = instance_give(e->instance, r);
+	if (status) {
+		request_trouble(r, status);
+		return;
+	}
 	e->instance->accepted = true;
 	ok->waited = waited;
+	ok->way = e->instance->way;
+	ok->flags = (e->instance->client->reads ? (u_int)IPC9_PIPE_OPEN_READ : 0u) |
+	    (e->instance->client->writes ? (u_int)IPC9_PIPE_OPEN_WRITE : 0u);
 	access_tell(&e->instance->client->who, from, &ok->client);
 	request_reply(r, &res);
 }

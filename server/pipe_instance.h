@@ -8,6 +8,7 @@
  *	ABSENT -> OPEN -> CLOSED	by CLOSE
  *		       -> LOST		its connection ended without CLOSE
  *		       -> DISCONNECTED	by the server's DISCONNECT; of clients' ends only
+ *	       -> AWAY			by OPEN, where client and server exchange data by themselves (pipe_hand.c)
  *
  * 1. The server's end is OPEN from CREATE on; the client's becomes OPEN by OPEN.  An instance is listening
  *    while its client end is ABSENT, and stands in its name's queue of listening ones exactly then.
@@ -37,6 +38,7 @@ enum end_state {
 	END_CLOSED,
 	END_LOST,
 	END_DISCONNECTED,
+	END_AWAY,
 };
 
 struct end {
@@ -67,6 +69,10 @@ struct instance {
 	int type, direction;
 	uint32_t quota;
 	bool accepted; /* ACCEPT has told of this client */
+	bool streams;  /* its server takes clients over */
+	int way;       /* IPC9_PIPE_WAY_..., of this client */
+	int fds[2];    /* the server's share of that, until ACCEPT gives it; n_fds of them */
+	unsigned n_fds;
 	struct charge charge;
 	struct end server, *client; /* never NULL */
 };
@@ -131,6 +137,20 @@ struct end *end_find_server(struct request *request, uint64_t id);
 
 bool end_is_server(const struct end *end);
 struct end *end_other(const struct end *end);
+
+/* --- Bringing together; pipe_hand.c ------------------------------------------------------------ */
+
+/*
+ * Answers an OPEN of a listening instance by bringing client and server together, and ends the request.  False: that is
+ * not possible here and now, and nothing has changed.
+ */
+bool instance_hand_over(struct instance *instance, struct request *request, unsigned flags);
+
+/* Lets the server's share leave with the answer to an ACCEPT.  0 or -errno. */
+int instance_give(struct instance *instance, struct request *request);
+
+/* Closes what was not given. */
+void instance_keep_nothing(struct instance *instance);
 
 /* --- States ------------------------------------------------------------------------------------ */
 
