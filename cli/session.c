@@ -257,6 +257,19 @@ static int session_fill(struct session *session, struct session_buffer *buffer, 
 	return 0;
 }
 
+/* As ipc9_pipe_write; whether the other end was closed before or while we waited makes no difference here. */
+static int session_write(struct session *session, const void *data, size_t size_bytes)
+{
+	struct ipc9_error *error = &session->sent.error;
+	int r = ipc9_pipe_write(session->pipe, data, size_bytes, IPC9_FOREVER, NULL, error);
+
+	if (r != IPC9_E_EOF)
+		return r;
+	(void)snprintf(error->text, sizeof(error->text),
+	    "the other end was closed before everything was read");
+	return IPC9_E_PEERCLOSED;
+}
+
 /* Sends the lines that are whole, and at the end of the input also one without newline. */
 static int session_send_lines(struct session *session, struct session_buffer *buffer)
 {
@@ -270,8 +283,7 @@ static int session_send_lines(struct session *session, struct session_buffer *bu
 
 		if (!newline && !buffer->end)
 			break;
-		r = ipc9_pipe_write(session->pipe, line, newline ? (size_t)(newline - line) : left,
-		    &session->sent.error);
+		r = session_write(session, line, newline ? (size_t)(newline - line) : left);
 		done += newline ? (size_t)(newline - line) + 1 : left;
 	}
 	buffer->size_bytes -= done;
@@ -288,8 +300,7 @@ static int session_send_bytes(struct session *session, struct session_buffer *bu
 	int r = 0;
 
 	if (buffer->size_bytes > 0)
-		r = ipc9_pipe_write(session->pipe, buffer->data, buffer->size_bytes,
-		    &session->sent.error);
+		r = session_write(session, buffer->data, buffer->size_bytes);
 	buffer->size_bytes = 0;
 	return r;
 }

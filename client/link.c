@@ -412,6 +412,39 @@ int64_t link_wait_deadline(const struct link *l, uint32_t wait_ms)
 					  : clock_deadline_ms((int64_t)timeout_ms + wait_ms);
 }
 
+/* --- Calls that nobody waits for --------------------------------------------------------------- */
+
+int link_begin(struct link *l, struct async *async, const struct link_procedure *p, void *args,
+    void *results, int64_t deadline, async_done_fn *done, void *context, struct async_call **ret)
+{
+	const struct async_request request = {
+		.target = { l->program, VERSION, p->number, NULL },
+		.xdr_args = p->args,
+		.xdr_results = p->results,
+		.args = args,
+		.results = results,
+		.deadline = deadline,
+		.done = done,
+		.context = context,
+	};
+
+	memset(results, 0, p->results_size);
+	return async_begin(async, &request, ret);
+}
+
+void link_ended(struct link *l, enum clnt_stat stat, const struct rpc_err *error, int begun,
+    struct link_try *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->sent = error != NULL;
+	ret->stat = error ? stat : begun == -EINVAL ? RPC_CANTENCODEARGS : RPC_CANTSEND;
+	if (error)
+		ret->error = *error;
+	else
+		ret->error.re_errno = -begun;
+	note_timeout(l, ret);
+}
+
 /* --- Several calls under way ------------------------------------------------------------------- */
 
 bool link_window_send(struct link *l, struct link_window *w, const struct link_procedure *p,

@@ -15,6 +15,7 @@
 
 #include "client/context.h"
 #include "client/target.h"
+#include "transport/async.h"
 #include "transport/channel.h"
 
 #define LINK_WINDOW 4 /* calls of bulk that are under way at once */
@@ -135,6 +136,20 @@ uint32_t link_wait_ms(int64_t until);
 
 /* When a call that waits so long must have been answered. */
 int64_t link_wait_deadline(const struct link *link, uint32_t wait_ms);
+
+/* --- Calls that nobody waits for --------------------------------------------------------------- */
+
+/*
+ * Begins one over the connection there is, by an async of that; results are zeroed here.  0; another number is to be given to
+ * link_ended as if the call had ended so.
+ */
+int link_begin(struct link *link, struct async *async, const struct link_procedure *procedure,
+    void *args, void *results, int64_t deadline, async_done_fn *done, void *context,
+    struct async_call **ret_call);
+
+/* What became of one: done's arguments, or (error NULL) what link_begin returned.  Then link_explain. */
+void link_ended(struct link *link, enum clnt_stat stat, const struct rpc_err *error, int begun,
+    struct link_try *ret_try);
 
 /* --- Several calls under way ------------------------------------------------------------------- */
 

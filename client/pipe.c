@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pipe.c - the life of a pipe's end, and telling about pipes, over pipe.x.  Reading and writing: pipe_data.c.
+ * pipe.c - a pipe's end: how it begins, and what programs call on it, over the table of its way (pipe.h).
  */
 #include "client/pipe.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,43 +24,30 @@ _Static_assert((int)IPC9_PIPE_ACCESS_INBOUND == IPC9_PIPE_INBOUND &&
 	(int)IPC9_PIPE_ACCESS_DUPLEX == IPC9_PIPE_DUPLEX &&
 	IPC9_PIPE_NO_LIMIT == IPC9_PIPE_UNLIMITED,
     "ipc9.h and pipe.x agree on directions");
+_Static_assert((int)IPC9_PIPE_STATE_LISTENING == IPC9_PIPE_LISTENING &&
+	(int)IPC9_PIPE_STATE_CONNECTED == IPC9_PIPE_CONNECTED &&
+	(int)IPC9_PIPE_STATE_CLOSING == IPC9_PIPE_CLOSING &&
+	(int)IPC9_PIPE_STATE_LOST == IPC9_PIPE_LOST &&
+	(int)IPC9_PIPE_STATE_DISCONNECTED == IPC9_PIPE_DISCONNECTED,
+    "ipc9.h and pipe.x agree on states");
+_Static_assert(IPC9_PIPE_QUOTA_BYTES == IPC9_PIPE_QUOTA_MAX &&
+	IPC9_PIPE_WAIT_MS == IPC9_WAIT_MAX_MS,
+    "ipc9.h and pipe.x agree on limits");
+
+#define MODES ((unsigned)(IPC9_PIPE_MODE_MESSAGES | IPC9_PIPE_MODE_NO_WAIT))
 
 LINK_ASSERT_RESULTS(ipc9_pipe_create_res);
-LINK_ASSERT_RESULTS(ipc9_pipe_accept_res);
 LINK_ASSERT_RESULTS(ipc9_pipe_open_res);
-LINK_ASSERT_RESULTS(ipc9_pipe_poll_res);
-LINK_ASSERT_RESULTS(ipc9_pipe_list_res);
 
 static const struct link_procedure create_procedure = {
 	.number = IPC9_PIPEPROC_CREATE,
 	.loss = LINK_LOSS_UNDONE,
 	LINK_TYPES(ipc9_pipe_create_args, ipc9_pipe_create_res),
 };
-static const struct link_procedure accept_procedure = {
-	.number = IPC9_PIPEPROC_ACCEPT,
-	.loss = LINK_LOSS_LOST,
-	LINK_TYPES(ipc9_pipe_accept_args, ipc9_pipe_accept_res),
-};
 static const struct link_procedure open_procedure = {
 	.number = IPC9_PIPEPROC_OPEN,
 	.loss = LINK_LOSS_UNDONE,
 	LINK_TYPES(ipc9_pipe_open_args, ipc9_pipe_open_res),
-};
-static const struct link_procedure poll_procedure = {
-	.number = IPC9_PIPEPROC_POLL,
-	.loss = LINK_LOSS_LOST,
-	.lost = PIPE_LOST,
-	LINK_TYPES(ipc9_pipe_poll_args, ipc9_pipe_poll_res),
-};
-static const struct link_procedure close_procedure = {
-	.number = IPC9_PIPEPROC_CLOSE,
-	.loss = LINK_LOSS_LOST,
-	LINK_TYPES(ipc9_handle_args, ipc9_void_res),
-};
-static const struct link_procedure list_procedure = {
-	.number = IPC9_PIPEPROC_LIST,
-	.loss = LINK_LOSS_REPEAT,
-	LINK_TYPES(ipc9_list_args, ipc9_pipe_list_res),
 };
 
 /* --- Beginning --------------------------------------------------------------------------------- */
@@ -68,7 +56,17 @@ static const struct link_procedure list_procedure = {
 struct beginning {
 	const struct ipc9_pipe_options *create;
 	const uint32_t *server; /* of an end to open: the uid of who has to serve it, or NULL */
+	unsigned mode;		/* of an end to open */
 };
+
+static struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
+{
+	pipe_ops_free(pipe);
+	link_close(&pipe->link);
+	pthread_mutex_destroy(&pipe->sending);
+	free(pipe);
+	return NULL;
+}
 
 static int pipe_new(struct ipc9 *ipc9, const struct target *target,
     int (*begin)(struct ipc9_pipe *, const struct beginning *, struct ipc9_error *),
@@ -80,14 +78,17 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	if (!pipe)
 		return error_set_own(e, -ENOMEM);
 	link_init(&pipe->link, ipc9, IPC9_PROG_PIPE, target, true);
+	pipe->way = &pipe_calls_way;
+	pthread_mutex_init(&pipe->sending, NULL);
+	list_init(&pipe->ops);
+	pipe->epoll_fd = -1;
+	atomic_init(&pipe->done_fd, -1);
 	r = begin(pipe, beginning, e);
-	if (r) {
-		link_close(&pipe->link);
-		free(pipe);
-		return r;
-	}
-	*ret = pipe;
-	return 0;
+	if (r)
+		pipe_free(pipe);
+	else
+		*ret = pipe;
+	return r;
 }
 
 static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, struct ipc9_error *e)
@@ -100,9 +101,12 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 		.direction = o->access ? (int)o->access : IPC9_PIPE_DUPLEX,
 		.max_instances = o->max_instances ? o->max_instances : 1,
 		.quota_bytes = o->quota_bytes,
-		.flags = o->first ? IPC9_PIPE_CREATE_FIRST : 0,
+		.flags = (o->first ? IPC9_PIPE_CREATE_FIRST : 0u) |
+		    (o->local_only ? IPC9_PIPE_CREATE_LOCAL_ONLY : 0u),
+		.default_wait_ms = o->default_wait_ms,
 	};
 	ipc9_pipe_create_res res;
+	const ipc9_pipe_create_ok *ok = &res.ipc9_pipe_create_res_u.ok;
 	ipc9_rules rules;
 	int r = acl_rules(&pipe->link, o->rules, o->n_rules, &rules, e);
 
@@ -113,8 +117,11 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 		    context_deadline(pipe->link.ipc9), e);
 	if (r)
 		return r;
-	pipe->handle = res.ipc9_pipe_create_res_u.ok.pipe;
-	pipe->type = o->type;
+	pipe->server = true;
+	pipe->handle = ok->pipe;
+	pipe->type = (enum ipc9_pipe_type)ok->type;
+	pipe->quota_bytes = ok->quota_bytes;
+	pipe->mode = pipe->type == IPC9_PIPE_TYPE_MESSAGE ? IPC9_PIPE_MODE_MESSAGES : 0;
 	return 0;
 }
 
@@ -126,17 +133,6 @@ int ipc9_pipe_create(struct ipc9 *ipc9, const char *name, const struct ipc9_pipe
 	int r = target_own_object(name, "pipe", &target, e);
 
 	return r ? r : pipe_new(ipc9, &target, create, &beginning, ret, e);
-}
-
-/* Says that this end is closed, so that the other reads EOF. */
-static void close_end(struct ipc9_pipe *pipe)
-{
-	ipc9_handle_args args = { pipe->handle };
-	ipc9_void_res res;
-
-	if (!link_call(&pipe->link, &close_procedure, &args, &res, link_close_deadline(&pipe->link),
-		NULL))
-		xdr_free(close_procedure.results, &res);
 }
 
 /* Whether uid serves the other end; before anything is written to it. */
@@ -166,9 +162,21 @@ static int open_in(struct ipc9_pipe *pipe, unsigned flags, int64_t deadline, str
 		return r;
 	pipe->handle = ok->pipe;
 	pipe->type = (enum ipc9_pipe_type)ok->type;
+	pipe->quota_bytes = ok->quota_bytes;
 	pipe->connected = true;
 	wire_identity(&ok->server, &pipe->peer);
 	xdr_free(open_procedure.results, &res);
+	return 0;
+}
+
+static int check_mode(const struct ipc9_pipe *pipe, unsigned mode, struct ipc9_error *e)
+{
+	if (mode & ~MODES)
+		return error_set(e, IPC9_E_INVALID, "%s: there is no mode %#x",
+		    pipe->link.target.subject, mode & ~MODES);
+	if (mode & IPC9_PIPE_MODE_MESSAGES && pipe->type != IPC9_PIPE_TYPE_MESSAGE)
+		return error_set(e, IPC9_E_INVALID, "%s: a byte pipe cannot be read in messages",
+		    pipe->link.target.subject);
 	return 0;
 }
 
@@ -189,11 +197,15 @@ static int open_any(struct ipc9_pipe *pipe, const struct beginning *beginning, s
 			error_set(e, r_again, "%s", again.text);
 		r = r_again;
 	}
-	if (!r && beginning->server) {
+	if (r)
+		return r;
+	if (beginning->server)
 		r = check_server(pipe, *beginning->server, e);
-		if (r)
-			close_end(pipe);
-	}
+	if (!r)
+		r = check_mode(pipe, beginning->mode, e);
+	pipe->mode = beginning->mode;
+	if (r)
+		pipe->way->close(pipe);
 	return r;
 }
 
@@ -221,7 +233,7 @@ static int read_server(const char *text, struct beginning *beginning, uint32_t *
 int ipc9_pipe_open_with(struct ipc9 *ipc9, const char *name,
     const struct ipc9_pipe_open_options *options, struct ipc9_pipe **ret, struct ipc9_error *e)
 {
-	struct beginning beginning = { NULL, NULL };
+	struct beginning beginning = { .mode = options ? options->mode : 0 };
 	struct target target;
 	uint32_t uid;
 	int r = target_object(name, "pipe", &target, e);
@@ -239,39 +251,62 @@ int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret,
 
 /* --- While it is there ------------------------------------------------------------------------- */
 
-static int accept_once(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e)
+static bool no_wait(const struct ipc9_pipe *pipe)
 {
-	ipc9_pipe_accept_args args = { .pipe = pipe->handle, .wait_ms = link_wait_ms(until) };
-	ipc9_pipe_accept_res res;
-	int r = link_call(&pipe->link, &accept_procedure, &args, &res,
-	    link_wait_deadline(&pipe->link, args.wait_ms), e);
+	return pipe->mode & IPC9_PIPE_MODE_NO_WAIT;
+}
 
-	if (r)
-		return r;
-	wire_identity(&res.ipc9_pipe_accept_res_u.ok.client, &pipe->peer);
-	xdr_free(accept_procedure.results, &res);
-	return 0;
+/* When a call's wait is over; a mode that does not wait is stronger.  0, or IPC9_E_INVALID with a sentence. */
+static int read_wait(const struct ipc9_pipe *pipe, int wait_ms, int64_t *ret_until,
+    struct ipc9_error *e)
+{
+	int r = link_check_wait(&pipe->link, wait_ms, e);
+
+	if (!r)
+		*ret_until = clock_deadline_ms(no_wait(pipe) ? 0 : wait_ms);
+	return r;
+}
+
+/* What a wait that was over at once is called where nothing waits. */
+static int without_wait(const struct ipc9_pipe *pipe, int code, int instead, struct ipc9_error *e)
+{
+	if (code != IPC9_E_TIMEDOUT || !no_wait(pipe))
+		return code;
+	return error_set(e, instead, "%s: %s", pipe->link.target.subject, ipc9_strerror(instead));
+}
+
+int pipe_cancelled(const struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	return error_set(e, IPC9_E_CANCELLED, "%s: %s", pipe->link.target.subject,
+	    ipc9_strerror(IPC9_E_CANCELLED));
+}
+
+/* For what only servers do. */
+static int check_is_server(const struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	return pipe->server
+	    ? 0
+	    : error_set(e, IPC9_E_INVALID, "%s: this is a client's end", pipe->link.target.subject);
 }
 
 int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *ret_client,
     struct ipc9_error *e)
 {
-	int64_t until = clock_deadline_ms(wait_ms);
-	int r = link_check_wait(&pipe->link, wait_ms, e);
+	int64_t until;
+	int r = check_is_server(pipe, e);
 
-	if (r)
-		return r;
-	do
-		r = accept_once(pipe, until, e);
-	while (r == IPC9_E_TIMEDOUT && clock_now() < until);
-	if (r == IPC9_E_TIMEDOUT)
-		return error_set(e, r, "%s: no client came in time", pipe->link.target.subject);
-	if (r)
-		return r;
-	pipe->connected = true;
-	if (ret_client)
+	if (!r)
+		r = read_wait(pipe, wait_ms, &until, e);
+	if (!r)
+		r = without_wait(pipe, pipe->way->accept(pipe, until, e), IPC9_E_LISTENING, e);
+	if (!r && ret_client)
 		*ret_client = pipe->peer;
-	return 0;
+	return r;
+}
+
+bool ipc9_pipe_was_connected(const struct ipc9_pipe *pipe)
+{
+	return pipe->was_connected;
 }
 
 enum ipc9_pipe_type ipc9_pipe_type(const struct ipc9_pipe *pipe)
@@ -284,123 +319,173 @@ const struct ipc9_identity *ipc9_pipe_peer(const struct ipc9_pipe *pipe)
 	return &pipe->peer;
 }
 
-int pipe_poll(struct ipc9_pipe *pipe, unsigned events, int wait_ms, unsigned *ret_events,
+int ipc9_pipe_info_of(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct ipc9_error *e)
+{
+	int r = pipe->way->info(pipe, ret, e);
+
+	if (!r)
+		ret->mode = pipe->mode;
+	return r;
+}
+
+int ipc9_pipe_set_mode(struct ipc9_pipe *pipe, unsigned mode, struct ipc9_error *e)
+{
+	struct ipc9_pipe_end_info info;
+	int r = check_mode(pipe, mode, e);
+
+	/* Of an end that was disconnected nothing can be set any more. */
+	if (!r)
+		r = pipe->way->info(pipe, &info, e);
+	if (!r)
+		pipe->mode = mode;
+	return r;
+}
+
+/* --- Data -------------------------------------------------------------------------------------- */
+
+static int read_piece(struct ipc9_pipe *pipe, struct pipe_reading *reading, int wait_ms,
     struct ipc9_error *e)
 {
-	int64_t until = clock_deadline_ms(wait_ms);
-	ipc9_pipe_poll_args args = { .pipe = pipe->handle, .events = events };
-	ipc9_pipe_poll_res res;
+	int64_t until;
+	int r = read_wait(pipe, wait_ms, &until, e);
+
+	return r
+	    ? r
+	    : without_wait(pipe, pipe->way->read(pipe, reading, until, e), IPC9_E_WOULDBLOCK, e);
+}
+
+int ipc9_pipe_read(struct ipc9_pipe *pipe, void *buffer, size_t size, int wait_ms, size_t *ret_size,
+    struct ipc9_error *e)
+{
+	struct pipe_reading reading = { .buffer = buffer, .size = size };
+	int r = read_piece(pipe, &reading, wait_ms, e);
+
+	if (!r)
+		*ret_size = reading.n;
+	return r;
+}
+
+int ipc9_pipe_read_message(struct ipc9_pipe *pipe, void *buffer, size_t size, int wait_ms,
+    size_t *ret_size, bool *ret_more, struct ipc9_error *e)
+{
+	struct pipe_reading reading = { .message = true, .buffer = buffer, .size = size };
 	int r;
 
-	do {
-		args.wait_ms = link_wait_ms(until);
-		r = link_call(&pipe->link, &poll_procedure, &args, &res,
-		    link_wait_deadline(&pipe->link, args.wait_ms), e);
-	} while (r == IPC9_E_TIMEDOUT && clock_now() < until);
-	if (!r && ret_events)
-		*ret_events = res.ipc9_pipe_poll_res_u.ok.events;
+	if (pipe->type != IPC9_PIPE_TYPE_MESSAGE)
+		return error_set(e, IPC9_E_BADSTATE, "%s: a byte pipe has no messages",
+		    pipe->link.target.subject);
+	r = read_piece(pipe, &reading, wait_ms, e);
+	if (!r) {
+		*ret_size = reading.n;
+		*ret_more = reading.more;
+	}
 	return r;
+}
+
+int ipc9_pipe_peek(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_pipe_peeked *ret,
+    struct ipc9_error *e)
+{
+	return pipe->way->peek(pipe, buffer, size, ret, e);
+}
+
+int pipe_check_message(const struct ipc9_pipe *pipe, size_t size, struct ipc9_error *e)
+{
+	if (pipe->type != IPC9_PIPE_TYPE_MESSAGE || size <= IPC9_MESSAGE_BYTES)
+		return 0;
+	return error_set(e, IPC9_E_TOOBIG,
+	    "%s: the message has %zu bytes and may have at most %d; nothing was sent",
+	    pipe->link.target.subject, size, IPC9_MESSAGE_BYTES);
+}
+
+int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size, int wait_ms,
+    size_t *ret_written, struct ipc9_error *e)
+{
+	struct pipe_writing writing = {
+		.data = data,
+		.size = size,
+		.fitting = wait_ms == 0 || no_wait(pipe),
+		.part = wait_ms == 0 && !no_wait(pipe),
+	};
+	int64_t until;
+	int r = pipe_check_message(pipe, size, e);
+
+	if (!r)
+		r = read_wait(pipe, wait_ms, &until, e);
+	if (!r)
+		r = pipe->way->write(pipe, &writing, until, e);
+	if (ret_written)
+		*ret_written = writing.n;
+	return r;
+}
+
+int pipe_check_transaction(const struct ipc9_pipe *pipe, size_t request_size, struct ipc9_error *e)
+{
+	if (!(pipe->mode & IPC9_PIPE_MODE_MESSAGES))
+		return error_set(e, IPC9_E_BADSTATE,
+		    "%s: a transaction takes an end that reads messages (ipc9_pipe_set_mode)",
+		    pipe->link.target.subject);
+	return pipe_check_message(pipe, request_size, e);
+}
+
+int ipc9_pipe_transact(struct ipc9_pipe *pipe, const void *request, size_t request_size,
+    void *buffer, size_t size, int wait_ms, size_t *ret_size, bool *ret_more, struct ipc9_error *e)
+{
+	struct pipe_transacting t = {
+		.request = request,
+		.request_size = request_size,
+		.reply = { .message = true, .buffer = buffer, .size = size },
+	};
+	int r = link_check_wait(&pipe->link, wait_ms, e);
+
+	if (!r)
+		r = pipe_check_transaction(pipe, request_size, e);
+	/* It is a wait in itself: the mode has no say. */
+	if (!r)
+		r = pipe->way->transact(pipe, &t, clock_deadline_ms(wait_ms), e);
+	if (!r) {
+		*ret_size = t.reply.n;
+		*ret_more = t.reply.more;
+	}
+	return r;
+}
+
+int ipc9_pipe_flush(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *e)
+{
+	int r = link_check_wait(&pipe->link, wait_ms, e);
+
+	return r ? r : pipe->way->flush(pipe, clock_deadline_ms(wait_ms), e);
+}
+
+int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	int r = check_is_server(pipe, e);
+
+	return r ? r : pipe->way->disconnect(pipe, e);
+}
+
+int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	return pipe->way->end(pipe, e);
 }
 
 int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *e)
 {
 	int r = link_check_wait(&pipe->link, wait_ms, e);
 
-	if (!r)
-		r = pipe_poll(pipe, IPC9_PIPE_CLOSED, wait_ms, NULL, e);
-	if (r == IPC9_E_TIMEDOUT)
-		return error_set(e, r, "%s: the other end was not closed in time",
-		    pipe->link.target.subject);
-	return r;
+	return r ? r : pipe->way->wait_closed(pipe, clock_deadline_ms(wait_ms), e);
 }
+
+/* --- Ending ------------------------------------------------------------------------------------ */
 
 void ipc9_pipe_abort(struct ipc9_pipe *pipe)
 {
-	link_abort(&pipe->link);
+	pipe->way->abort(pipe);
 }
 
 struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe)
 {
 	if (!pipe)
 		return NULL;
-	close_end(pipe);
-	link_close(&pipe->link);
-	free(pipe);
-	return NULL;
-}
-
-/* --- Telling ----------------------------------------------------------------------------------- */
-
-static int copy_info(const ipc9_pipe_state *state, struct ipc9_pipe_info *info)
-{
-	info->name = wire_text(state->name);
-	if (!info->name)
-		return -ENOMEM;
-	wire_identity(&state->owner, &info->owner);
-	info->type = (enum ipc9_pipe_type)state->type;
-	info->access = (enum ipc9_pipe_access)state->direction;
-	info->instances = state->instances;
-	info->max_instances = state->max_instances;
-	info->listening = state->listening;
-	return 0;
-}
-
-static int add_pipes(struct ipc9_pipe_listing *listing, const ipc9_pipe_state *states, size_t n)
-{
-	void *array = listing->pipes;
-	int r = wire_grow(&array, listing->n_pipes, n, sizeof(listing->pipes[0]));
-
-	if (r)
-		return r;
-	listing->pipes = array;
-	for (size_t i = 0; i < n && !r; i++)
-		r = copy_info(&states[i], &listing->pipes[listing->n_pipes++]);
-	return r;
-}
-
-static int take_page(void *listing, const void *results, struct link_page *ret)
-{
-	const ipc9_pipe_list_res *res = results;
-	const ipc9_pipe_list_ok *ok = &res->ipc9_pipe_list_res_u.ok;
-
-	ret->n = ok->pipes.pipes_len;
-	ret->more = ok->more;
-	ret->last = ret->n ? ok->pipes.pipes_val[ret->n - 1].name : NULL;
-	return add_pipes(listing, ok->pipes.pipes_val, ret->n);
-}
-
-int ipc9_pipe_list(struct ipc9 *ipc9, const char *host, struct ipc9_pipe_listing **ret,
-    struct ipc9_error *e)
-{
-	struct ipc9_pipe_listing *listing;
-	ipc9_pipe_list_res res;
-	struct target target;
-	struct link link;
-	int r = target_host(host, "pipe", &target, e);
-
-	if (r)
-		return r;
-	listing = calloc(1, sizeof(*listing));
-	if (!listing)
-		return error_set_own(e, -ENOMEM);
-	link_init(&link, ipc9, IPC9_PROG_PIPE, &target, false);
-	r = link_list(&link, &list_procedure, &res, take_page, listing, e);
-	link_close(&link);
-	if (r) {
-		ipc9_pipe_listing_free(listing);
-		return r;
-	}
-	*ret = listing;
-	return 0;
-}
-
-struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_listing *listing)
-{
-	if (!listing)
-		return NULL;
-	for (size_t i = 0; i < listing->n_pipes; i++)
-		wire_text_free(listing->pipes[i].name);
-	free(listing->pipes);
-	free(listing);
-	return NULL;
+	pipe->way->close(pipe);
+	return pipe_free(pipe);
 }

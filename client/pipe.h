@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pipe.h - what pipe.c and pipe_data.c share. */
+/*
+ * pipe.h - a pipe's end, and the ways in which one can be connected.
+ *
+ * What programs call is in pipe.c, pipe_start.c and pipe_list.c: they check arguments, keep the modes, and go through the
+ * table of the end's way.  A way moves the data and keeps the state table of ipc9.h.  The one that there is, ordinary calls of
+ * pipe.x, is in pipe_calls.c and pipe_calls_start.c; every end begins with it, since CREATE, OPEN and ACCEPT are calls.
+ */
 #ifndef CLIENT_PIPE_H
 #define CLIENT_PIPE_H
 
+#include <pthread.h>
+
 #include "client/link.h"
 #include "rpcgen-out/pipe.h"
+#include "util/list.h"
+
+struct calls_started;
+struct pipe_way;
 
 /*
  * One end.  Its connection is its own and is never replaced, so the end lives as long as that; calls on it are
@@ -12,19 +24,167 @@
  */
 struct ipc9_pipe {
 	struct link link;
+	const struct pipe_way *way;
 	ipc9_handle handle;
 	enum ipc9_pipe_type type;
+	uint32_t quota_bytes;
+	unsigned mode;
+	bool server;
 	bool connected;		   /* there is, or was, another end; the writing thread looks */
+	bool was_connected;	   /* of the last accept */
 	struct ipc9_identity peer; /* all zero: not known */
+
+	_Atomic unsigned cancels; /* ipc9_pipe_cancel was called so often */
+
+	/* Operations that were started: pipe_start.c. */
+	struct list ops; /* in the order started; also those that are done */
+	unsigned n_done; /* of them */
+	/* -1 until somebody asks; done_fd is readable while n_done > 0, and after a cancel */
+	int epoll_fd;
+	_Atomic int done_fd;
+
+	/* Of ordinary calls: pipe_calls.c. */
+	pthread_mutex_t sending;       /* a call leaves before a CANCEL, or not at all */
+	struct calls_started *started; /* NULL until something is */
 };
 
 #define PIPE_LOST "data may be missing"
 
+/* --- What a way is asked to do ----------------------------------------------------------------- */
+
+struct pipe_reading {
+	bool message;
+	void *buffer;
+	size_t size;
+	size_t n;  /* out */
+	bool more; /* out */
+};
+
+struct pipe_writing {
+	const unsigned char *data;
+	size_t size; /* of a message pipe: at most IPC9_MESSAGE_BYTES */
+	bool
+	    fitting; /* do not wait: what fits now, all or nothing, and as IPC9_PIPE_MODE_NO_WAIT says */
+	bool part; /* with fitting, on a byte pipe: whatever there is room for */
+	size_t n;  /* out, in every case: what the other end has read or will */
+};
+
+struct pipe_transacting {
+	const void *request;
+	size_t request_size;
+	struct pipe_reading reply;
+};
+
+enum pipe_op_kind {
+	PIPE_OP_READ,
+	PIPE_OP_WRITE,
+	PIPE_OP_ACCEPT,
+	PIPE_OP_TRANSACT,
+};
+
+/* A started operation.  The way fills in what it comes to, and calls pipe_op_done. */
+struct ipc9_pipe_op {
+	struct list link; /* in the pipe's */
+	struct ipc9_pipe *pipe;
+	enum pipe_op_kind kind;
+	struct pipe_reading reading; /* also a transaction's reply */
+	struct pipe_writing writing; /* also a transaction's request */
+	bool connected;		     /* accept */
+	struct ipc9_identity client; /* accept */
+	unsigned cancels;	     /* the pipe's when it was started */
+	bool cancel;		     /* ipc9_pipe_op_cancel was called */
+	bool asked;		     /* and the daemon was asked to */
+	bool done;
+	int code;
+	struct ipc9_error error;
+
+	/* Of ordinary calls: pipe_calls_start.c. */
+	struct list parts; /* calls under way for it */
+	size_t sent;	   /* bytes of `writing` that have left in them */
+	bool all_sent;	   /* of a transaction: the request has left */
+	bool full;	   /* the quota was exceeded to the end of a WRITE's wait */
+	bool written;	   /* a transaction whose request was taken: the reply is to be read */
+};
+
 /*
- * Waits on until an answer other than IPC9_E_TIMEDOUT comes or wait_ms are over.  events: IPC9_PIPE_...;
- * ret_events may be NULL.
+ * Each returns 0, or a code with a sentence in e.  `until` is when to stop waiting (util/clock.h), IPC9_E_TIMEDOUT.  Those that
+ * wait end with IPC9_E_CANCELLED when cancel was called after they began.
  */
-int pipe_poll(struct ipc9_pipe *pipe, unsigned events, int wait_ms, unsigned *ret_events,
-    struct ipc9_error *ret_error);
+struct pipe_way {
+	/* A client came: peer and was_connected are set.  Servers only; NULL: never asked. */
+	int (*accept)(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e);
+	int (*read)(struct ipc9_pipe *pipe, struct pipe_reading *reading, int64_t until,
+	    struct ipc9_error *e);
+	int (*peek)(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_pipe_peeked *ret,
+	    struct ipc9_error *e);
+	int (*write)(struct ipc9_pipe *pipe, struct pipe_writing *writing, int64_t until,
+	    struct ipc9_error *e);
+	int (*transact)(struct ipc9_pipe *pipe, struct pipe_transacting *transacting, int64_t until,
+	    struct ipc9_error *e);
+	int (*flush)(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e);
+	int (*disconnect)(struct ipc9_pipe *pipe, struct ipc9_error *e);
+	int (*end)(struct ipc9_pipe *pipe, struct ipc9_error *e);
+	int (*wait_closed)(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e);
+	/* All but mode. */
+	int (*info)(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct ipc9_error *e);
+
+	/* From any thread. */
+	void (*cancel)(struct ipc9_pipe *pipe);
+	void (*abort)(struct ipc9_pipe *pipe);
+
+	/* Begins what an operation, the last of the pipe's list, is for; it may be done on return. */
+	void (*start)(struct ipc9_pipe_op *op);
+	/* Goes on with what was started, waiting until then at most for something to happen. */
+	void (*progress)(struct ipc9_pipe *pipe, int64_t until);
+	/* Makes an operation that is not done end soon. */
+	void (*op_cancel)(struct ipc9_pipe_op *op);
+	/* A descriptor that is readable when progress has something to do; the way's.  -errno. */
+	int (*fd)(struct ipc9_pipe *pipe);
+
+	/* Says that this end is closed, and lets go of what the way has; then the operations are freed. */
+	void (*close)(struct ipc9_pipe *pipe);
+};
+
+/* Notes what an operation came to; error.text is there already unless code is 0. */
+void pipe_op_done(struct ipc9_pipe_op *op, int code);
+
+/* Ends all operations and their descriptors, for ipc9_pipe_close. */
+void pipe_ops_free(struct ipc9_pipe *pipe);
+
+/* The next operation of a list, NULL at its end. */
+struct ipc9_pipe_op *pipe_op_next(struct ipc9_pipe *pipe, const struct ipc9_pipe_op *op);
+
+/* Whether a message may be that long, IPC9_E_TOOBIG; and whether this end's mode allows a transaction, IPC9_E_BADSTATE. */
+int pipe_check_message(const struct ipc9_pipe *pipe, size_t size, struct ipc9_error *e);
+int pipe_check_transaction(const struct ipc9_pipe *pipe, size_t request_size, struct ipc9_error *e);
+
+/* "SUBJECT: cancelled"; returns IPC9_E_CANCELLED. */
+int pipe_cancelled(const struct ipc9_pipe *pipe, struct ipc9_error *e);
+
+/* --- Ordinary calls ---------------------------------------------------------------------------- */
+
+extern const struct pipe_way pipe_calls_way;
+
+/* What the two files of that way share. */
+extern const struct link_procedure calls_read_procedure, calls_write_procedure,
+    calls_accept_procedure, calls_transact_procedure, calls_flush_procedure;
+
+#define CALLS_PIECE 262144 /* bytes of a WRITE to a byte pipe */
+
+/* Asks the daemon to end calls of this end: all of them, or one. */
+void calls_cancel(struct ipc9_pipe *pipe, bool all, uint32_t xid);
+/* What a READ or TRANSACT brought, into reading; frees results.  0, or IPC9_E_MISMATCH. */
+int calls_take_read(const struct ipc9_pipe *pipe, struct pipe_reading *reading,
+    ipc9_pipe_read_res *results, struct ipc9_error *e);
+/* After a transaction's request has left: what its end was then. */
+int calls_explain_transaction(const struct ipc9_pipe *pipe, int code, struct ipc9_error *e);
+/* There is a hole in what the other end got, and it must not take it for the whole.  Returns IPC9_E_LOST. */
+int calls_give_up(struct ipc9_pipe *pipe, struct ipc9_error *e);
+
+void calls_start(struct ipc9_pipe_op *op);
+void calls_progress(struct ipc9_pipe *pipe, int64_t until);
+void calls_op_cancel(struct ipc9_pipe_op *op);
+int calls_fd(struct ipc9_pipe *pipe);
+void calls_started_free(struct ipc9_pipe *pipe);
 
 #endif

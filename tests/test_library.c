@@ -167,7 +167,7 @@ static void *write_all(void *context)
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (unsigned char)(i * 13);
 	while (p->total < 20000000 && !p->result) {
-		p->result = ipc9_pipe_write(p->pipe, data, sizeof(data), &e);
+		p->result = ipc9_pipe_write(p->pipe, data, sizeof(data), IPC9_FOREVER, NULL, &e);
 		p->total += sizeof(data);
 		for (size_t i = 0; i < sizeof(data); i++)
 			p->sum += data[i];
@@ -233,8 +233,9 @@ static void test_messages_over_the_limit_are_refused_before_anything_is_sent(voi
 	EQUAL(ipc9_pipe_create(w.ipc9, "p", &options, &server, &w.error), 0);
 	EQUAL(ipc9_pipe_open(w.ipc9, "//./pipe/p", &client, &w.error), 0);
 	EQUAL(ipc9_pipe_type(client), IPC9_PIPE_TYPE_MESSAGE);
-	EQUAL(ipc9_pipe_write(client, big, sizeof(big), &w.error), IPC9_E_TOOBIG);
-	EQUAL(ipc9_pipe_write(client, "", 0, &w.error), 0);
+	EQUAL(ipc9_pipe_write(client, big, sizeof(big), IPC9_FOREVER, NULL, &w.error),
+	    IPC9_E_TOOBIG);
+	EQUAL(ipc9_pipe_write(client, "", 0, IPC9_FOREVER, NULL, &w.error), 0);
 	EQUAL(ipc9_pipe_accept(server, 1000, NULL, &w.error), 0);
 	EQUAL(ipc9_pipe_read_message(server, got, sizeof(got), 1000, &n, &more, &w.error), 0);
 	EQUAL(n, 0);

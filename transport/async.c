@@ -104,6 +104,11 @@ static struct async_call *call_new(struct async *a)
 	return call;
 }
 
+uint32_t async_xid(const struct async_call *call)
+{
+	return call->call.xid;
+}
+
 void async_cancel(struct async_call *call)
 {
 	struct async *a = call->async;

@@ -33,6 +33,9 @@ struct async_request {
 int async_begin(struct async *async, const struct async_request *request,
     struct async_call **ret_call);
 
+/* The xid that it left with, or is going to. */
+uint32_t async_xid(const struct async_call *call);
+
 /* The call ends without done. */
 void async_cancel(struct async_call *call);
 

@@ -40,7 +40,7 @@ static int pipe_stream(char **argv)
 	check(ipc9_new(NULL, &ipc9, &e), &e);
 	check(ipc9_pipe_open(ipc9, argv[0], &pipe, &e), &e);
 	for (long i = 0; i < mib; i++)
-		check(ipc9_pipe_write(pipe, data, MIB, &e), &e);
+		check(ipc9_pipe_write(pipe, data, MIB, IPC9_FOREVER, NULL, &e), &e);
 	ipc9_pipe_close(pipe);
 	ipc9_free(ipc9);
 	free(data);

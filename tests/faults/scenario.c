@@ -176,8 +176,8 @@ static void carry(struct scenario *s, struct ipc9_pipe *from, struct ipc9_pipe *
 {
 	size_t have = 0, n = 0;
 
-	STEP(s, ipc9_pipe_write(from, big, size / 2, &error));
-	STEP(s, ipc9_pipe_write(from, big + size / 2, size - size / 2, &error));
+	STEP(s, ipc9_pipe_write(from, big, size / 2, IPC9_FOREVER, NULL, &error));
+	STEP(s, ipc9_pipe_write(from, big + size / 2, size - size / 2, IPC9_FOREVER, NULL, &error));
 	while (have < size) {
 		STEP(s, ipc9_pipe_read(to, got + have, size - have, TIMEOUT_MS, &n, &error));
 		have += n;
@@ -209,7 +209,7 @@ static void use_pipe(struct scenario *s, struct ipc9 *server, struct ipc9 *clien
 	STEP(s, timed_out(ipc9_pipe_wait_closed(opened, 1, &error)));
 	STEP(s, ipc9_pipe_list(client, NULL, &list, &error));
 	use_lists(s, server, "//./pipe/faults");
-	STEP(s, ipc9_pipe_write(opened, LITTLE, strlen(LITTLE), &error));
+	STEP(s, ipc9_pipe_write(opened, LITTLE, strlen(LITTLE), IPC9_FOREVER, NULL, &error));
 	STEP(s, ipc9_pipe_end(opened, &error));
 out:
 	ipc9_pipe_listing_free(list);
