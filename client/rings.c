@@ -97,7 +97,8 @@ static size_t fitting(struct rings *s, size_t size, enum carrier_write how)
 	return how == CARRIER_PART && !s->message ? (size_t)room : 0;
 }
 
-static int put(struct rings *s, const void *data, size_t size, int64_t deadline, size_t *ret_written)
+static int put(struct rings *s, const void *data, size_t size, int64_t deadline,
+    size_t *ret_written)
 {
 	const struct iovec piece = { (void *)(uintptr_t)data, size };
 	int r;

@@ -61,7 +61,7 @@ static int name_new(struct request *r, const ipc9_pipe_create_args *a, struct pi
 }
 
 /* 0, IPC9_STATUS_QUOTA, -ENOMEM. */
-static int add_instance(struct request *r, struct pipe_name *n, uint32_t quota,
+static int add_instance(struct request *r, struct pipe_name *n, const ipc9_pipe_create_args *a,
     struct instance **ret)
 {
 	struct pipes *all = r->state;
@@ -70,7 +70,8 @@ static int add_instance(struct request *r, struct pipe_name *n, uint32_t quota,
 
 	if (!i)
 		return -ENOMEM;
-	i->quota = quota ? quota : IPC9_PIPE_QUOTA_DEFAULT;
+	i->quota = a->quota_bytes ? a->quota_bytes : IPC9_PIPE_QUOTA_DEFAULT;
+	i->streams = a->flags & IPC9_PIPE_CREATE_STREAM;
 	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &i->charge);
 	if (!e)
 		e = end_enter(&i->server, r);
@@ -96,7 +97,9 @@ static const char *check_create(const ipc9_pipe_create_args *a)
 		return "instances are 1 to 254, or 255 for no limit";
 	if (a->quota_bytes > IPC9_PIPE_QUOTA_MAX)
 		return "the quota is over its limit";
-	if (a->flags & ~(unsigned)(IPC9_PIPE_CREATE_FIRST | IPC9_PIPE_CREATE_LOCAL_ONLY))
+	if (a->flags &
+	    ~(unsigned)(IPC9_PIPE_CREATE_FIRST | IPC9_PIPE_CREATE_LOCAL_ONLY |
+		IPC9_PIPE_CREATE_STREAM))
 		return "it has a flag that there is not";
 	if (a->default_wait_ms > IPC9_WAIT_MAX_MS)
 		return "the default wait is over its limit";
@@ -150,7 +153,7 @@ static void handle_create(struct request *r, void *args)
 		return;
 	}
 	if (!e)
-		e = add_instance(r, n, a->quota_bytes, &i);
+		e = add_instance(r, n, a, &i);
 	if (e) {
 		if (n && n->n_instances == 0)
 			pipe_name_free(all, n);

@@ -296,7 +296,8 @@ int end_accept_state(const struct end *e)
 
 	if (client->state == END_ABSENT || client->state == END_DISCONNECTED)
 		return -EAGAIN;
-	if (client->state == END_OPEN || client->state == END_AWAY || (!e->instance->accepted && !queue_is_empty(&e->queue)))
+	if (client->state == END_OPEN || client->state == END_AWAY ||
+	    (!e->instance->accepted && !queue_is_empty(&e->queue)))
 		return 0;
 	return client->state == END_LOST ? IPC9_STATUS_LOST : IPC9_STATUS_PEERCLOSED;
 }
@@ -367,7 +368,8 @@ void end_fail(struct request *r, int status)
 	} texts[] = {
 		{ IPC9_STATUS_ACCESS,
 		    "it was not opened for that, or does not have this direction" },
-		{ IPC9_STATUS_BADSTATE, "its state does not allow that, or its data does not pass here" },
+		{ IPC9_STATUS_BADSTATE,
+		    "its state does not allow that, or its data does not pass here" },
 		{ IPC9_STATUS_LISTENING, "no client is there yet" },
 		{ IPC9_STATUS_LOST, "it vanished without closing; data may be missing" },
 	};
