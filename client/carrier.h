@@ -18,11 +18,6 @@
 
 struct carrier;
 
-enum carrier_end {
-	CARRIER_CLOSE,	    /* what was written stays readable over there, then EOF */
-	CARRIER_DISCONNECT, /* and nothing stays readable on either side; the server's end only */
-};
-
 /* What has come and was not read. */
 struct carrier_waiting {
 	size_t copied;	     /* bytes now in the buffer, still to be read */
@@ -41,6 +36,7 @@ enum carrier_events {
 /* How much of a write is taken. */
 enum carrier_write {
 	CARRIER_WHOLE,	 /* all of it; waits until what is unread fits the quota */
+	CARRIER_QUEUED,	 /* all of it; does not wait for the quota */
 	CARRIER_FITTING, /* all of it if it fits the quota now, else nothing */
 	CARRIER_PART,	 /* of a byte pipe what fits now */
 };
@@ -72,16 +68,27 @@ struct carrier_ops {
 	/* Until the other end is closed: 0, LOST, NOTCONN, TIMEDOUT, CANCELLED. */
 	int (*wait_closed)(struct carrier *carrier, int64_t deadline);
 
-	/* What holds now, of carrier_events.  When none of `wanted` does, fd becomes readable as soon as that may have changed. */
+	/*
+	 * What may hold, of carrier_events: after an operation that was not to wait and has come to TIMEDOUT, what it waits for
+	 * may hold only if something has changed.  When none of `wanted` may, fd becomes readable as soon as that is different.
+	 */
 	unsigned (*events)(struct carrier *carrier, unsigned wanted);
 	int (*fd)(const struct carrier *carrier);
 
+	/* Bytes that were written and are unread over there, as far as is known. */
+	uint64_t (*unread)(struct carrier *carrier);
+
+	/* What is queued either way is void; all operations of both ends, also those under way, return NOTCONN. */
+	void (*disconnect)(struct carrier *carrier);
 	/* Operations under way return CANCELLED. */
 	void (*cancel)(struct carrier *carrier);
 	/* All of them, now and later, return LOST. */
 	void (*abort)(struct carrier *carrier);
-	/* Ends this end and frees it; no operation may be under way.  May wait until the deadline for what was written to leave. */
-	void (*close)(struct carrier *carrier, enum carrier_end how, int64_t deadline);
+	/*
+	 * Closes this end, of which what was written stays readable over there, and frees it; no operation may be under way.
+	 * May wait until the deadline for that to leave.
+	 */
+	void (*close)(struct carrier *carrier, int64_t deadline);
 };
 
 /* Carriers begin with it. */

@@ -280,10 +280,10 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	int r;
 
 	*ret_written = 0;
-	if (how != CARRIER_WHOLE || unread(f) + size > f->quota)
+	if (how == CARRIER_FITTING || how == CARRIER_PART || unread(f) + size > f->quota)
 		frames_drain(f); /* what was read over there, as far as we were told */
 	r = no_write(f);
-	if (!r && how != CARRIER_WHOLE) {
+	if (!r && (how == CARRIER_FITTING || how == CARRIER_PART)) {
 		bool whole = fitting(f, size, how) == size;
 
 		size = fitting(f, size, how);
@@ -358,6 +358,18 @@ static unsigned frames_events(struct carrier *c, unsigned wanted)
 	return events;
 }
 
+static uint64_t frames_unread(struct carrier *c)
+{
+	struct frames *f = frames_of(c);
+	uint64_t n;
+
+	begin(f);
+	frames_drain(f);
+	n = unread(f);
+	finish(f, 0);
+	return n;
+}
+
 static int frames_fd(const struct carrier *c)
 {
 	return ((const struct frames *)(const void *)c)->fd;
@@ -373,6 +385,20 @@ static void frames_cancel(struct carrier *c)
 	f->n_cancels++;
 	if (f->n_active)
 		frames_wake(f);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void frames_disconnect(struct carrier *c)
+{
+	struct frames *f = frames_of(c);
+
+	if (f->peer < PEER_CLOSED)
+		frames_send_word(f, IPC9_PIPE_FRAME_DISCONNECT, 0);
+	pthread_mutex_lock(&f->lock);
+	if (f->peer != PEER_LOST)
+		f->peer = PEER_DISCONNECTED;
+	frames_drop(f);
+	frames_wake(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -409,15 +435,15 @@ static void linger(struct frames *f, int64_t deadline)
 	}
 }
 
-static void frames_close(struct carrier *c, enum carrier_end how, int64_t deadline)
+static void frames_close(struct carrier *c, int64_t deadline)
 {
 	struct frames *f = frames_of(c);
 
 	if (f->peer < PEER_CLOSED) {
 		frames_tell(f);
-		frames_send_word(f,
-		    how == CARRIER_DISCONNECT ? IPC9_PIPE_FRAME_DISCONNECT : IPC9_PIPE_FRAME_CLOSE,
-		    0);
+		frames_send_word(f, IPC9_PIPE_FRAME_CLOSE, 0);
+	}
+	if (f->peer != PEER_CLOSED && f->peer != PEER_LOST) {
 		frames_finish(f, deadline);
 		linger(f, deadline);
 	}
@@ -444,7 +470,9 @@ static const struct carrier_ops ops = {
 	.end = frames_end,
 	.wait_closed = frames_wait_closed,
 	.events = frames_events,
+	.unread = frames_unread,
 	.fd = frames_fd,
+	.disconnect = frames_disconnect,
 	.cancel = frames_cancel,
 	.abort = frames_abort,
 	.close = frames_close,

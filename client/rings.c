@@ -3,6 +3,7 @@
 #include "client/rings.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "transport/conduit.h"
@@ -12,6 +13,7 @@ struct rings {
 	struct carrier carrier;
 	struct conduit *conduit;
 	bool message;
+	_Atomic bool aborted;
 };
 
 static struct rings *rings_of(struct carrier *c)
@@ -20,7 +22,7 @@ static struct rings *rings_of(struct carrier *c)
 }
 
 /* A conduit's result as a pipe's. */
-static int code(int r)
+static int code(const struct rings *s, int r)
 {
 	switch (r) {
 	case CONDUIT_EOF:
@@ -35,7 +37,8 @@ static int code(int r)
 	case CONDUIT_TIMEDOUT:
 		return IPC9_E_TIMEDOUT;
 	case CONDUIT_CANCELLED:
-		return IPC9_E_CANCELLED;
+		return atomic_load_explicit(&s->aborted, memory_order_relaxed) ? IPC9_E_LOST
+									       : IPC9_E_CANCELLED;
 	case CONDUIT_ENDED:
 		return IPC9_E_BADSTATE;
 	default:
@@ -44,9 +47,9 @@ static int code(int r)
 }
 
 /* The same for an operation that had begun when the other end closed. */
-static int code_begun(int r)
+static int code_begun(const struct rings *s, int r)
 {
-	return r == CONDUIT_PEERCLOSED ? IPC9_E_EOF : code(r);
+	return r == CONDUIT_PEERCLOSED ? IPC9_E_EOF : code(s, r);
 }
 
 /* --- Reading ----------------------------------------------------------------------------------- */
@@ -58,31 +61,34 @@ static int rings_read(struct carrier *c, void *buffer, size_t size, bool message
 
 	*ret_more = false;
 	if (message)
-		return code(conduit_read_message(s->conduit, buffer, size, deadline, ret_size,
-		    ret_more));
-	return code(conduit_read(s->conduit, buffer, size, deadline, ret_size));
+		return code(s,
+		    conduit_read_message(s->conduit, buffer, size, deadline, ret_size, ret_more));
+	return code(s, conduit_read(s->conduit, buffer, size, deadline, ret_size));
 }
 
 static int rings_peek(struct carrier *c, void *buffer, size_t size, struct carrier_waiting *ret)
 {
 	struct rings *s = rings_of(c);
 	uint64_t first = 0;
-	bool any = false;
 	int r;
 
 	*ret = (struct carrier_waiting){ .total = 0 };
-	r = conduit_peek(s->conduit, buffer, size, &ret->copied, &ret->total, &first, &any);
-	if (!r && s->message)
+	r = conduit_peek(s->conduit, buffer, size, &ret->copied, &ret->total, &first);
+	if (r)
+		return code(s, r);
+	if (s->message)
 		ret->message_left = (size_t)(first - ret->copied);
-	ret->message = !r && any;
-	return code(r);
+	/* An empty message shows only as something to read. */
+	ret->message = first > 0 || conduit_arm(s->conduit, CONDUIT_READING) != 0;
+	return 0;
 }
 
 static int rings_wait_closed(struct carrier *c, int64_t deadline)
 {
-	int r = conduit_wait_closed(rings_of(c)->conduit, deadline);
+	struct rings *s = rings_of(c);
+	int r = conduit_wait_closed(s->conduit, deadline);
 
-	return r == CONDUIT_EOF || r == CONDUIT_PEERCLOSED ? 0 : code(r);
+	return r == CONDUIT_EOF || r == CONDUIT_PEERCLOSED ? 0 : code(s, r);
 }
 
 /* --- Writing ----------------------------------------------------------------------------------- */
@@ -120,24 +126,26 @@ static int rings_write(struct carrier *c, const void *data, size_t size, enum ca
 	*ret_written = 0;
 	r = conduit_peer(s->conduit);
 	if (r)
-		return code(r);
-	if (how != CARRIER_WHOLE) {
+		return code(s, r);
+	if (how == CARRIER_FITTING || how == CARRIER_PART) {
 		bool whole = fitting(s, size, how) == size;
 
 		size = fitting(s, size, how);
 		if (!whole && !size)
 			return IPC9_E_WOULDBLOCK;
-		return code(put(s, data, size, 0, ret_written));
+		return code(s, put(s, data, size, 0, ret_written));
 	}
 	r = put(s, data, size, deadline, ret_written);
-	if (!r)
+	if (!r && how == CARRIER_WHOLE)
 		r = conduit_wait_quota(s->conduit, deadline);
-	return code_begun(r);
+	return code_begun(s, r);
 }
 
 static int rings_room(struct carrier *c, int64_t deadline)
 {
-	return code_begun(conduit_wait_quota(rings_of(c)->conduit, deadline));
+	struct rings *s = rings_of(c);
+
+	return code_begun(s, conduit_wait_quota(s->conduit, deadline));
 }
 
 static int rings_flush(struct carrier *c, int64_t deadline)
@@ -146,8 +154,8 @@ static int rings_flush(struct carrier *c, int64_t deadline)
 	int r = conduit_peer(s->conduit);
 
 	if (r)
-		return r == CONDUIT_PEERCLOSED ? 0 : code(r);
-	return code_begun(conduit_flush(s->conduit, deadline));
+		return r == CONDUIT_PEERCLOSED ? 0 : code(s, r);
+	return code_begun(s, conduit_flush(s->conduit, deadline));
 }
 
 static int rings_end(struct carrier *c)
@@ -156,7 +164,7 @@ static int rings_end(struct carrier *c)
 	int r = conduit_peer(s->conduit);
 
 	conduit_end(s->conduit);
-	return r == CONDUIT_PEERCLOSED ? 0 : code(r);
+	return r == CONDUIT_PEERCLOSED ? 0 : code(s, r);
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
@@ -179,6 +187,14 @@ static unsigned rings_events(struct carrier *c, unsigned wanted)
 	return events;
 }
 
+static uint64_t rings_unread(struct carrier *c)
+{
+	struct rings *s = rings_of(c);
+	uint64_t room = conduit_room(s->conduit), quota = conduit_quota(s->conduit);
+
+	return room < quota ? quota - room : 0;
+}
+
 static int rings_fd(const struct carrier *c)
 {
 	return conduit_fd(((const struct rings *)(const void *)c)->conduit);
@@ -193,16 +209,22 @@ static void rings_cancel(struct carrier *c)
 
 static void rings_abort(struct carrier *c)
 {
-	conduit_abort(rings_of(c)->conduit);
+	struct rings *s = rings_of(c);
+
+	atomic_store_explicit(&s->aborted, true, memory_order_relaxed);
+	conduit_abort(s->conduit);
 }
 
-static void rings_close(struct carrier *c, enum carrier_end how, int64_t deadline)
+static void rings_disconnect(struct carrier *c)
+{
+	conduit_disconnect(rings_of(c)->conduit);
+}
+
+static void rings_close(struct carrier *c, int64_t deadline)
 {
 	struct rings *s = rings_of(c);
 
 	(void)deadline; /* what was written is with the other end already */
-	if (how == CARRIER_DISCONNECT)
-		conduit_disconnect(s->conduit);
 	conduit_close(s->conduit);
 	free(s);
 }
@@ -219,7 +241,9 @@ static const struct carrier_ops ops = {
 	.end = rings_end,
 	.wait_closed = rings_wait_closed,
 	.events = rings_events,
+	.unread = rings_unread,
 	.fd = rings_fd,
+	.disconnect = rings_disconnect,
 	.cancel = rings_cancel,
 	.abort = rings_abort,
 	.close = rings_close,

@@ -4,17 +4,11 @@
  * and read, how it grows, and that no lie of a peer gets through.  Two processes: test_conduit.c.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "tests/harness.h"
 #include "transport/ring.h"
-#include "transport/shm.h"
 
 #define KIB 1024u
 #define MIB 1048576u
@@ -45,6 +39,7 @@ static int reserve(void *context, uint64_t offset, uint64_t size)
 static void open_ring(struct fixture *f, enum ring_type type, uint64_t size)
 {
 	memset(f, 0, sizeof(*f));
+	f->reserved = RING_FIRST_BYTES;
 	f->shared = aligned_alloc(RING_LINE, sizeof(*f->shared));
 	memset(f->shared, 0, sizeof(*f->shared));
 	f->memory = (struct ring_memory){ type, f->shared, malloc(size), size, reserve, f };
@@ -714,77 +709,6 @@ static void test_a_length_that_changes_after_it_was_believed_does_not_count(void
 	close_ring(&f);
 }
 
-/* --- The memory -------------------------------------------------------------------------------- */
-
-static void test_memory_is_sealed_private_and_reserved(void)
-{
-	const struct shm_range ranges[] = { { 0, 4096 }, { 65536, 8192 } };
-	struct stat st;
-	void *memory;
-	int fd;
-
-	EQUAL(shm_create(MIB, ranges, 2, &fd), 0);
-	EQUAL(fstat(fd, &st), 0);
-	EQUAL(st.st_mode & 07777, 0600);
-	EQUAL(st.st_size, MIB);
-	EQUAL(st.st_blocks * 512, 12288);
-	EQUAL(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-	EQUAL(ftruncate(fd, 4096), -1);
-	EQUAL(ftruncate(fd, 2 * MIB), -1);
-	EQUAL(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
-	EQUAL(shm_adopt(fd, MIB, &memory), 0);
-	shm_unmap(memory, MIB);
-	EQUAL(shm_reserve(fd, 8192, 4096), 0);
-	EQUAL(fstat(fd, &st), 0);
-	EQUAL(st.st_blocks * 512, 16384);
-	close(fd);
-}
-
-static int sealed_file(uint64_t size, int seals)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	EQUAL(ftruncate(fd, (off_t)size), 0);
-	EQUAL(fcntl(fd, F_ADD_SEALS, seals), 0);
-	return fd;
-}
-
-static void check_refused(int fd)
-{
-	void *memory = NULL;
-
-	HOLDS(fd >= 0);
-	EQUAL(shm_adopt(fd, 65536, &memory), -EPROTO);
-	HOLDS(!memory);
-	close(fd);
-}
-
-static void test_memory_that_is_not_as_agreed_is_refused(void)
-{
-	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	int fds[2];
-
-	check_refused(sealed_file(65536, F_SEAL_GROW | F_SEAL_SEAL));
-	check_refused(sealed_file(65536, F_SEAL_SHRINK | F_SEAL_SEAL));
-	check_refused(sealed_file(65536, F_SEAL_SHRINK | F_SEAL_GROW));
-	check_refused(sealed_file(65536, seals | F_SEAL_WRITE));
-	check_refused(sealed_file(65535, seals));
-	check_refused(sealed_file(65536 + 4096, seals));
-	check_refused(open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
-	check_refused(open("/dev/zero", O_RDWR | O_CLOEXEC));
-	check_refused(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	EQUAL(pipe2(fds, O_CLOEXEC), 0);
-	check_refused(fds[0]);
-	check_refused(fds[1]);
-	/* Open for reading only. */
-	fds[0] = sealed_file(65536, seals);
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
-	check_refused(open(path, O_RDONLY | O_CLOEXEC));
-	check_refused(open(path, O_PATH | O_CLOEXEC));
-	close(fds[0]);
-}
-
 SUITE(ring, TEST(test_bytes_come_out_as_they_went_in_whatever_the_pieces),
     TEST(test_messages_come_out_as_they_went_in_whatever_the_sizes),
     TEST(test_an_empty_message_is_a_message), TEST(test_the_rest_of_a_message_stays),
@@ -801,6 +725,4 @@ SUITE(ring, TEST(test_bytes_come_out_as_they_went_in_whatever_the_pieces),
     TEST(test_a_producer_that_goes_back_or_ahead_breaks_the_ring),
     TEST(test_a_jump_that_cannot_be_breaks_the_ring),
     TEST(test_a_message_that_cannot_be_breaks_the_ring),
-    TEST(test_a_length_that_changes_after_it_was_believed_does_not_count),
-    TEST(test_memory_is_sealed_private_and_reserved),
-    TEST(test_memory_that_is_not_as_agreed_is_refused));
+    TEST(test_a_length_that_changes_after_it_was_believed_does_not_count));

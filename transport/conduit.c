@@ -131,6 +131,8 @@ int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type 
 	r = shm_reserve(memory, 0, HEADER_BYTES);
 	if (!r)
 		r = reserve_part(&c->out.backing, 0, RING_FIRST_BYTES);
+	if (!r)
+		r = reserve_part(&c->in.backing, 0, RING_FIRST_BYTES);
 	if (r) {
 		shm_unmap(c->memory, c->size);
 		free(c);
@@ -295,5 +297,6 @@ void conduit_count(const struct conduit *c, struct conduit_counters *ret)
 {
 	ret->broken = atomic_load_explicit(&c->broken, memory_order_relaxed);
 	ret->sleeps = atomic_load_explicit(&c->sleeps, memory_order_relaxed);
+	ret->forgotten = atomic_load_explicit(&c->forgotten, memory_order_relaxed);
 	ret->wakes = atomic_load_explicit(&c->wakes, memory_order_relaxed);
 }

@@ -196,9 +196,12 @@ int conduit_peer(struct conduit *c);
 uint64_t conduit_quota(const struct conduit *c);
 enum ring_type conduit_type(const struct conduit *c);
 
-/* Counters, for status: lies of the peer (0 or 1), sleeps, and wake-ups given. */
+/*
+ * Counters, for status: lies of the peer (0 or 1), sleeps, wake-ups given, and sleeps out of which nobody woke us
+ * although there was something, which must not be.
+ */
 struct conduit_counters {
-	uint64_t broken, sleeps, wakes;
+	uint64_t broken, sleeps, wakes, forgotten;
 };
 void conduit_count(const struct conduit *c, struct conduit_counters *ret);
 

@@ -45,7 +45,7 @@ struct conduit {
 	uint64_t timed_out_tail, timed_out_read; /* where the peer was when writing timed out */
 	bool timed_out;
 	_Atomic bool lost, disconnected, aborted, ended, broken;
-	_Atomic uint64_t sleeps, wakes;
+	_Atomic uint64_t sleeps, wakes, forgotten;
 	enum ring_type type;
 	uint64_t quota, size;
 	void *memory;

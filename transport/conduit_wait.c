@@ -186,6 +186,21 @@ static void futex_wait(_Atomic uint32_t *word, int64_t ns)
 	syscall(SYS_futex, word, FUTEX_WAIT, FUTEX, &t, NULL, 0);
 }
 
+/* Nobody woke us for a whole slice: the peer may be dead, and must not have forgotten us. */
+static int sleep_out(struct conduit *c, struct half *h, struct operation *o)
+{
+	int r = o->attempt(c, o);
+
+	if (r == RING_AGAIN) {
+		conduit_look_at_socket(c);
+		r = o->attempt(c, o);
+	} else if (atomic_load_explicit(h->waiting, memory_order_seq_cst) == FUTEX) {
+		count(&c->forgotten);
+	}
+	atomic_store_explicit(h->waiting, NOBODY, memory_order_relaxed);
+	return r;
+}
+
 /* Says that it sleeps, and does unless something has come; the attempt's last result. */
 static int sleep_once(struct conduit *c, struct half *h, struct operation *o, unsigned cancels,
     int64_t deadline)
@@ -211,7 +226,7 @@ static int sleep_once(struct conduit *c, struct half *h, struct operation *o, un
 			CRASH_POINT(CRASH_WOKEN);
 		}
 		if (until == now + SLICE_NS && clock_now() >= until)
-			conduit_look_at_socket(c);
+			return sleep_out(c, h, o);
 	}
 	atomic_store_explicit(h->waiting, NOBODY, memory_order_relaxed);
 	return r == RING_AGAIN ? o->attempt(c, o) : r;

@@ -327,7 +327,7 @@ void ring_set_producer_state(struct ring_shared *s, enum ring_producer_state sta
 
 void ring_consumer_init(struct ring_consumer *c, const struct ring_memory *memory)
 {
-	*c = (struct ring_consumer){ .memory = *memory };
+	*c = (struct ring_consumer){ .memory = *memory, .backed = RING_FIRST_BYTES };
 }
 
 static int broken(struct ring_consumer *c)

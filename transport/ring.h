@@ -86,7 +86,7 @@ struct ring_shared {
 
 /*
  * Sees to it that there is memory behind a part of the ring, before it is used: 0 or -errno, and then the ring stays
- * as small as it is.
+ * as small as it is.  The first RING_FIRST_BYTES are there from the start.
  */
 typedef int ring_reserve_fn(void *context, uint64_t offset, uint64_t size);
 
