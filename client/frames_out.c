@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client/frames_state.h"
@@ -27,15 +28,36 @@ static void put_word(unsigned char *p, uint32_t w)
 
 /* --- The socket; with send_lock held ----------------------------------------------------------- */
 
-/* Nothing leaves any more. */
+/* What an operation comes to that had begun to send. */
+static int cut_off(const struct frames *f)
+{
+	return f->peer == PEER_CLOSED	   ? IPC9_E_EOF
+	    : f->peer == PEER_DISCONNECTED ? IPC9_E_NOTCONN
+					   : IPC9_E_LOST;
+}
+
+/* Nothing leaves any more.  Why, the other end may have said: that has come before, and whoever receives is about to see it. */
 static int lose(struct frames *f)
 {
+	int r;
+
 	pthread_mutex_lock(&f->lock);
+	while (f->receiving && f->peer < PEER_CLOSED)
+		pthread_cond_wait(&f->changed, &f->lock);
+	frames_drain(f);
 	if (f->peer < PEER_CLOSED)
 		f->peer = PEER_LOST;
 	pthread_cond_broadcast(&f->changed);
+	r = cut_off(f);
 	pthread_mutex_unlock(&f->lock);
-	return IPC9_E_LOST;
+	return r;
+}
+
+/* The same where the other end has vanished, and says nothing. */
+static void give_up(struct frames *f)
+{
+	shutdown(f->fd, SHUT_RDWR);
+	lose(f);
 }
 
 /* Whether the operation that began with so many cancels may go on. */
@@ -87,13 +109,16 @@ static void wait_to_send(struct frames *f, int64_t deadline)
 	if (mine)
 		end_receiving(f);
 	if (n == 0 && f->is_tcp && socket_has_vanished(f->fd, FRAMES_VANISHED_MS))
-		lose(f);
+		give_up(f);
 }
 
 /* Keeps what has begun to leave. */
 static int keep(struct frames *f, struct gather *out)
 {
-	return gather_own(out) || gather_append(&f->rest, out) ? lose(f) : 0;
+	if (!gather_own(out) && !gather_append(&f->rest, out))
+		return 0;
+	give_up(f); /* half a frame is worth nothing */
+	return IPC9_E_LOST;
 }
 
 /*
@@ -116,7 +141,7 @@ static int send_all(struct frames *f, struct gather *out, unsigned cancels, int6
 		if (n != -EAGAIN)
 			return lose(f);
 		r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check(f, cancels);
-		if (r == IPC9_E_LOST)
+		if (r == IPC9_E_LOST || r == IPC9_E_NOTCONN)
 			return r;
 		if (r)
 			return begun ? keep(f, out) : r;

@@ -334,11 +334,23 @@ enum ipc9_pipe_access {
 #define IPC9_PIPE_QUOTA_BYTES 4194304 /* the largest quota */
 #define IPC9_PIPE_WAIT_MS 30000	      /* the largest default wait */
 
+/*
+ * How the data of a connection goes.  Which it is depends on where the two ends are, and on what both offer; what a call comes to
+ * does not depend on it.
+ */
+enum ipc9_pipe_way {
+	IPC9_PIPE_WAY_ANY = 0,
+	IPC9_PIPE_BY_CALLS = 1,	 /* through the daemon of the serving host, which keeps what is unread */
+	IPC9_PIPE_BY_SOCKET = 2, /* over a socket that the two processes share */
+	IPC9_PIPE_BY_MEMORY = 3, /* through memory that they share; within a host only */
+};
+
 struct ipc9_pipe_options {
 	enum ipc9_pipe_type type;     /* the first instance decides; ipc9_pipe_type tells */
 	enum ipc9_pipe_access access; /* 0: duplex; must be the same for all instances */
 	uint32_t max_instances; /* 1..254, or IPC9_PIPE_NO_LIMIT; 0 means 1; the first decides */
 	uint32_t quota_bytes;	/* unread bytes a direction holds before writers wait; 0: 1 MiB */
+	enum ipc9_pipe_way way; /* at most; 0: the fastest that there is */
 	/*
 	 * Who else may what, as of ipc9_acl_set; the first instance's count, those of others are ignored.
 	 * NULL, or n_rules 0: only the owner may.  Borrowed until the call returns.
@@ -395,6 +407,7 @@ struct ipc9_pipe_open_options {
 	 */
 	const char *server;
 	unsigned mode; /* IPC9_PIPE_MODE_..., as of ipc9_pipe_set_mode */
+	enum ipc9_pipe_way way; /* at most; 0: the fastest there is */
 };
 
 /* The same with options, which are borrowed until the call returns; NULL is fine. */
@@ -456,6 +469,7 @@ enum ipc9_pipe_end_state {
 struct ipc9_pipe_end_info {
 	enum ipc9_pipe_end_state state;
 	bool server; /* it is the server's end */
+	enum ipc9_pipe_way way; /* 0 without a client */
 	enum ipc9_pipe_type type;
 	enum ipc9_pipe_access access; /* of the pipe */
 	unsigned mode;		      /* IPC9_PIPE_MODE_... of this end */
