@@ -75,6 +75,8 @@ struct carrier_ops {
 	unsigned (*events)(struct carrier *carrier, unsigned wanted);
 	int (*fd)(const struct carrier *carrier);
 
+	/* What the other end has come to: 0 (open, or only ended), PEERCLOSED, NOTCONN, LOST. */
+	int (*peer)(struct carrier *carrier);
 	/* Bytes that were written and are unread over there, as far as is known. */
 	uint64_t (*unread)(struct carrier *carrier);
 

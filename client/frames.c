@@ -358,6 +358,18 @@ static unsigned frames_events(struct carrier *c, unsigned wanted)
 	return events;
 }
 
+static int frames_peer(struct carrier *c)
+{
+	struct frames *f = frames_of(c);
+
+	begin(f);
+	frames_drain(f);
+	return finish(f,
+	    f->peer == PEER_CLOSED	? IPC9_E_PEERCLOSED
+		: f->peer > PEER_CLOSED ? no_more(f)
+					: 0);
+}
+
 static uint64_t frames_unread(struct carrier *c)
 {
 	struct frames *f = frames_of(c);
@@ -470,6 +482,7 @@ static const struct carrier_ops ops = {
 	.end = frames_end,
 	.wait_closed = frames_wait_closed,
 	.events = frames_events,
+	.peer = frames_peer,
 	.unread = frames_unread,
 	.fd = frames_fd,
 	.disconnect = frames_disconnect,

@@ -340,7 +340,8 @@ enum ipc9_pipe_access {
  */
 enum ipc9_pipe_way {
 	IPC9_PIPE_WAY_ANY = 0,
-	IPC9_PIPE_BY_CALLS = 1,	 /* through the daemon of the serving host, which keeps what is unread */
+	IPC9_PIPE_BY_CALLS =
+	    1, /* through the daemon of the serving host, which keeps what is unread */
 	IPC9_PIPE_BY_SOCKET = 2, /* over a socket that the two processes share */
 	IPC9_PIPE_BY_MEMORY = 3, /* through memory that they share; within a host only */
 };
@@ -406,7 +407,7 @@ struct ipc9_pipe_open_options {
 	 * that one; over TCP whoever has the host's port can tell what they like (docs/security.md).
 	 */
 	const char *server;
-	unsigned mode; /* IPC9_PIPE_MODE_..., as of ipc9_pipe_set_mode */
+	unsigned mode;		/* IPC9_PIPE_MODE_..., as of ipc9_pipe_set_mode */
 	enum ipc9_pipe_way way; /* at most; 0: the fastest there is */
 };
 
@@ -468,7 +469,7 @@ enum ipc9_pipe_end_state {
 
 struct ipc9_pipe_end_info {
 	enum ipc9_pipe_end_state state;
-	bool server; /* it is the server's end */
+	bool server;		/* it is the server's end */
 	enum ipc9_pipe_way way; /* 0 without a client */
 	enum ipc9_pipe_type type;
 	enum ipc9_pipe_access access; /* of the pipe */

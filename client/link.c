@@ -450,7 +450,11 @@ void link_ended(struct link *l, enum clnt_stat stat, const struct rpc_err *error
 bool link_window_send(struct link *l, struct link_window *w, const struct link_procedure *p,
     void *args, int64_t deadline, struct link_try *ret)
 {
-	if (!send_call(l, &w->calls[(w->first + w->n) % LINK_WINDOW], NULL, p, args, deadline, ret))
+	struct channel_parcels *parcels = w->parcels;
+
+	w->parcels = NULL;
+	if (!send_call(l, &w->calls[(w->first + w->n) % LINK_WINDOW], parcels, p, args, deadline,
+		ret))
 		return false;
 	w->n++;
 	return true;

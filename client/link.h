@@ -157,6 +157,7 @@ void link_ended(struct link *link, enum clnt_stat stat, const struct rpc_err *er
 struct link_window {
 	struct channel_call calls[LINK_WINDOW];
 	unsigned first, n;
+	struct channel_parcels *parcels; /* of the next call; as of link_exchange */
 };
 
 /* Sends one more (there is room); what args refer to may go on return.  False: *ret_try says why. */

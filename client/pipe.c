@@ -57,6 +57,7 @@ struct beginning {
 	const struct ipc9_pipe_options *create;
 	const uint32_t *server; /* of an end to open: the uid of who has to serve it, or NULL */
 	unsigned mode;		/* of an end to open */
+	enum ipc9_pipe_way way; /* the same */
 };
 
 static struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
@@ -81,7 +82,8 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	pipe->way = &pipe_calls_way;
 	pthread_mutex_init(&pipe->sending, NULL);
 	list_init(&pipe->ops);
-	pipe->epoll_fd = -1;
+	pipe->epoll_fd = pipe->way_fd = -1;
+	pipe->reads = pipe->writes = pipe->peer_writes = true;
 	atomic_init(&pipe->done_fd, -1);
 	r = begin(pipe, beginning, e);
 	if (r)
@@ -89,6 +91,20 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	else
 		*ret = pipe;
 	return r;
+}
+
+/* Whether an end that wants this way at most would take that one. */
+static bool offers(enum ipc9_pipe_way most, enum ipc9_pipe_way way)
+{
+	return most == IPC9_PIPE_WAY_ANY || most >= way;
+}
+
+static int check_way(const struct ipc9_pipe *pipe, enum ipc9_pipe_way way, struct ipc9_error *e)
+{
+	if (way >= IPC9_PIPE_WAY_ANY && way <= IPC9_PIPE_BY_MEMORY)
+		return 0;
+	return error_set(e, IPC9_E_INVALID, "%s: there is no way %d", pipe->link.target.subject,
+	    (int)way);
 }
 
 static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, struct ipc9_error *e)
@@ -102,14 +118,18 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 		.max_instances = o->max_instances ? o->max_instances : 1,
 		.quota_bytes = o->quota_bytes,
 		.flags = (o->first ? IPC9_PIPE_CREATE_FIRST : 0u) |
-		    (o->local_only ? IPC9_PIPE_CREATE_LOCAL_ONLY : 0u),
+		    (o->local_only ? IPC9_PIPE_CREATE_LOCAL_ONLY : 0u) |
+		    (offers(o->way, IPC9_PIPE_BY_SOCKET) ? IPC9_PIPE_CREATE_STREAM : 0u) |
+		    (offers(o->way, IPC9_PIPE_BY_MEMORY) ? IPC9_PIPE_CREATE_SHARED : 0u),
 		.default_wait_ms = o->default_wait_ms,
 	};
 	ipc9_pipe_create_res res;
 	const ipc9_pipe_create_ok *ok = &res.ipc9_pipe_create_res_u.ok;
 	ipc9_rules rules;
-	int r = acl_rules(&pipe->link, o->rules, o->n_rules, &rules, e);
+	int r = check_way(pipe, o->way, e);
 
+	if (!r)
+		r = acl_rules(&pipe->link, o->rules, o->n_rules, &rules, e);
 	if (!r && o->rules)
 		args.rules = &rules;
 	if (!r)
@@ -118,6 +138,9 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 	if (r)
 		return r;
 	pipe->server = true;
+	pipe->most = o->way;
+	pipe->reads = args.direction & IPC9_PIPE_INBOUND;
+	pipe->writes = args.direction & IPC9_PIPE_OUTBOUND;
 	pipe->handle = ok->pipe;
 	pipe->type = (enum ipc9_pipe_type)ok->type;
 	pipe->quota_bytes = ok->quota_bytes;
@@ -151,22 +174,48 @@ static int check_server(const struct ipc9_pipe *pipe, uint32_t uid, struct ipc9_
 	    pipe->link.target.subject, who->uid, uid);
 }
 
+/* Goes over to what the daemon made of the offer.  A connection that carried OPEN itself is taken from the link. */
+static int open_carrier(struct ipc9_pipe *pipe, int way, struct descriptors *fds,
+    struct ipc9_error *e)
+{
+	if (way == IPC9_PIPE_WAY_FRAMES && !pipe->link.target.local) {
+		int fd = channel_take_socket(pipe->link.channel);
+
+		if (fd < 0)
+			return error_set_own(e, fd);
+		fds->fds[fds->n++] = fd;
+	}
+	link_close(&pipe->link);
+	return pipe_carry(pipe, way, fds, e);
+}
+
 static int open_in(struct ipc9_pipe *pipe, unsigned flags, int64_t deadline, struct ipc9_error *e)
 {
-	ipc9_pipe_open_args args = { .name = pipe->link.target.name.object, .flags = flags };
+	ipc9_pipe_open_args args = {
+		.name = pipe->link.target.name.object,
+		.flags = flags |
+		    (offers(pipe->most, IPC9_PIPE_BY_SOCKET) ? IPC9_PIPE_OPEN_STREAM : 0u) |
+		    (offers(pipe->most, IPC9_PIPE_BY_MEMORY) ? IPC9_PIPE_OPEN_SHARED : 0u),
+	};
+	struct channel_parcels parcels = { .last = true };
 	ipc9_pipe_open_res res;
 	const ipc9_pipe_open_ok *ok = &res.ipc9_pipe_open_res_u.ok;
-	int r = link_call(&pipe->link, &open_procedure, &args, &res, deadline, e);
+	int r = link_exchange(&pipe->link, &open_procedure, &parcels, &args, &res, deadline, e);
 
 	if (r)
 		return r;
+	pipe->reads = flags & IPC9_PIPE_OPEN_READ;
+	pipe->writes = flags & IPC9_PIPE_OPEN_WRITE;
 	pipe->handle = ok->pipe;
 	pipe->type = (enum ipc9_pipe_type)ok->type;
 	pipe->quota_bytes = ok->quota_bytes;
 	pipe->connected = true;
 	wire_identity(&ok->server, &pipe->peer);
+	if (ok->way != IPC9_PIPE_WAY_CALLS)
+		r = open_carrier(pipe, ok->way, &parcels.taken, e);
+	descriptors_close(&parcels.taken);
 	xdr_free(open_procedure.results, &res);
-	return 0;
+	return r;
 }
 
 static int check_mode(const struct ipc9_pipe *pipe, unsigned mode, struct ipc9_error *e)
@@ -185,7 +234,11 @@ static int open_any(struct ipc9_pipe *pipe, const struct beginning *beginning, s
 {
 	static const unsigned choices[] = { IPC9_PIPE_OPEN_READ, IPC9_PIPE_OPEN_WRITE };
 	int64_t deadline = context_deadline(pipe->link.ipc9);
-	int r = open_in(pipe, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, deadline, e);
+	int r = check_way(pipe, beginning->way, e);
+
+	pipe->most = beginning->way;
+	if (!r)
+		r = open_in(pipe, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, deadline, e);
 
 	for (size_t i = 0; i < 2 && r == IPC9_E_ACCESS && pipe->link.channel; i++) {
 		struct ipc9_error again;
@@ -233,7 +286,8 @@ static int read_server(const char *text, struct beginning *beginning, uint32_t *
 int ipc9_pipe_open_with(struct ipc9 *ipc9, const char *name,
     const struct ipc9_pipe_open_options *options, struct ipc9_pipe **ret, struct ipc9_error *e)
 {
-	struct beginning beginning = { .mode = options ? options->mode : 0 };
+	struct beginning beginning = { .mode = options ? options->mode : 0,
+		.way = options ? options->way : IPC9_PIPE_WAY_ANY };
 	struct target target;
 	uint32_t uid;
 	int r = target_object(name, "pipe", &target, e);

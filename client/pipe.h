@@ -3,14 +3,16 @@
  * pipe.h - a pipe's end, and the ways in which one can be connected.
  *
  * What programs call is in pipe.c, pipe_start.c and pipe_list.c: they check arguments, keep the modes, and go through the
- * table of the end's way.  A way moves the data and keeps the state table of ipc9.h.  The one that there is, ordinary calls of
- * pipe.x, is in pipe_calls.c and pipe_calls_start.c; every end begins with it, since CREATE, OPEN and ACCEPT are calls.
+ * table of the end's way.  A way moves the data and keeps the state table of ipc9.h.  Ordinary calls of pipe.x are in
+ * pipe_calls.c and pipe_calls_start.c; every end begins with them, since CREATE, OPEN and ACCEPT are calls, and a server's end
+ * comes back to them when its client was disconnected.  Carriers (carrier.h) are in pipe_stream.c and pipe_stream_start.c.
  */
 #ifndef CLIENT_PIPE_H
 #define CLIENT_PIPE_H
 
 #include <pthread.h>
 
+#include "client/carrier.h"
 #include "client/link.h"
 #include "rpcgen-out/pipe.h"
 #include "util/list.h"
@@ -41,7 +43,16 @@ struct ipc9_pipe {
 	unsigned n_done; /* of them */
 	/* -1 until somebody asks; done_fd is readable while n_done > 0, and after a cancel */
 	int epoll_fd;
+	int way_fd; /* the way's that is in it; -1: none */
 	_Atomic int done_fd;
+
+	/* Of an end that the daemon has brought together with another: pipe_stream.c. */
+	struct carrier *_Atomic carrier; /* NULL: there is none, and calls are the way */
+	_Atomic unsigned users;		 /* of the carrier, at the moment */
+	enum ipc9_pipe_way most;	 /* that the program wants */
+	enum ipc9_pipe_way carried;	 /* how it goes */
+	bool reads, writes;		 /* what this end may */
+	bool peer_writes;		 /* and whether the other may */
 
 	/* Of ordinary calls: pipe_calls.c. */
 	pthread_mutex_t sending;       /* a call leaves before a CANCEL, or not at all */
@@ -158,8 +169,46 @@ struct ipc9_pipe_op *pipe_op_next(struct ipc9_pipe *pipe, const struct ipc9_pipe
 int pipe_check_message(const struct ipc9_pipe *pipe, size_t size, struct ipc9_error *e);
 int pipe_check_transaction(const struct ipc9_pipe *pipe, size_t request_size, struct ipc9_error *e);
 
+/* Fills in what the name's listing tells, for a client that its daemon does not know any more.  0 also if the name is gone. */
+int pipe_tell_name(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *info);
+
 /* "SUBJECT: cancelled"; returns IPC9_E_CANCELLED. */
 int pipe_cancelled(const struct ipc9_pipe *pipe, struct ipc9_error *e);
+
+/*
+ * The way has got another descriptor, or (once) wants to know when this one is readable the next time; -1: none.
+ */
+void pipe_watch(struct ipc9_pipe *pipe, int fd, bool once);
+
+/* --- Carriers ---------------------------------------------------------------------------------- */
+
+extern const struct pipe_way pipe_stream_way;
+
+/*
+ * Goes over to a carrier of the way that the daemon said (IPC9_PIPE_WAY_...), made from fds, which are taken in every case.  0,
+ * or a code with a sentence, and then the end is good for nothing.
+ */
+int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct ipc9_error *e);
+
+/* What pipe_stream.c and pipe_stream_start.c share. */
+
+/* The carrier, which stays until stream_leave; NULL: it is gone, and calls are the way. */
+struct carrier *stream_enter(struct ipc9_pipe *pipe);
+void stream_leave(struct ipc9_pipe *pipe);
+
+/* Whether a transaction can begin: 0, or a code. */
+int stream_check_transaction(struct ipc9_pipe *pipe, struct carrier *carrier);
+/* One read; *reading->n is set. */
+int stream_read_some(struct ipc9_pipe *pipe, struct carrier *carrier, struct pipe_reading *reading,
+    int64_t until);
+/* The sentence for a code of a carrier; instead of its own, where instead is not NULL. */
+int stream_explain(const struct ipc9_pipe *pipe, int code, const char *instead,
+    struct ipc9_error *e);
+
+void stream_start(struct ipc9_pipe_op *op);
+void stream_progress(struct ipc9_pipe *pipe, int64_t until);
+void stream_op_cancel(struct ipc9_pipe_op *op);
+int stream_fd(struct ipc9_pipe *pipe);
 
 /* --- Ordinary calls ---------------------------------------------------------------------------- */
 
@@ -167,9 +216,12 @@ extern const struct pipe_way pipe_calls_way;
 
 /* What the two files of that way share. */
 extern const struct link_procedure calls_read_procedure, calls_write_procedure,
-    calls_accept_procedure, calls_transact_procedure, calls_flush_procedure;
+    calls_accept_procedure, calls_transact_procedure, calls_flush_procedure, calls_poll_procedure;
 
 #define CALLS_PIECE 262144 /* bytes of a WRITE to a byte pipe */
+
+/* Takes a client that has come, without waiting: 0, IPC9_E_TIMEDOUT, or another code with a sentence. */
+int calls_accept_now(struct ipc9_pipe *pipe, struct ipc9_error *e);
 
 /* Asks the daemon to end calls of this end: all of them, or one. */
 void calls_cancel(struct ipc9_pipe *pipe, bool all, uint32_t xid);

@@ -53,7 +53,7 @@ const struct link_procedure calls_transact_procedure = {
 	.lost = PIPE_LOST,
 	LINK_TYPES(ipc9_pipe_transact_args, ipc9_pipe_read_res),
 };
-static const struct link_procedure poll_procedure =
+const struct link_procedure calls_poll_procedure =
     END_PROCEDURE(IPC9_PIPEPROC_POLL, ipc9_pipe_poll_args, ipc9_pipe_poll_res);
 static const struct link_procedure end_procedure =
     END_PROCEDURE(IPC9_PIPEPROC_END, ipc9_handle_args, ipc9_void_res);
@@ -442,30 +442,56 @@ static int transact(struct ipc9_pipe *pipe, struct pipe_transacting *t, int64_t 
 
 /* --- The rest ---------------------------------------------------------------------------------- */
 
+/* One ACCEPT; the client may come with a carrier. */
+static int accept_once(struct ipc9_pipe *pipe, uint32_t wait_ms, unsigned cancels, bool first,
+    struct ipc9_error *e)
+{
+	ipc9_pipe_accept_args args = { pipe->handle, wait_ms };
+	struct channel_parcels parcels = { .n_give = 0 };
+	struct link_window window = { .parcels = &parcels };
+	int64_t deadline = link_wait_deadline(&pipe->link, wait_ms);
+	ipc9_pipe_accept_res res;
+	const ipc9_pipe_accept_ok *ok = &res.ipc9_pipe_accept_res_u.ok;
+	struct link_try try;
+	int r = send_call(pipe, &window, &calls_accept_procedure, &args, deadline, cancels, e);
+
+	if (r)
+		return r;
+	link_window_wait(&pipe->link, &window, &calls_accept_procedure, &res, deadline, &try);
+	r = link_explain(&pipe->link, &calls_accept_procedure, &try, &res, e);
+	if (!r) {
+		wire_identity(&ok->client, &pipe->peer);
+		pipe->was_connected = first && !ok->waited;
+		pipe->connected = true;
+		pipe->peer_writes = ok->flags & IPC9_PIPE_OPEN_WRITE;
+		pipe->carried = IPC9_PIPE_BY_CALLS;
+		if (ok->way != IPC9_PIPE_WAY_CALLS)
+			r = pipe_carry(pipe, ok->way, &parcels.taken, e);
+		xdr_free(calls_accept_procedure.results, &res);
+	}
+	descriptors_close(&parcels.taken);
+	return r;
+}
+
+int calls_accept_now(struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	return accept_once(pipe, 0, cancels_of(pipe), true, e);
+}
+
 static int accept_pipe(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e)
 {
-	ipc9_pipe_accept_args args = { .pipe = pipe->handle };
 	unsigned cancels = cancels_of(pipe);
-	ipc9_pipe_accept_res res;
 	bool first = true;
 	int r;
 
 	for (;; first = false) {
-		args.wait_ms = link_wait_ms(until);
-		r = call(pipe, &calls_accept_procedure, &args, &res,
-		    link_wait_deadline(&pipe->link, args.wait_ms), cancels, e);
+		r = accept_once(pipe, link_wait_ms(until), cancels, first, e);
 		if (r != IPC9_E_TIMEDOUT || clock_now() >= until)
 			break;
 	}
 	if (r == IPC9_E_TIMEDOUT)
 		return error_set(e, r, "%s: no client came in time", pipe->link.target.subject);
-	if (r)
-		return r;
-	wire_identity(&res.ipc9_pipe_accept_res_u.ok.client, &pipe->peer);
-	pipe->was_connected = first && !res.ipc9_pipe_accept_res_u.ok.waited;
-	pipe->connected = true;
-	xdr_free(calls_accept_procedure.results, &res);
-	return 0;
+	return r;
 }
 
 static int flush(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e)
@@ -497,6 +523,7 @@ static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 
 	if (!r) {
 		pipe->connected = false;
+		pipe->carried = IPC9_PIPE_WAY_ANY;
 		memset(&pipe->peer, 0, sizeof(pipe->peer));
 	}
 	return r;
@@ -511,7 +538,7 @@ static int wait_closed(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error 
 {
 	ipc9_pipe_poll_args args = { .pipe = pipe->handle, .events = IPC9_PIPE_CLOSED };
 	ipc9_pipe_poll_res res;
-	int r = call_until(pipe, &poll_procedure, &args, &args.wait_ms, &res, until,
+	int r = call_until(pipe, &calls_poll_procedure, &args, &args.wait_ms, &res, until,
 	    cancels_of(pipe), e);
 
 	if (r == IPC9_E_TIMEDOUT)
@@ -542,6 +569,9 @@ static int info(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct i
 		.quota_bytes = ok->quota_bytes,
 		.unread_bytes = ok->unread_bytes,
 		.sent_bytes = ok->sent_bytes,
+		.way = ok->state == IPC9_PIPE_LISTENING || ok->state == IPC9_PIPE_DISCONNECTED
+		    ? IPC9_PIPE_WAY_ANY
+		    : IPC9_PIPE_BY_CALLS,
 	};
 	wire_identity(&ok->peer, &ret->peer);
 	xdr_free(info_procedure.results, &res);

@@ -42,7 +42,7 @@ struct part {
 	union {
 		ipc9_pipe_read_res read; /* of a TRANSACT too */
 		ipc9_pipe_write_res write;
-		ipc9_pipe_accept_res accept;
+		ipc9_pipe_poll_res poll;
 		ipc9_void_res flush;
 	} results;
 };
@@ -100,21 +100,6 @@ static bool leaves_hole(const struct part *part, int code)
 	    pipe->type == IPC9_PIPE_TYPE_BYTE && pipe->started->out_bytes > part->size;
 }
 
-static void take_accept(struct part *part)
-{
-	ipc9_pipe_accept_ok *ok = &part->results.accept.ipc9_pipe_accept_res_u.ok;
-	struct ipc9_pipe_op *op = part->op;
-	struct ipc9_pipe *pipe = op->pipe;
-
-	wire_identity(&ok->client, &op->client);
-	op->connected = !op->written && !ok->waited;
-	pipe->peer = op->client;
-	pipe->was_connected = op->connected;
-	pipe->connected = true;
-	xdr_free(part->procedure->results, &part->results);
-	op->all_sent = true;
-}
-
 /* What a part came to. */
 static void take(struct part *part, int code, const struct link_try *try, struct ipc9_error *e)
 {
@@ -133,8 +118,8 @@ static void take(struct part *part, int code, const struct link_try *try, struct
 		op_fail(op, code, e);
 	} else if (code) {
 		op_fail(op, code, e);
-	} else if (number == IPC9_PIPEPROC_ACCEPT) {
-		take_accept(part);
+	} else if (number == IPC9_PIPEPROC_POLL) {
+		return; /* a client has come, and is accepted in the next round */
 	} else if (number == IPC9_PIPEPROC_FLUSH) {
 		op->full = false;
 	} else {
@@ -218,11 +203,31 @@ static void begin_transact(struct ipc9_pipe_op *op)
 	part_begin(op, &calls_transact_procedure, &args, args.wait_ms, 0);
 }
 
+/*
+ * Takes the client if one is there, with whatever carrier it comes; else asks to be told when there is one.  The first
+ * ACCEPT makes an instance that was disconnected listen again.
+ */
 static void begin_accept(struct ipc9_pipe_op *op)
 {
-	ipc9_pipe_accept_args args = { .pipe = op->pipe->handle, .wait_ms = IPC9_WAIT_MAX_MS };
+	struct ipc9_pipe *pipe = op->pipe;
+	ipc9_pipe_poll_args args = {
+		.pipe = pipe->handle,
+		.events = IPC9_PIPE_READABLE | IPC9_PIPE_WRITABLE | IPC9_PIPE_CLOSED,
+		.wait_ms = IPC9_WAIT_MAX_MS,
+	};
+	struct ipc9_error e;
+	int r = calls_accept_now(pipe, &e);
 
-	part_begin(op, &calls_accept_procedure, &args, args.wait_ms, 0);
+	if (r == IPC9_E_TIMEDOUT) {
+		part_begin(op, &calls_poll_procedure, &args, args.wait_ms, 0);
+		op->written = true; /* it has waited */
+		return;
+	}
+	if (r)
+		op_fail(op, r, &e);
+	op->client = pipe->peer;
+	op->connected = pipe->was_connected = !op->written;
+	op->all_sent = true;
 }
 
 static void begin_flush(struct ipc9_pipe_op *op)
@@ -321,7 +326,8 @@ static void advance(struct ipc9_pipe *pipe)
 	if (s->advancing)
 		return;
 	s->advancing = true;
-	while ((op = pipe_op_next(pipe, op))) {
+	/* Once a client has come with a carrier, whatever is left goes on there. */
+	while (pipe->way == &pipe_calls_way && (op = pipe_op_next(pipe, op))) {
 		if (op->done)
 			continue;
 		op_advance(op, &before);

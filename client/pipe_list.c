@@ -222,6 +222,27 @@ int ipc9_pipe_info(struct ipc9 *ipc9, const char *name, struct ipc9_pipe_listing
 	return 0;
 }
 
+int pipe_tell_name(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret)
+{
+	struct ipc9_pipe_listing *listing;
+	int r = list(pipe->link.ipc9, &pipe->link.target, &listing, NULL);
+
+	if (r)
+		return r;
+	keep_one(listing, pipe->link.target.name.object);
+	if (listing->n_pipes) {
+		const struct ipc9_pipe_info *info = &listing->pipes[0];
+
+		ret->access = info->access;
+		ret->instances = info->instances;
+		ret->max_instances = info->max_instances;
+		ret->default_wait_ms = info->default_wait_ms;
+		ret->local_only = info->local_only;
+	}
+	ipc9_pipe_listing_free(listing);
+	return 0;
+}
+
 struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_listing *listing)
 {
 	if (!listing)

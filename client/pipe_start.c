@@ -74,11 +74,26 @@ void pipe_ops_free(struct ipc9_pipe *pipe)
 
 /* --- The descriptor ---------------------------------------------------------------------------- */
 
-static int watch(int epoll_fd, int fd)
+static int watch(int epoll_fd, int how, int fd, uint32_t events)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = { .events = events, .data.fd = fd };
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+	return epoll_ctl(epoll_fd, how, fd, &event) ? -errno : 0;
+}
+
+void pipe_watch(struct ipc9_pipe *pipe, int fd, bool once)
+{
+	uint32_t events = EPOLLIN | (once ? (uint32_t)EPOLLONESHOT : 0u);
+
+	if (pipe->epoll_fd < 0)
+		return;
+	if (pipe->way_fd >= 0 && pipe->way_fd != fd)
+		watch(pipe->epoll_fd, EPOLL_CTL_DEL, pipe->way_fd, 0);
+	/* Without memory for that nothing is lost: whoever finishes an operation looks. */
+	if (fd >= 0)
+		watch(pipe->epoll_fd, pipe->way_fd == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+		    events);
+	pipe->way_fd = fd;
 }
 
 int ipc9_pipe_fd(struct ipc9_pipe *pipe)
@@ -95,9 +110,9 @@ int ipc9_pipe_fd(struct ipc9_pipe *pipe)
 	if (epoll_fd < 0 || done_fd < 0)
 		r = -errno;
 	if (!r)
-		r = watch(epoll_fd, fd);
+		r = watch(epoll_fd, EPOLL_CTL_ADD, done_fd, EPOLLIN);
 	if (!r)
-		r = watch(epoll_fd, done_fd);
+		r = watch(epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN);
 	if (r) {
 		if (epoll_fd >= 0)
 			close(epoll_fd);
@@ -106,6 +121,7 @@ int ipc9_pipe_fd(struct ipc9_pipe *pipe)
 		return r;
 	}
 	pipe->epoll_fd = epoll_fd;
+	pipe->way_fd = fd;
 	atomic_store_explicit(&pipe->done_fd, done_fd, memory_order_release);
 	return epoll_fd;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "transport/conduit.h"
 #include "util/clock.h"
@@ -187,6 +188,13 @@ static unsigned rings_events(struct carrier *c, unsigned wanted)
 	return events;
 }
 
+static int rings_peer(struct carrier *c)
+{
+	struct rings *s = rings_of(c);
+
+	return code(s, conduit_peer(s->conduit));
+}
+
 static uint64_t rings_unread(struct carrier *c)
 {
 	struct rings *s = rings_of(c);
@@ -213,6 +221,8 @@ static void rings_abort(struct carrier *c)
 
 	atomic_store_explicit(&s->aborted, true, memory_order_relaxed);
 	conduit_abort(s->conduit);
+	/* The other end is to see that something is missing. */
+	shutdown(conduit_fd(s->conduit), SHUT_RDWR);
 }
 
 static void rings_disconnect(struct carrier *c)
@@ -225,7 +235,10 @@ static void rings_close(struct carrier *c, int64_t deadline)
 	struct rings *s = rings_of(c);
 
 	(void)deadline; /* what was written is with the other end already */
-	conduit_close(s->conduit);
+	if (atomic_load_explicit(&s->aborted, memory_order_relaxed))
+		conduit_forget(s->conduit);
+	else
+		conduit_close(s->conduit);
 	free(s);
 }
 
@@ -241,6 +254,7 @@ static const struct carrier_ops ops = {
 	.end = rings_end,
 	.wait_closed = rings_wait_closed,
 	.events = rings_events,
+	.peer = rings_peer,
 	.unread = rings_unread,
 	.fd = rings_fd,
 	.disconnect = rings_disconnect,

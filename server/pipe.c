@@ -72,6 +72,7 @@ static int add_instance(struct request *r, struct pipe_name *n, const ipc9_pipe_
 		return -ENOMEM;
 	i->quota = a->quota_bytes ? a->quota_bytes : IPC9_PIPE_QUOTA_DEFAULT;
 	i->streams = a->flags & IPC9_PIPE_CREATE_STREAM;
+	i->shares = a->flags & IPC9_PIPE_CREATE_SHARED;
 	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &i->charge);
 	if (!e)
 		e = end_enter(&i->server, r);
@@ -99,7 +100,7 @@ static const char *check_create(const ipc9_pipe_create_args *a)
 		return "the quota is over its limit";
 	if (a->flags &
 	    ~(unsigned)(IPC9_PIPE_CREATE_FIRST | IPC9_PIPE_CREATE_LOCAL_ONLY |
-		IPC9_PIPE_CREATE_STREAM))
+		IPC9_PIPE_CREATE_STREAM | IPC9_PIPE_CREATE_SHARED))
 		return "it has a flag that there is not";
 	if (a->default_wait_ms > IPC9_WAIT_MAX_MS)
 		return "the default wait is over its limit";

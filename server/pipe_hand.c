@@ -99,7 +99,8 @@ static bool introduce(struct instance *i, struct request *r, unsigned flags)
 	ipc9_pipe_open_res res;
 	struct shares s;
 
-	if (!(flags & IPC9_PIPE_OPEN_SHARED && share_memory(i, &s)) && !share_socket(&s))
+	if (!(flags & IPC9_PIPE_OPEN_SHARED && i->shares && share_memory(i, &s)) &&
+	    !share_socket(&s))
 		return false;
 	if (request_give_descriptors(r, s.client, s.n)) {
 		close_all(s.client, s.n);

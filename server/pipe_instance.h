@@ -70,6 +70,7 @@ struct instance {
 	uint32_t quota;
 	bool accepted; /* ACCEPT has told of this client */
 	bool streams;  /* its server takes clients over */
+	bool shares;   /* and shares memory with them */
 	int way;       /* IPC9_PIPE_WAY_..., of this client */
 	int fds[2];    /* the server's share of that, until ACCEPT gives it; n_fds of them */
 	unsigned n_fds;

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pipe_stream_start.c - started operations through a carrier.
+ *
+ * Each pass looks at the operations in the order in which they were started and goes on with those that nothing before them
+ * holds up: a read by reads, a write by writes, a transaction by both.  Nothing waits in a pass; between two the carrier is
+ * asked to say when something has changed.
+ */
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "client/error.h"
+#include "client/pipe.h"
+#include "util/clock.h"
+
+#define SLICE_MS                                                                                   \
+	100 /* a cancel from another thread is seen after that, where nobody has asked for a descriptor */
+
+static bool is_cancelled(const struct ipc9_pipe_op *op)
+{
+	return op->cancel ||
+	    op->cancels != atomic_load_explicit(&op->pipe->cancels, memory_order_relaxed);
+}
+
+/* Ends an operation with a carrier's code. */
+static void op_end(struct ipc9_pipe_op *op, int code)
+{
+	stream_explain(op->pipe, code,
+	    code == IPC9_E_ACCESS ? "it was not opened for that, or does not have this direction"
+				  : NULL,
+	    &op->error);
+	if (op->kind == PIPE_OP_TRANSACT && op->written && code > 0)
+		code = calls_explain_transaction(op->pipe, code, &op->error);
+	pipe_op_done(op, code);
+}
+
+/* Each goes on with an operation: IPC9_E_TIMEDOUT when it has to wait, else its end. */
+static int try_read(struct ipc9_pipe_op *op, struct carrier *c)
+{
+	return op->pipe->reads ? stream_read_some(op->pipe, c, &op->reading, 0) : IPC9_E_ACCESS;
+}
+
+static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
+{
+	struct pipe_writing *w = &op->writing;
+	size_t n = 0;
+	int r;
+
+	if (!op->pipe->writes)
+		return IPC9_E_ACCESS;
+	if (op->all_sent)
+		return c->ops->room(c, 0);
+	r = c->ops->write(c, w->data + w->n, w->size - w->n, CARRIER_WHOLE, 0, &n);
+	w->n += n;
+	op->all_sent = w->n == w->size && (n || !r);
+	return r;
+}
+
+static int try_transact(struct ipc9_pipe_op *op, struct carrier *c)
+{
+	size_t n;
+	int r;
+
+	if (!op->written) {
+		r = stream_check_transaction(op->pipe, c);
+		if (!r)
+			r = c->ops->write(c, op->writing.data, op->writing.size, CARRIER_QUEUED, 0,
+			    &n);
+		if (r)
+			return r;
+		op->written = true;
+	}
+	return stream_read_some(op->pipe, c, &op->reading, 0);
+}
+
+static int try_accept(struct ipc9_pipe_op *op, struct carrier *c)
+{
+	int r = c->ops->peer(c);
+
+	op->connected = !r;
+	op->client = op->pipe->peer;
+	return r;
+}
+
+static int op_try(struct ipc9_pipe_op *op, struct carrier *c)
+{
+	switch (op->kind) {
+	case PIPE_OP_READ:
+		return try_read(op, c);
+	case PIPE_OP_WRITE:
+		return try_write(op, c);
+	case PIPE_OP_ACCEPT:
+		return try_accept(op, c);
+	case PIPE_OP_TRANSACT:
+		return try_transact(op, c);
+	}
+	return IPC9_E_INVALID;
+}
+
+/* What an operation that waits holds up: CARRIER_READABLE for those that read, CARRIER_WRITABLE for those that write. */
+static unsigned holds_up(const struct ipc9_pipe_op *op)
+{
+	switch (op->kind) {
+	case PIPE_OP_READ:
+		return CARRIER_READABLE;
+	case PIPE_OP_WRITE:
+		return CARRIER_WRITABLE;
+	case PIPE_OP_TRANSACT:
+		return op->written ? CARRIER_READABLE : CARRIER_READABLE | CARRIER_WRITABLE;
+	default:
+		return 0;
+	}
+}
+
+/* One pass; what the operations that are left wait for, and in *ret_done whether one has ended. */
+static unsigned pass(struct ipc9_pipe *pipe, struct carrier *c, bool *ret_done)
+{
+	struct ipc9_pipe_op *op = NULL;
+	unsigned waiting = 0;
+
+	while ((op = pipe_op_next(pipe, op))) {
+		int r = IPC9_E_TIMEDOUT;
+
+		if (op->done)
+			continue;
+		if (is_cancelled(op))
+			r = IPC9_E_CANCELLED;
+		else if (!(waiting & holds_up(op)))
+			r = op_try(op, c);
+		if (r == IPC9_E_TIMEDOUT) {
+			waiting |= holds_up(op);
+			continue;
+		}
+		op_end(op, r);
+		*ret_done = true;
+	}
+	return waiting;
+}
+
+static void sleep_until(struct ipc9_pipe *pipe, const struct carrier *c, int64_t until)
+{
+	int64_t slice = clock_deadline_ms(SLICE_MS);
+	struct pollfd p[2] = { { .fd = c->ops->fd(c), .events = POLLIN },
+		{ .fd = atomic_load_explicit(&pipe->done_fd, memory_order_relaxed),
+		    .events = POLLIN } };
+
+	poll(p, 2, clock_poll_ms(slice < until ? slice : until));
+}
+
+void stream_progress(struct ipc9_pipe *pipe, int64_t until)
+{
+	struct carrier *c = stream_enter(pipe);
+	bool done = false;
+
+	if (!c) { /* disconnected by another thread: the daemon knows the state */
+		pipe_calls_way.progress(pipe, until);
+		return;
+	}
+	calls_started_free(pipe); /* what had begun before there was a carrier */
+	for (;;) {
+		unsigned waiting = pass(pipe, c, &done);
+
+		if (waiting && c->ops->events(c, waiting) & waiting) {
+			if (done)
+				break;
+			continue; /* it has come in the meantime */
+		}
+		if (done || !waiting || clock_now() >= until)
+			break;
+		sleep_until(pipe, c, until);
+	}
+	pipe_watch(pipe, c->ops->fd(c), true);
+	stream_leave(pipe);
+}
+
+void stream_start(struct ipc9_pipe_op *op)
+{
+	stream_progress(op->pipe, 0);
+}
+
+void stream_op_cancel(struct ipc9_pipe_op *op)
+{
+	stream_progress(op->pipe, 0);
+}
+
+int stream_fd(struct ipc9_pipe *pipe)
+{
+	const struct carrier *c = atomic_load_explicit(&pipe->carrier, memory_order_relaxed);
+
+	return c ? c->ops->fd(c) : calls_fd(pipe);
+}
