@@ -8,7 +8,8 @@
 
 #include "util/text.h"
 
-#define NOBODY 65534
+#define NOBODY 65534	  /* what is told of who is not known */
+#define NO_GID UINT32_MAX /* a group that no rule names: parse_id takes less */
 
 /* --- Rules as text ----------------------------------------------------------------------------- */
 
@@ -222,17 +223,44 @@ static bool is_trusted(const struct access *a, const struct address *from)
 	return false;
 }
 
-/* Takes over a claim that is trusted; what it says of root only with trust_root. */
-static void believe(const struct access *a, const struct message_auth_sys *claim, struct caller *c)
+static const char *make_anonymous(struct caller *c, const char *why)
 {
-	if (claim->uid == 0 && !a->trust_root)
-		return;
+	c->how = IPC9_BY_NONE;
+	c->uid = c->gid = c->n_groups = 0;
+	return why;
+}
+
+const char *access_believe(const struct access *a, struct caller *c)
+{
+	uint32_t n = c->n_groups;
+	bool root_group = c->gid == 0;
+
+	if (c->how != IPC9_BY_CLAIM)
+		return NULL;
+	if (!is_trusted(a, &c->address))
+		return make_anonymous(c, "claims from there are not believed (trust_sys)");
+	if (a->trust_root)
+		return NULL;
+	if (c->uid == 0)
+		return make_anonymous(c, "a claim of uid 0 is not believed (trust_root)");
+	if (root_group)
+		c->gid = NO_GID;
+	c->n_groups = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (c->claimed[i] != 0)
+			c->claimed[c->n_groups++] = c->claimed[i];
+	return root_group || c->n_groups < n ? "a claimed gid 0 counts for nothing (trust_root)"
+					     : NULL;
+}
+
+static void take_claim(const struct message_auth_sys *claim, struct caller *c)
+{
 	c->how = IPC9_BY_CLAIM;
 	c->uid = claim->uid;
-	c->gid = claim->gid == 0 && !a->trust_root ? NOBODY : claim->gid;
+	c->gid = claim->gid;
+	c->n_groups = claim->n_groups;
 	for (uint32_t i = 0; i < claim->n_groups; i++)
-		if (claim->groups[i] != 0 || a->trust_root)
-			c->claimed[c->n_groups++] = claim->groups[i];
+		c->claimed[i] = claim->groups[i];
 	c->groups = c->claimed;
 }
 
@@ -262,9 +290,11 @@ int access_identify(const struct access *a, const struct peer *peer,
 	} else {
 		return -ENOTSUP;
 	}
-	if (!peer->local && !peer->datagram && credential->flavor == AUTH_SYS &&
-	    is_trusted(a, &peer->address))
-		believe(a, &claim, ret);
+	/* Anybody can write an address into a datagram. */
+	if (!peer->local && !peer->datagram && credential->flavor == AUTH_SYS) {
+		take_claim(&claim, ret);
+		access_believe(a, ret);
+	}
 	return 0;
 }
 
@@ -304,7 +334,7 @@ void access_tell(const struct caller *c, char buffer[ADDRESS_TEXT_SIZE], struct 
 		address_host_text(&c->address, buffer);
 	ret->how = c->how;
 	ret->uid = c->how == IPC9_BY_NONE ? NOBODY : c->uid;
-	ret->gid = c->how == IPC9_BY_NONE ? NOBODY : c->gid;
+	ret->gid = c->how == IPC9_BY_NONE || c->gid == NO_GID ? NOBODY : c->gid;
 	ret->pid = c->pid;
 	ret->host = buffer;
 	ret->principal = nobody;
@@ -469,7 +499,7 @@ static const char *add_word(const char *word, struct caller *c)
 
 const char *access_caller_parse(const char *text, struct caller *ret)
 {
-	struct caller c = { .local = true, .gid = NOBODY };
+	struct caller c = { .local = true, .gid = NO_GID };
 	char copy[IPC9_WHO_MAX + 1], *state = NULL;
 	const char *why = NULL;
 
@@ -490,10 +520,4 @@ const char *access_caller_parse(const char *text, struct caller *ret)
 	*ret = c;
 	ret->groups = ret->claimed;
 	return NULL;
-}
-
-bool access_believes(const struct access *a, const struct caller *c)
-{
-	return c->how != IPC9_BY_CLAIM ||
-	    (is_trusted(a, &c->address) && (c->uid != 0 || a->trust_root));
 }

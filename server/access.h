@@ -138,8 +138,11 @@ bool access_decide(const struct access *access, const struct caller *caller, enu
  */
 const char *access_caller_parse(const char *text, struct caller *ret_caller);
 
-/* Whether a made-up caller would be taken for who it claims to be: trust_sys and trust_root. */
-bool access_believes(const struct access *access, const struct caller *caller);
+/*
+ * Takes from a caller who claims to be somebody (IPC9_BY_CLAIM) what trust_sys and trust_root do not believe; it is then
+ * anonymous, or without root's group.  NULL, or what was taken.
+ */
+const char *access_believe(const struct access *access, struct caller *caller);
 
 const char *access_right_name(enum right right);
 /* RIGHT_READ for "read", ...; 0: no such right. */

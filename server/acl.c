@@ -95,22 +95,20 @@ void acl_handle_set(struct request *r, void *args)
 	request_done(r);
 }
 
-/* Whom the call asks about; NULL, or what is wrong with it.  *ret_note: what else there is to say. */
+/* Whom the call asks about; NULL, or what is wrong with it.  *ret_note: what of it would not be believed, or NULL. */
 static const char *read_who(struct request *r, const char *text, struct caller *ret,
     const char **ret_note)
 {
 	const char *wrong;
 
-	*ret_note = "";
+	*ret_note = NULL;
 	if (!*text) {
 		*ret = r->caller;
 		return NULL;
 	}
 	wrong = access_caller_parse(text, ret);
-	if (!wrong && !access_believes(&r->daemon->access, ret)) {
-		ret->how = IPC9_BY_NONE;
-		*ret_note = "; claims from there are not believed (trust_sys, trust_root)";
-	}
+	if (!wrong)
+		*ret_note = access_believe(&r->daemon->access, ret);
 	return wrong;
 }
 
@@ -137,7 +135,7 @@ void acl_handle_test(struct request *r, void *args)
 		return;
 	}
 	ok->allowed = access_decide(&r->daemon->access, &who, (enum right)right, &n->object, why);
-	text_format(text, sizeof(text), "%s%s", why, note);
+	text_format(text, sizeof(text), "%s%s%s", why, note ? "; " : "", note ? note : "");
 	ok->why = text;
 	request_reply(r, &res);
 }

@@ -485,7 +485,7 @@ static void test_testing_answers_as_the_decision_would_and_says_why(void)
 		{ "from:10.9.9.9", "read", "no: no line of the configuration allows it" },
 		{ "uid:7007,from:10.9.9.9", "read",
 		    "no: no line of the configuration allows it; "
-		    "claims from there are not believed (trust_sys, trust_root)" },
+		    "claims from there are not believed (trust_sys)" },
 	};
 	struct world w;
 	char why[600];
@@ -503,6 +503,39 @@ static void test_testing_answers_as_the_decision_would_and_says_why(void)
 	}
 	EQUAL(test(w.owner, mechanisms[PIPE], "", "delete", why), 0);
 	SAME_TEXT(why, "yes: the owner may everything");
+	end(&w);
+}
+
+static void test_testing_believes_a_claim_as_far_as_the_transport_does(void)
+{
+	static const struct {
+		const char *who, *says;
+	} cases[] = {
+		{ "uid:0,from:127.0.0.1",
+		    "no: no line of the object's list allows it; "
+		    "a claim of uid 0 is not believed (trust_root)" },
+		{ "uid:5,gid:0,from:127.0.0.1",
+		    "no: no line of the object's list allows it; "
+		    "a claimed gid 0 counts for nothing (trust_root)" },
+		{ "uid:5,from:127.0.0.1", "no: no line of the object's list allows it" },
+		{ "uid:5", "no: no line of the object's list allows it" },
+		{ "uid:5,gid:0", "yes: allow gid:0 read (list of the object)" },
+	};
+	struct world w;
+	char why[600];
+	CLIENT *control;
+
+	begin(&w, "trust_sys = 127.0.0.0/8\nallow = host:127.0.0.0/8 read\n", IPC9_PROG_PIPE);
+	control = daemon_client(&w.daemon, true, IPC9_PROG_CONTROL);
+	EQUAL(create_pipe(w.local, pipe_name,
+		  LINES("allow uid:0 read", "allow gid:0 read", "allow gid:65534 read"), NULL),
+	    0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		EQUAL(test(control, mechanisms[PIPE], cases[i].who, "read", why), 0);
+		if (!SAME_TEXT(why, cases[i].says))
+			printf("  %s\n", cases[i].who);
+	}
+	let_go(control);
 	end(&w);
 }
 
@@ -654,6 +687,7 @@ SUITE(acl,
     TEST(test_objects_without_a_list_show_what_their_mechanism_gives),
     TEST(test_a_board_keeps_to_its_list),
     TEST(test_testing_answers_as_the_decision_would_and_says_why),
+    TEST(test_testing_believes_a_claim_as_far_as_the_transport_does),
     TEST(test_what_cannot_be_tested_is_said),
     TEST(test_reserved_names_are_made_only_by_those_they_are_reserved_for),
     TEST(test_the_library_sets_gets_and_tests_lists),
