@@ -422,7 +422,8 @@ IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_li
  *	allow uid:1000 read,write
  *	deny host:10.0.0.0/8 all
  *
- * in the form of ipc9d.conf(5).  The first line that has the caller and the right decides; behind the last one
+ * in the form of ipc9d.conf(5), with "all" or those rights that the mechanism asks of an object (ipc9-acl(1)); with another
+ * one IPC9_E_INVALID.  The first line that has the caller and the right decides; behind the last one
  * nobody may.  Before the list is asked the host's configuration must let the caller in; its administrators
  * need no list.
  *

@@ -41,6 +41,20 @@ const char *access_right_name(enum right right)
 	return "none";
 }
 
+void access_rights(unsigned set, char text[ACCESS_RIGHTS_SIZE])
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]) && set; i++) {
+		if ((set & rights[i].right) != rights[i].right)
+			continue;
+		text_format(text + n, ACCESS_RIGHTS_SIZE - n, "%s%s", n ? "," : "", rights[i].name);
+		n = strlen(text);
+		set &= ~rights[i].right;
+	}
+}
+
 static bool parse_rights(char *text, unsigned *ret)
 {
 	char *state = NULL;
@@ -170,21 +184,11 @@ void access_who(const struct access_rule *rule, char text[ACCESS_WHO_SIZE])
 
 void access_line(const struct access_rule *rule, char line[ACCESS_LINE_SIZE])
 {
-	char who[ACCESS_WHO_SIZE], all[48] = "";
-	size_t n = 0;
+	char who[ACCESS_WHO_SIZE], all[ACCESS_RIGHTS_SIZE];
 
 	access_who(rule, who);
-	if (rule->rights == RIGHT_ALL)
-		text_format(all, sizeof(all), ",all");
-	for (size_t i = 1; rule->rights != RIGHT_ALL && i < sizeof(rights) / sizeof(rights[0]);
-	     i++) {
-		if (!(rule->rights & rights[i].right))
-			continue;
-		text_format(all + n, sizeof(all) - n, ",%s", rights[i].name);
-		n = strlen(all);
-	}
-	text_format(line, ACCESS_LINE_SIZE, "%s %s %s", rule->allow ? "allow" : "deny", who,
-	    all + 1);
+	access_rights(rule->rights, all);
+	text_format(line, ACCESS_LINE_SIZE, "%s %s %s", rule->allow ? "allow" : "deny", who, all);
 }
 
 void access_list_take(struct access_list *list, struct access_list *from)
@@ -447,6 +451,10 @@ bool access_decide(const struct access *a, const struct caller *c, enum right ri
 	if (let_in(a, c, RIGHT_ADMIN, NULL)) {
 		let_in(a, c, RIGHT_ADMIN, why);
 		return true;
+	}
+	if (!(right & o->rights)) {
+		tell(why, NULL, "only its owner and administrators, whatever its list says");
+		return false;
 	}
 	rule = deciding(o->has_list ? &o->list : o->defaults, c, right);
 	if (rule)

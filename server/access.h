@@ -97,6 +97,8 @@ void access_list_take(struct access_list *list, struct access_list *from);
 struct object {
 	bool owned;
 	uint32_t owner; /* uid */
+	unsigned
+	    rights; /* those that a list speaks of; all others are the owner's and administrators' alone */
 	bool
 	    has_list; /* somebody gave it a list; it may be empty, and then only the owner may anything */
 	struct access_list list;
@@ -145,6 +147,9 @@ const char *access_caller_parse(const char *text, struct caller *ret_caller);
 const char *access_believe(const struct access *access, struct caller *caller);
 
 const char *access_right_name(enum right right);
+/* Several of them: "read,write". */
+#define ACCESS_RIGHTS_SIZE 48
+void access_rights(unsigned rights, char text[ACCESS_RIGHTS_SIZE]);
 /* RIGHT_READ for "read", ...; 0: no such right. */
 unsigned access_right(const char *name);
 

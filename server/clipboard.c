@@ -205,8 +205,7 @@ static int board_new(const struct request *r, const char *name, struct board **r
 		return -ENOMEM;
 	e = charge_object(r, &b->charge);
 	if (!e)
-		e = named_add(&c->boards, &b->named, key, &r->caller,
-		    is_own(name) ? NULL : &shared_list);
+		e = named_add(&c->boards, &b->named, r, key, is_own(name) ? NULL : &shared_list);
 	if (e) {
 		charge_release(&b->charge);
 		free(b);
@@ -701,5 +700,6 @@ const struct service service_clipboard = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.rights = RIGHT_READ | RIGHT_WRITE,
 	.find = find_board,
 };

@@ -181,6 +181,14 @@ static void take_over_access(struct daemon *d)
 	d->access.daemon_uid = geteuid();
 }
 
+static void warn_of_rules(const struct daemon *d)
+{
+	struct config_error warning;
+
+	for (size_t i = 0; config_next_warning(&d->config, &i, &warning);)
+		log_warning("configuration: %s", warning.text);
+}
+
 static int start_services(struct daemon *d)
 {
 	for (size_t i = 0; services[i]; i++) {
@@ -308,6 +316,7 @@ int daemon_run(struct config *config)
 
 	config_init(config);
 	take_over_access(&d);
+	warn_of_rules(&d);
 	gethostname(d.host, sizeof(d.host) - 1);
 	r = start(&d);
 	if (!r) {

@@ -28,8 +28,8 @@ struct named *named_find(const struct named_map *map, const char *name)
 	return n;
 }
 
-int named_add(struct named_map *map, struct named *n, const char *name,
-    const struct caller *creator, const struct access_list *list)
+int named_add(struct named_map *map, struct named *n, const struct request *r, const char *name,
+    const struct access_list *list)
 {
 	bool added = false;
 
@@ -44,22 +44,50 @@ int named_add(struct named_map *map, struct named *n, const char *name,
 		free(n->name);
 		return -ENOMEM;
 	}
-	access_own(&n->object, creator);
+	n->service = request_service(r);
+	n->object.rights = n->service->rights;
+	access_own(&n->object, &r->caller);
 	n->object.defaults = list;
 	return 0;
 }
 
-/* 0, -ENOMEM, or IPC9_STATUS_INVALID with *ret_why and *ret_line. */
-static int read_rules(const ipc9_rules *rules, struct access_list *ret, u_int *ret_line,
-    const char **ret_why)
+/* How a call is told: IPC9_STATUS_INVALID. */
+static int bad_line(const ipc9_rules *rules, u_int line, const char *why, char *ret_why)
+{
+	text_format(ret_why, ACCESS_WHY_SIZE, "access list, line %u (\"%.100s\"): %s", line + 1,
+	    rules->lines.lines_val[line], why);
+	return IPC9_STATUS_INVALID;
+}
+
+/* What is wrong with the rights of a rule for an object of that service; NULL: nothing. */
+static const char *check_rights(const struct service *s, const struct access_rule *rule,
+    char text[160])
+{
+	unsigned alien = rule->rights == RIGHT_ALL ? 0 : rule->rights & ~s->rights;
+	char names[ACCESS_RIGHTS_SIZE];
+
+	if (!alien)
+		return NULL;
+	access_rights(s->rights, names);
+	text_format(text, 160, "%s means nothing for a %s; RIGHTS is all, or some of %s",
+	    access_right_name((enum right)(alien & -alien)), s->name, names);
+	return text;
+}
+
+/* 0, -ENOMEM, or IPC9_STATUS_INVALID with ret_why. */
+static int read_rules(const struct named *n, const ipc9_rules *rules, struct access_list *ret,
+    char *ret_why)
 {
 	for (u_int i = 0; i < rules->lines.lines_len; i++) {
+		const char *why;
 		struct access_rule rule;
+		char text[160];
 
-		*ret_line = i;
-		*ret_why = access_line_parse(rules->lines.lines_val[i], &rule);
-		if (*ret_why)
-			return IPC9_STATUS_INVALID;
+		why = access_line_parse(rules->lines.lines_val[i], &rule);
+		if (!why)
+			why = check_rights(n->service, &rule, text);
+		if (why)
+			return bad_line(rules, i, why, ret_why);
 		if (access_list_add(ret, &rule))
 			return -ENOMEM;
 	}
@@ -69,16 +97,10 @@ static int read_rules(const ipc9_rules *rules, struct access_list *ret, u_int *r
 int named_set_rules(struct named *n, const ipc9_rules *rules, char *ret_why)
 {
 	struct access_list list = { 0 };
-	const char *why = NULL;
-	u_int line = 0;
-	int e = read_rules(rules, &list, &line, &why);
+	int e = read_rules(n, rules, &list, ret_why);
 
 	if (e) {
 		access_list_clear(&list);
-		if (why)
-			text_format(ret_why, ACCESS_WHY_SIZE,
-			    "access list, line %u (\"%.100s\"): %s", line + 1,
-			    rules->lines.lines_val[line], why);
 		return e;
 	}
 	access_list_take(&n->object.list, &list);

@@ -18,6 +18,7 @@ struct named {
 	UT_hash_handle hh;
 	char *key;  /* folded */
 	char *name; /* as first spelled */
+	const struct service *service;
 	struct object object;
 };
 
@@ -31,14 +32,15 @@ size_t named_count(const struct named_map *map);
 struct named *named_find(const struct named_map *map, const char *name);
 
 /*
- * Enters an object under a name that is not in the map; its creator owns it and list (borrowed, may be NULL)
- * says who else may do what.  -ENOMEM: it is not entered.
+ * Enters an object of the request's service under a name that is not in the map; the request's caller owns it and list
+ * (borrowed, may be NULL) says who else may do what.  -ENOMEM: it is not entered.
  */
-int named_add(struct named_map *map, struct named *named, const char *name,
-    const struct caller *creator, const struct access_list *list);
+int named_add(struct named_map *map, struct named *named, const struct request *request,
+    const char *name, const struct access_list *list);
 
 /*
- * Gives an object the access list that came with a call.  0; IPC9_STATUS_INVALID: a line is none, which ret_why (of
+ * Gives an object the access list that came with a call.  0; IPC9_STATUS_INVALID: a line is none, or names a right that its service
+ * does not ask of objects, which ret_why (of
  * ACCESS_WHY_SIZE bytes) names, and the object keeps what it had; -ENOMEM.
  */
 int named_set_rules(struct named *named, const ipc9_rules *rules, char *ret_why);

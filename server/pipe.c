@@ -67,7 +67,7 @@ static int name_new(struct request *r, const ipc9_pipe_create_args *a, struct pi
 	if (n)
 		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &n->charge);
 	if (!e)
-		e = named_add(&all->names, &n->named, a->name, &r->caller, NULL);
+		e = named_add(&all->names, &n->named, r, a->name, NULL);
 	if (e) {
 		if (n)
 			charge_release(&n->charge);
@@ -499,5 +499,6 @@ const struct service service_pipe = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.rights = RIGHT_READ | RIGHT_WRITE,
 	.find = find_pipe,
 };

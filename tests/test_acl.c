@@ -306,7 +306,7 @@ static void test_owner_and_administrators_deal_with_a_list_and_nobody_else(void)
 	EQUAL(get(w.admin, PIPE, "given\nallow uid:4242 read"), 0);
 	EQUAL(set(w.admin, PIPE, LINES("deny anyone all", "allow local read,write"), NULL), 0);
 	EQUAL(get(w.owner, PIPE, "given\ndeny anyone all\nallow local read,write"), 0);
-	/* The right admin of an object's list is no right to change that list. */
+	/* "all" in an object's list is no right to change that list. */
 	EQUAL(set(w.owner, PIPE, LINES("allow uid:4242 all"), NULL), 0);
 	EQUAL(set(w.stranger, PIPE, LINES("deny anyone all"), NULL), IPC9_STATUS_ACCESS);
 	EQUAL(set(w.owner, PIPE, (char *[]){ NULL }, NULL), 0);
@@ -342,6 +342,55 @@ static void test_a_bad_line_is_named_and_the_list_stays(void)
 	    IPC9_STATUS_INVALID);
 	SAME_TEXT(detail, "access list, line 2 (\"allow uid:x read\"): uid: takes a number");
 	EQUAL(get(w.owner, PIPE, "given\nallow local read"), 0);
+	end(&w);
+}
+
+static void test_a_right_that_an_object_does_not_have_is_refused(void)
+{
+	static const struct {
+		int mechanism;
+		char line[40];
+		const char *why; /* NULL: it has it */
+	} cases[] = {
+		{ PIPE, "allow uid:5 read,write", NULL },
+		{ PIPE, "allow uid:5 all", NULL },
+		{ PIPE, "deny uid:5 read,create",
+		    "create means nothing for a pipe; RIGHTS is all, or some of read,write" },
+		{ PIPE, "allow uid:5 delete", "delete means nothing for a pipe" },
+		{ PIPE, "deny uid:5 admin", "admin means nothing for a pipe" },
+		{ MAILSLOT, "allow uid:5 write", NULL },
+		{ MAILSLOT, "deny uid:5 all", NULL },
+		{ MAILSLOT, "allow uid:5 read,write",
+		    "read means nothing for a mailslot; RIGHTS is all, or some of write" },
+		{ MAILSLOT, "allow uid:5 create", "create means nothing for a mailslot" },
+		{ CLIPBOARD, "allow uid:5 read,write", NULL },
+		{ CLIPBOARD, "allow uid:5 write,delete", "delete means nothing for a clipboard" },
+	};
+	struct world w;
+	CLIENT *slots, *boards;
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	boards = daemon_client(&w.daemon, true, IPC9_PROG_CLIPBOARD);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow local read"), NULL), 0);
+	EQUAL(create_slot(slots, slot_name, NULL), 0);
+	EQUAL(publish(boards, board_name), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char line[40], detail[256] = "";
+		int want = cases[i].why ? IPC9_STATUS_INVALID : 0;
+
+		text_format(line, sizeof(line), "%s", cases[i].line);
+		EQUAL(set(w.owner, cases[i].mechanism, LINES(line), detail), want);
+		if (!HOLDS(!cases[i].why || strstr(detail, cases[i].why)))
+			printf("  %s: %s\n", line, detail);
+	}
+	EQUAL(get(w.owner, PIPE, "given\nallow uid:5 all"), 0);
+	clnt_destroy(slots);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	EQUAL(create_slot(slots, mechanisms[MAILSLOT], LINES("allow local read")),
+	    IPC9_STATUS_INVALID);
+	let_go(slots);
+	let_go(boards);
 	end(&w);
 }
 
@@ -680,6 +729,7 @@ SUITE(acl,
     TEST(test_owner_and_administrators_deal_with_a_list_and_nobody_else),
     TEST(test_a_host_that_lets_its_owner_only_read_lets_them_set_nothing),
     TEST(test_a_bad_line_is_named_and_the_list_stays),
+    TEST(test_a_right_that_an_object_does_not_have_is_refused),
     TEST(test_a_list_of_64_lines_fits_and_one_of_65_is_no_call),
     TEST(test_a_list_given_at_creation_counts_from_the_first_moment),
     TEST(test_a_bad_line_at_creation_creates_nothing),

@@ -114,6 +114,19 @@ static void test_of_every_program_only_procedure_0_is_for_everybody(void)
 		}
 }
 
+static void test_a_list_names_every_right_that_is_asked_of_an_object(void)
+{
+	for (size_t i = 0; services[i]; i++) {
+		const struct service *s = services[i];
+
+		EQUAL(s->rights != 0, s->find != NULL);
+		for (size_t k = 0; k < s->n_procedures; k++)
+			if (s->procedures[k].object &&
+			    !EQUAL(s->procedures[k].right & ~s->rights, 0))
+				printf("  %s procedure %u\n", s->name, s->procedures[k].number);
+	}
+}
+
 /* What comes back over UDP for an empty call; 0: nothing within a second. */
 static size_t ask_by_datagram(int fd, uint32_t program, uint32_t procedure, size_t *ret_asked)
 {
@@ -235,6 +248,7 @@ static void test_a_name_in_the_log_steers_no_terminal(void)
 SUITE(policy, TEST(test_each_strength_admits_who_is_known_well_enough),
     TEST(test_who_is_known_still_needs_a_rule), TEST(test_each_way_serves_what_the_flags_say),
     TEST(test_of_every_program_only_procedure_0_is_for_everybody),
+    TEST(test_a_list_names_every_right_that_is_asked_of_an_object),
     TEST(test_a_datagram_brings_no_more_bytes_than_it_had),
     TEST(test_ten_thousand_refusals_are_ten_lines_a_second_and_their_number),
     TEST(test_a_name_in_the_log_steers_no_terminal));

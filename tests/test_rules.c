@@ -31,7 +31,7 @@ static void test_each_decision_says_what_decided(void)
 {
 	struct access a = { .daemon_uid = 900 };
 	struct access_list defaults = { NULL, 0 };
-	struct object o = { .owned = true, .owner = 1000 };
+	struct object o = { .owned = true, .owner = 1000, .rights = RIGHT_READ | RIGHT_WRITE };
 
 	add(&defaults, "allow anyone write");
 	add(&a.rules, "deny uid:66 all");
@@ -59,6 +59,10 @@ static void test_each_decision_says_what_decided(void)
 	add(&o.list, "allow local all");
 	decides(&a, "uid:5", RIGHT_WRITE, &o, false, "deny uid:5 write (list of the object)");
 	decides(&a, "uid:5", RIGHT_READ, &o, true, "allow local all (list of the object)");
+	/* What the mechanism does not ask of an object, no list gives, also not by "all". */
+	decides(&a, "uid:5", RIGHT_CREATE, &o, false,
+	    "only its owner and administrators, whatever its list says");
+	decides(&a, "uid:1000", RIGHT_CREATE, &o, true, "the owner may everything");
 	access_list_clear(&a.rules);
 	access_list_clear(&defaults);
 	access_list_clear(&o.list);

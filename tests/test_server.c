@@ -73,7 +73,9 @@ static void test_an_object_serves_owner_list_and_administrators(void)
 {
 	struct access a = { .daemon_uid = 900 };
 	struct access_list list = { NULL, 0 };
-	struct object o = { .owned = true, .owner = 1000, .defaults = &list };
+	struct object o = {
+		.owned = true, .owner = 1000, .rights = RIGHT_READ | RIGHT_WRITE, .defaults = &list
+	};
 	struct caller owner = local_uid(1000, 1), other = local_uid(1001, 1),
 		      root = local_uid(0, 0), daemon = local_uid(900, 900),
 		      stranger = from_host("10.0.0.1");
@@ -224,6 +226,53 @@ static int read_text(struct config *c, const char *text, struct config_error *e)
 	return r;
 }
 
+static void test_who_becomes_an_administrator_without_being_named_is_warned_of(void)
+{
+	static const struct {
+		const char *deny, *allow, *warning;
+	} cases[] = {
+		{ NULL, "anyone all",
+		    "\"allow anyone all\" makes everybody whom it concerns an administrator of all "
+		    "objects; to let them in and no more, write read,write,create,delete" },
+		{ NULL, "local admin",
+		    "\"allow local admin\" makes everybody whom it concerns an administrator of all "
+		    "objects" },
+		{ NULL, "host:10.0.0.0/8 read,admin",
+		    "\"allow host:10.0.0.0/8 read,admin\" makes everybody whom it concerns an "
+		    "administrator of all objects; to let them in and no more, write read" },
+		{ NULL, "anyone read,write,create,delete", NULL },
+		{ NULL, "uid:5 all", NULL },
+		{ NULL, "gid:5 admin", NULL },
+		{ NULL, "user:alice@LAB all", NULL },
+		{ "anyone admin", "anyone all", NULL },
+		{ "anyone all", "local all", NULL },
+		{ "local admin", "local all", NULL },
+		{ "local read", "local all", "\"allow local all\" makes everybody" },
+		{ "local admin", "anyone all", "\"allow anyone all\" makes everybody" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config_error e = { "" };
+		struct config c;
+		size_t at = 0;
+		bool warned;
+
+		config_init(&c);
+		if (cases[i].deny)
+			EQUAL(config_set(&c, "deny", cases[i].deny, &e), 0);
+		EQUAL(config_set(&c, "allow", cases[i].allow, &e), 0);
+		warned = config_next_warning(&c, &at, &e);
+		if (!EQUAL(warned, cases[i].warning != NULL))
+			printf("  %s\n", cases[i].allow);
+		if (warned && cases[i].warning) {
+			if (!HOLDS(strstr(e.text, cases[i].warning) == e.text))
+				printf("  %s\n", e.text);
+			HOLDS(!config_next_warning(&c, &at, &e));
+		}
+		config_clear(&c);
+	}
+}
+
 static void test_a_configuration_file_is_read(void)
 {
 	struct config_error e = { "" };
@@ -372,9 +421,10 @@ static void test_each_budget_has_its_variable(void)
 	config_clear(&c);
 }
 
-SUITE(config, TEST(test_a_long_comment_grants_nothing), TEST(test_a_configuration_file_is_read),
-    TEST(test_errors_name_file_line_and_word), TEST(test_each_budget_is_taken_from_bound_to_bound),
-    TEST(test_each_budget_has_its_variable));
+SUITE(config, TEST(test_a_long_comment_grants_nothing),
+    TEST(test_who_becomes_an_administrator_without_being_named_is_warned_of),
+    TEST(test_a_configuration_file_is_read), TEST(test_errors_name_file_line_and_word),
+    TEST(test_each_budget_is_taken_from_bound_to_bound), TEST(test_each_budget_has_its_variable));
 
 /* --- dedup ------------------------------------------------------------------------------------- */
 
