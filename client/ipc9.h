@@ -324,8 +324,8 @@ struct ipc9_pipe_options {
 /*
  * Creates one instance of a pipe on this host; clients can connect from then on, also before
  * ipc9_pipe_accept.  options: NULL means a byte pipe, duplex, one instance.  IPC9_E_BUSY: all instances are
- * there; IPC9_E_ACCESS: the name is another user's, or reserved for others; IPC9_E_INVALID: a rule is none, and
- * nothing was created.
+ * there; IPC9_E_ACCESS: the name is another user's, or reserved for others; IPC9_E_INVALID: a rule is none, or
+ * the pipe is there with other rules than these (NULL: whichever it has), and nothing was created.
  */
 IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
     const struct ipc9_pipe_options *options, struct ipc9_pipe **ret_pipe,

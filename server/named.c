@@ -120,6 +120,41 @@ bool named_take_rules(struct request *r, struct named *n, const ipc9_rules *rule
 	return !e;
 }
 
+static bool same_list(const struct access_list *a, const struct access_list *b)
+{
+	char one[ACCESS_LINE_SIZE], other[ACCESS_LINE_SIZE];
+	size_t n = b ? b->n : 0;
+
+	for (size_t i = 0; i < a->n && a->n == n; i++) {
+		access_line(&a->rules[i], one);
+		access_line(&b->rules[i], other);
+		if (strcmp(one, other) != 0)
+			return false;
+	}
+	return a->n == n;
+}
+
+bool named_has_rules(struct request *r, const struct named *n, const ipc9_rules *rules)
+{
+	const struct object *o = &n->object;
+	struct access_list list = { 0 };
+	char why[ACCESS_WHY_SIZE];
+	bool same = true;
+	int e = rules ? read_rules(n, rules, &list, why) : 0;
+
+	if (e > 0)
+		request_fail(r, e, 0, "%s", why);
+	else if (e)
+		request_trouble(r, e);
+	else if (rules)
+		same = same_list(&list, o->has_list ? &o->list : o->defaults);
+	if (!same)
+		request_fail(r, IPC9_STATUS_INVALID, 0,
+		    "it is there with another access list, which ipc9 acl set changes; give that one or none");
+	access_list_clear(&list);
+	return !e && same;
+}
+
 bool named_may_create(struct request *r, const char *name)
 {
 	char why[ACCESS_WHY_SIZE], you[ACCESS_TEXT_SIZE], whom[128];

@@ -52,6 +52,12 @@ int named_set_rules(struct named *named, const ipc9_rules *rules, char *ret_why)
 bool named_take_rules(struct request *request, struct named *named, const ipc9_rules *rules);
 
 /*
+ * For a call that joins an object which is there: whether the list that came along (NULL: none did) is the one that it has.
+ * False: the request was ended with IPC9_STATUS_INVALID; a list that counts for nothing would be taken for one that does.
+ */
+bool named_has_rules(struct request *request, const struct named *named, const ipc9_rules *rules);
+
+/*
  * For a call that makes an object of its service: whether the configuration reserves the name for others (`reserve`).
  * False: the request was ended with the refusal, and the audit has it.
  */

@@ -143,7 +143,7 @@ static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pi
 		request_fail(r, IPC9_STATUS_BUSY, n->max_instances, "all %u instances are there",
 		    n->max_instances);
 	else
-		return true;
+		return named_has_rules(r, &n->named, a->rules);
 	return false;
 }
 

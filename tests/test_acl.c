@@ -429,9 +429,6 @@ static void test_a_list_given_at_creation_counts_from_the_first_moment(void)
 	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE, NULL),
 	    IPC9_STATUS_ACCESS);
 	EQUAL(open_pipe(other, IPC9_PIPE_OPEN_READ, NULL), 0);
-	/* The second instance brings no other list. */
-	EQUAL(create_pipe(w.local, pipe_name, LINES("deny anyone all"), NULL), 0);
-	EQUAL(get(w.owner, PIPE, "given\nallow uid:4242 read"), 0);
 	EQUAL(create_slot(slots, slot_name, LINES("deny uid:4242 write", "allow anyone write")), 0);
 	EQUAL(send_slot(sender, 1), IPC9_STATUS_ACCESS);
 	EQUAL(set(w.owner, MAILSLOT, LINES("allow uid:4242 write"), NULL), 0);
@@ -439,6 +436,38 @@ static void test_a_list_given_at_creation_counts_from_the_first_moment(void)
 	let_go(other);
 	let_go(slots);
 	let_go(sender);
+	end(&w);
+}
+
+static void test_a_further_instance_brings_the_list_that_is_there_or_none(void)
+{
+	struct world w;
+	char detail[256] = "";
+
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow uid:4242 read", "deny local all"), NULL),
+	    0);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("deny anyone all"), detail),
+	    IPC9_STATUS_INVALID);
+	SAME_TEXT(detail,
+	    "it is there with another access list, which ipc9 acl set changes; give that one or none");
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow uid:4242 read"), NULL),
+	    IPC9_STATUS_INVALID);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow me all"), detail), IPC9_STATUS_INVALID);
+	HOLDS(strstr(detail, "line 1 (\"allow me all\")") != NULL);
+	EQUAL(create_pipe(w.local, pipe_name, (char *[]){ NULL }, NULL), IPC9_STATUS_INVALID);
+	EQUAL(get(w.owner, PIPE, "given\nallow uid:4242 read\ndeny local all"), 0);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow  uid:4242 read", "deny local all"),
+		  NULL),
+	    0);
+	end(&w);
+	begin(&w, trusting, IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(create_pipe(w.local, pipe_name, LINES("allow anyone read"), NULL),
+	    IPC9_STATUS_INVALID);
+	EQUAL(create_pipe(w.local, pipe_name, (char *[]){ NULL }, NULL), 0); /* only the owner */
+	EQUAL(get(w.owner, PIPE, "default"), 0);
 	end(&w);
 }
 
@@ -732,6 +761,7 @@ SUITE(acl,
     TEST(test_a_right_that_an_object_does_not_have_is_refused),
     TEST(test_a_list_of_64_lines_fits_and_one_of_65_is_no_call),
     TEST(test_a_list_given_at_creation_counts_from_the_first_moment),
+    TEST(test_a_further_instance_brings_the_list_that_is_there_or_none),
     TEST(test_a_bad_line_at_creation_creates_nothing),
     TEST(test_new_opens_see_a_changed_list_while_what_is_open_goes_on),
     TEST(test_objects_without_a_list_show_what_their_mechanism_gives),

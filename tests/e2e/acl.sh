@@ -174,6 +174,20 @@ test_a_changed_list_counts_for_new_opens_and_leaves_open_ones() {
 	same "echoed" "before behind" "$(tr '\n' ' ' <"$T/echoed" | sed 's/ $//')"
 }
 
+test_a_served_pipe_goes_on_with_the_list_that_it_was_given_later() {
+	local i
+	daemon h2 "${trusting[@]}"
+	objects --allow 'uid:65533 read,write'
+	expect_exit 0 as owner ipc9 acl set //./pipe/p --deny 'uid:1 all' --allow 'uid:65533 read,write'
+	for i in {1..20}; do # more than the instances that listen ahead
+		same "client $i" "$i" "$(echo "$i" | as other ipc9 pipe open //./pipe/p)"
+	done
+	same "the list" "deny uid:1 all allow uid:65533 read,write" \
+		"$(as owner ipc9 acl get //./pipe/p | grep -v '^#' | paste -sd' ')"
+	expect_exit 1 as owner ipc9 pipe serve p --instances 255 --allow 'anyone all' -- cat
+	explained "another list" "ipc9 acl set"
+}
+
 test_what_get_writes_set_reads() {
 	daemon h2 "${trusting[@]}"
 	objects --deny 'uid:7 all' --allow 'host:10.77.1.0/24 read, write' --allow 'gid:5 all'
