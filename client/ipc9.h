@@ -427,8 +427,11 @@ IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_li
  * nobody may.  Before the list is asked the host's configuration must let the caller in; its administrators
  * need no list.
  *
+ * An object on which the caller has none of these rights is not there for them: whatever names it is answered
+ * IPC9_E_NOENT; with one of them, but not the one that is needed, IPC9_E_ACCESS.
+ *
  * name is an object with its mechanism, //HOST/pipe/NAME or //./clipboard/NAME.  The functions answer the owner and
- * administrators, all others IPC9_E_ACCESS; IPC9_E_NOENT; IPC9_E_BADNAME; IPC9_E_UNSUPPORTED: that daemon has no
+ * administrators, all others IPC9_E_ACCESS, or IPC9_E_NOENT as said; IPC9_E_BADNAME; IPC9_E_UNSUPPORTED: that daemon has no
  * lists.  Each blocks for one exchange with a daemon.
  */
 

@@ -472,6 +472,14 @@ bool access_allows(const struct access *a, const struct caller *c, enum right ri
 	return access_decide(a, c, right, o, NULL);
 }
 
+bool access_sees(const struct access *a, const struct caller *c, const struct object *o)
+{
+	for (unsigned right = 1; right < RIGHT_ALL; right <<= 1)
+		if (o->rights & right && access_allows(a, c, (enum right)right, o))
+			return true;
+	return false;
+}
+
 /* --- Callers that are made up ------------------------------------------------------------------ */
 
 static const char *add_group(const char *text, struct caller *c)

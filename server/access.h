@@ -128,7 +128,14 @@ struct caller access_keep(const struct caller *caller);
 bool access_allows(const struct access *access, const struct caller *caller, enum right right,
     const struct object *object);
 
-/* The same, and what decided, for a person: "deny uid:5 write (list of the object)". */
+/*
+ * Whether a caller may know that an object is there: its owner, administrators, and who has any of the rights that are asked
+ * of it.
+ */
+bool access_sees(const struct access *access, const struct caller *caller,
+    const struct object *object);
+
+/* As access_allows, and what decided, for a person: "deny uid:5 write (list of the object)". */
 #define ACCESS_WHY_SIZE (ACCESS_LINE_SIZE + 64)
 bool access_decide(const struct access *access, const struct caller *caller, enum right right,
     const struct object *object, char why[ACCESS_WHY_SIZE]);

@@ -10,7 +10,6 @@
 #include "server/daemon.h"
 #include "server/named.h"
 #include "server/services.h"
-#include "util/name.h"
 #include "util/text.h"
 
 static bool is_own_board(const char *mechanism, const char *name)
@@ -21,8 +20,9 @@ static bool is_own_board(const char *mechanism, const char *name)
 /* The object, if it is the caller's business; ends the request otherwise. */
 static struct named *find(struct request *r, const char *mechanism, const char *name)
 {
-	struct named *n = NULL;
-	const char *why;
+	static const char only_owner[] =
+	    "only its owner and administrators see and change its list";
+	struct named *n;
 	size_t i = 0;
 
 	while (services[i] && strcmp(services[i]->name, mechanism) != 0)
@@ -33,17 +33,21 @@ static struct named *find(struct request *r, const char *mechanism, const char *
 		return NULL;
 	}
 	n = services[i]->find(r, r->daemon->states[i], name);
-	if (!n && (why = name_check_object(name, is_own_board(mechanism, name))))
-		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
-	else if (!n)
-		request_fail(r, IPC9_STATUS_NOENT, 0, "no %s of that name", services[i]->name);
-	else if (!access_is_owner(&r->caller, &n->object) &&
-	    !access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)) {
-		request_refuse(r, &n->object, RIGHT_ADMIN,
-		    "only its owner and administrators see and change its list");
+	if (n &&
+	    (access_is_owner(&r->caller, &n->object) ||
+		access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)))
+		return n;
+	if (n && access_sees(&r->daemon->access, &r->caller, &n->object)) {
+		request_refuse(r, &n->object, RIGHT_ADMIN, only_owner);
 		return NULL;
 	}
-	return n;
+	if (n)
+		audit_refusal(r, n, RIGHT_ADMIN, only_owner);
+	if (is_own_board(mechanism, name))
+		request_fail(r, IPC9_STATUS_NOENT, 0, "you have no clipboard there yet");
+	else
+		named_fail_absent(r, services[i], name);
+	return NULL;
 }
 
 void acl_handle_get(struct request *r, void *args)

@@ -127,9 +127,14 @@ static bool is_own(const char *name)
 	return strcmp(name, "~") == 0;
 }
 
-/* The name that a board is kept under; false for a caller without a board of their own. */
+/*
+ * The name that a board is kept under; false for a caller without a board of their own, and for the name that somebody's own
+ * is kept under: it is none to them.
+ */
 static bool board_key(const struct request *r, const char *name, char key[IPC9_NAME_MAX + 1])
 {
+	if (!is_own(name) && name[0] == '~')
+		return false;
 	if (!is_own(name))
 		text_format(key, IPC9_NAME_MAX + 1, "%s", name);
 	else if (r->caller.how != IPC9_BY_NONE)
@@ -146,15 +151,24 @@ static struct board *board_find(const struct request *r, const char *name)
 
 	if (!board_key(r, name, key))
 		return NULL;
-	return (struct board *)(void *)named_find(&c->boards, key);
+	return (struct board *)(void *)named_find_for(r, &c->boards, key);
 }
 
 static struct named *find_board(struct request *r, void *state, const char *name)
 {
 	const struct clipboard *c = state;
 	char key[IPC9_NAME_MAX + 1];
+	struct named *n = NULL;
 
-	return board_key(r, name, key) ? named_find(&c->boards, key) : NULL;
+	if (board_key(r, name, key))
+		return named_find(&c->boards, key);
+	/* Administrators, and its owner, may call it what it is kept under. */
+	if (name[0] == '~')
+		n = named_find(&c->boards, name);
+	if (n && !access_is_owner(&r->caller, &n->object) &&
+	    !access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL))
+		n = NULL;
+	return n;
 }
 
 static void board_free(struct clipboard *c, struct board *b)
@@ -355,18 +369,31 @@ static unsigned tickets_of(const struct clipboard *c, const struct connection *c
 	return n;
 }
 
+/* Whether the caller may replace a board's item; ends the request if not. */
+static bool may_write(struct request *r, const struct board *b)
+{
+	char why[ACCESS_WHY_SIZE];
+
+	if (access_decide(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object, why))
+		return true;
+	named_refuse_taken(r, &b->named, RIGHT_WRITE, why);
+	return false;
+}
+
 static void handle_begin(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
 	struct clipboard *c = r->state;
 	ipc9_clipboard_begin_res res = { .status = IPC9_STATUS_OK };
+	const struct board *b;
 	struct ticket *t;
 	int e;
 
 	if (!check_name(r, a->name))
 		return;
-	/* PUBLISH asks again; whoever may not make the board need not send its content first. */
-	if (!is_own(a->name) && !board_find(r, a->name) && !named_may_create(r, a->name))
+	/* PUBLISH asks again; whoever may not need not send the content first. */
+	b = board_find(r, a->name);
+	if (b ? !may_write(r, b) : !named_may_create(r, a->name))
 		return;
 	if (tickets_of(c, r->call.connection) >= TICKETS_EACH_MAX) {
 		request_fail(r, IPC9_STATUS_QUOTA, TICKETS_EACH_MAX,
@@ -456,16 +483,10 @@ static void handle_put(struct request *r, void *args)
 /* Makes the ticket's board; ends the request when the caller may not. */
 static struct board *board_to_make(struct request *r, const char *name)
 {
-	char why[ACCESS_WHY_SIZE];
 	struct board *b = NULL;
 	int e;
 
-	if (!access_decide(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL, why)) {
-		audit_refusal(r, NULL, RIGHT_CREATE, why);
-		request_fail(r, IPC9_STATUS_ACCESS, 0, "you may not make new boards here");
-		return NULL;
-	}
-	if (!is_own(name) && !named_may_create(r, name))
+	if (!named_may_create(r, name))
 		return NULL;
 	e = board_new(r, name, &b);
 	if (e == -EACCES)
@@ -478,15 +499,11 @@ static struct board *board_to_make(struct request *r, const char *name)
 /* Finds or makes the ticket's board; ends the request when the caller may not. */
 static struct board *board_to_write(struct request *r, const char *name)
 {
-	char why[ACCESS_WHY_SIZE];
 	struct board *b = board_find(r, name);
 
 	if (!b)
 		return board_to_make(r, name);
-	if (access_decide(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object, why))
-		return b;
-	request_refuse(r, &b->named.object, RIGHT_WRITE, why);
-	return NULL;
+	return may_write(r, b) ? b : NULL;
 }
 
 static void handle_publish(struct request *r, void *args)
@@ -539,9 +556,12 @@ static void handle_get(struct request *r, void *args)
 		request_fail(r, IPC9_STATUS_CHANGED, 0, "somebody copied to it meanwhile");
 		return;
 	}
+	if (!b && !is_own(a->board)) {
+		named_fail_absent(r, request_service(r), a->board);
+		return;
+	}
 	if (!b || b->item.n == 0) {
-		request_fail(r, !b && !is_own(a->board) ? IPC9_STATUS_NOENT : IPC9_STATUS_EMPTY, 0,
-		    "%s", "");
+		request_fail(r, IPC9_STATUS_EMPTY, 0, "%s", "");
 		return;
 	}
 	f = item_find(&b->item, a->type);
@@ -574,7 +594,7 @@ static void handle_list(struct request *r, void *args)
 		return;
 	b = board_find(r, a->name);
 	if (!b && !is_own(a->name)) {
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	ok->current = version_of(r->state, b);
@@ -597,7 +617,7 @@ static void handle_clear(struct request *r, void *args)
 		return;
 	b = board_find(r, a->name);
 	if (!b && !is_own(a->name)) {
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	if (!b)
@@ -647,8 +667,7 @@ static const struct procedure procedures[] = {
 	{
 	    PROCEDURE(IPC9_CLIPBOARDPROC_BEGIN, ipc9_name_args, ipc9_clipboard_begin_res),
 	    .right = RIGHT_WRITE,
-	    .handle = handle_begin,
-	    .object = object_of_name,
+	    .handle = handle_begin, /* it may make the board, and looks by itself */
 	},
 	{
 	    PROCEDURE(IPC9_CLIPBOARDPROC_ADD, ipc9_clipboard_add_args, ipc9_void_res),

@@ -124,7 +124,14 @@ static void run(struct request *r, XDR *xdrs)
 		return;
 	}
 	object = p->object ? p->object(r, args) : NULL;
-	if (object && !access_decide(&r->daemon->access, &r->caller, p->right, object, why))
+	if (object && access_decide(&r->daemon->access, &r->caller, p->right, object, why))
+		object = NULL; /* it is as good as any */
+	if (object && !access_sees(&r->daemon->access, &r->caller, object)) {
+		audit_refusal(r, LIST_ENTRY(object, const struct named, object), p->right, why);
+		r->hidden = object;
+		object = NULL;
+	}
+	if (object)
 		request_refuse(r, object, p->right, why);
 	else
 		p->handle(r, args);
@@ -141,6 +148,7 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 
 	r->daemon = d;
 	r->procedure = NULL;
+	r->hidden = NULL;
 	r->object = NULL;
 	r->amount = 0;
 	r->waiting = (struct charge){ 0 };

@@ -28,6 +28,13 @@ struct named *named_find(const struct named_map *map, const char *name)
 	return n;
 }
 
+struct named *named_find_for(const struct request *r, const struct named_map *map, const char *name)
+{
+	struct named *n = named_find(map, name);
+
+	return n && &n->object == r->hidden ? NULL : n;
+}
+
 int named_add(struct named_map *map, struct named *n, const struct request *r, const char *name,
     const struct access_list *list)
 {
@@ -160,6 +167,14 @@ bool named_may_create(struct request *r, const char *name)
 	char why[ACCESS_WHY_SIZE], you[ACCESS_TEXT_SIZE], whom[128];
 	const char *mechanism = request_service(r)->name;
 
+	if (!access_decide(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL, why)) {
+		audit_refusal(r, NULL, RIGHT_CREATE, why);
+		access_describe(&r->caller, you);
+		request_fail(r, IPC9_STATUS_ACCESS, 0,
+		    "there is none that admits you (%.100s), and you may not make one (right create)",
+		    you);
+		return false;
+	}
 	if (config_may_create(&r->daemon->config, mechanism, name, &r->caller, whom, sizeof(whom)))
 		return true;
 	text_format(why, sizeof(why), "reserve = %s:%.*s %s (configuration)", mechanism,
@@ -172,11 +187,30 @@ bool named_may_create(struct request *r, const char *name)
 	return false;
 }
 
-void named_fail_absent(struct request *r, const char *name)
+void named_refuse_taken(struct request *r, const struct named *n, enum right right, const char *why)
+{
+	if (access_sees(&r->daemon->access, &r->caller, &n->object)) {
+		request_refuse(r, &n->object, right, why);
+	} else if (named_may_create(r, n->name)) {
+		audit_refusal(r, n, right, why);
+		request_fail(r, IPC9_STATUS_ACCESS, 0, "somebody else has a %s of that name",
+		    n->service->name);
+	}
+}
+
+void named_fail_absent(struct request *r, const struct service *s, const char *name)
 {
 	const char *why = name_check_object(name, false);
+	char you[ACCESS_TEXT_SIZE];
 
-	request_fail(r, why ? IPC9_STATUS_BADNAME : IPC9_STATUS_NOENT, 0, "%s", why ? why : "");
+	access_describe(&r->caller, you);
+	if (why)
+		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
+	else if (access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL))
+		request_fail(r, IPC9_STATUS_NOENT, 0, "no %s of that name", s->name);
+	else
+		request_fail(r, IPC9_STATUS_NOENT, 0,
+		    "no %s of that name, or none that admits you (%s)", s->name, you);
 }
 
 void named_remove(struct named_map *map, struct named *n)

@@ -32,6 +32,16 @@ size_t named_count(const struct named_map *map);
 struct named *named_find(const struct named_map *map, const char *name);
 
 /*
+ * The same for the handler of a request: NULL also where the caller may not know of the object, so that the request goes on
+ * as if there were none.
+ *
+ * The rule for every mechanism: a caller who has no right on an object is answered as if there were none.  By making one of
+ * its name they learn that the name is taken (named_refuse_taken), not by whom.
+ */
+struct named *named_find_for(const struct request *request, const struct named_map *map,
+    const char *name);
+
+/*
  * Enters an object of the request's service under a name that is not in the map; the request's caller owns it and list
  * (borrowed, may be NULL) says who else may do what.  -ENOMEM: it is not entered.
  */
@@ -58,13 +68,23 @@ bool named_take_rules(struct request *request, struct named *named, const ipc9_r
 bool named_has_rules(struct request *request, const struct named *named, const ipc9_rules *rules);
 
 /*
- * For a call that makes an object of its service: whether the configuration reserves the name for others (`reserve`).
- * False: the request was ended with the refusal, and the audit has it.
+ * For a call that makes an object of its service: whether its caller may create objects, and the configuration does not
+ * reserve the name for others (`reserve`).  False: the request was ended with the refusal, and the audit has it.
  */
 bool named_may_create(struct request *request, const char *name);
 
-/* Ends a request about a name that there is not: IPC9_STATUS_NOENT, or _BADNAME where there cannot be one. */
-void named_fail_absent(struct request *request, const char *name);
+/*
+ * Ends a request that would make an object of a name, or use the one that is there, but has not the right to: with
+ * IPC9_STATUS_ACCESS, which tells whose it is only those who may know of it.
+ */
+void named_refuse_taken(struct request *request, const struct named *named, enum right right,
+    const char *why);
+
+/*
+ * Ends a request about a name that a service does not have, or not for its caller: IPC9_STATUS_NOENT, or _BADNAME where there
+ * cannot be one.
+ */
+void named_fail_absent(struct request *request, const struct service *service, const char *name);
 
 /* Takes it out, and frees its list and the strings; the struct is the caller's. */
 void named_remove(struct named_map *map, struct named *named);

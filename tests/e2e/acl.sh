@@ -79,7 +79,7 @@ test_without_a_list_each_mechanism_has_its_default() {
 	daemon h2 "${trusting[@]}"
 	objects
 	expect_table 8<<-END
-		0 5 5 5 pipe open @/pipe/p
+		0 3 3 3 pipe open @/pipe/p
 		0 5 5 5 lists pipe p
 		0 0 0 0 mailslot send @/mailslot/s text
 		0 0 0 0 mailslot info @/mailslot/s
@@ -88,10 +88,10 @@ test_without_a_list_each_mechanism_has_its_default() {
 		0 0 0 0 clipboard types @/clipboard/b
 		0 0 0 0 clipboard copy @/clipboard/b
 		0 0 0 0 clipboard clear @/clipboard/b
-		0 5 5 5 acl get @/pipe/p
+		0 3 3 3 acl get @/pipe/p
 		0 5 5 5 acl get @/mailslot/s
 		0 5 5 5 acl get @/clipboard/b
-		0 5 5 5 acl test @/pipe/p uid:65534 --right read
+		0 3 3 3 acl test @/pipe/p uid:65534 --right read
 		3 3 3 3 acl set @/pipe/q --none
 	END
 }
@@ -100,17 +100,17 @@ test_a_list_lets_in_those_it_names_and_nobody_else() {
 	daemon h2 "${trusting[@]}"
 	objects --deny 'uid:65533 all' --allow 'uid:4242 read,write'
 	expect_table 8<<-END
-		0 5 0 5 pipe open @/pipe/p
+		0 3 0 3 pipe open @/pipe/p
 		0 5 0 5 lists pipe p
-		0 5 0 5 mailslot send @/mailslot/s text
-		0 5 0 5 mailslot info @/mailslot/s
+		0 3 0 3 mailslot send @/mailslot/s text
+		0 3 0 3 mailslot info @/mailslot/s
 		0 5 0 5 lists mailslot s
-		0 5 0 5 clipboard paste @/clipboard/b
-		0 5 0 5 clipboard types @/clipboard/b
+		0 3 0 3 clipboard paste @/clipboard/b
+		0 3 0 3 clipboard types @/clipboard/b
 		0 5 0 5 clipboard copy @/clipboard/b
-		0 5 0 5 clipboard clear @/clipboard/b
-		0 5 5 5 acl get @/pipe/p
-		0 5 5 5 acl set @/clipboard/b --none
+		0 3 0 3 clipboard clear @/clipboard/b
+		0 3 5 3 acl get @/pipe/p
+		0 3 3 3 acl set @/clipboard/b --none
 	END
 	same "what the slot got" texttext "$(<"$T/got" tr -d '\n')"
 }
@@ -119,15 +119,32 @@ test_rights_of_a_list_are_given_one_by_one() {
 	daemon h2 "${trusting[@]}"
 	objects --allow 'uid:4242 read' --allow 'host:10.77.1.3 write'
 	expect_table 8<<-END
-		0 5 0 5 pipe open @/pipe/p
+		0 3 0 5 pipe open @/pipe/p
 		0 5 0 5 lists pipe p
-		0 5 5 0 mailslot send @/mailslot/s text
-		0 5 5 0 mailslot info @/mailslot/s
+		0 3 3 0 mailslot send @/mailslot/s text
+		0 3 3 0 mailslot info @/mailslot/s
 		0 5 5 0 lists mailslot s
-		0 5 0 5 clipboard paste @/clipboard/b
+		0 3 0 5 clipboard paste @/clipboard/b
 		0 5 5 0 clipboard copy @/clipboard/b
-		0 5 5 0 clipboard clear @/clipboard/b
+		0 3 5 0 clipboard clear @/clipboard/b
 	END
+}
+
+test_who_may_make_a_name_is_told_that_it_is_taken_and_by_whom_only_if_they_see_it() {
+	daemon h2 "${trusting[@]}" 'reserve = pipe:p uid:65534'
+	objects --deny 'anyone all'
+	expect_exit 5 as other ipc9 pipe serve p
+	explained "reserved, there or not" "reserved for uid:65534"
+	expect_exit 1 as other ipc9 mailslot read s --timeout 0
+	explained "a hidden slot" "somebody else has a mailslot of that name"
+	expect_exit 5 as other ipc9 clipboard copy //./clipboard/b
+	explained "a hidden board" "somebody else has a clipboard of that name"
+	as owner ipc9 acl set //./mailslot/s --allow 'local write'
+	as owner ipc9 acl set //./pipe/p --allow 'local read'
+	expect_exit 1 as other ipc9 mailslot read s --timeout 0
+	explained "a slot that they may write to" "it belongs to uid 65534"
+	expect_exit 5 as other ipc9 pipe serve p
+	explained "a pipe that they may open" "it belongs to uid 65534"
 }
 
 test_everybody_of_the_host_may_create_and_names_stay_their_owners() {
@@ -139,8 +156,8 @@ test_everybody_of_the_host_may_create_and_names_stay_their_owners() {
 		1 1 1 1 mailslot read @/mailslot/s --timeout 0
 		0 0 0 0 clipboard copy @/clipboard/new
 	END
-	expect_exit 5 as other ipc9 pipe serve p
-	explained "another's pipe" "belongs to uid 65534"
+	expect_exit 5 as other ipc9 pipe serve p # which is hidden from them, and so whose it is
+	explained "another's pipe" "somebody else has a pipe of that name"
 	expect_exit 1 as remote ipc9 pipe serve @/pipe/p
 	same "the slot goes on" 0 "$(as other ipc9 mailslot send //./mailslot/s x && echo 0)"
 }
@@ -150,10 +167,10 @@ test_the_owner_from_another_host_is_the_owner() {
 	objects
 	expect_exit 0 as_uid 65534 h1 ipc9 acl set //10.77.1.2/pipe/p --allow 'uid:4242 read,write'
 	expect_exit 0 as remote ipc9 pipe open @/pipe/p
-	expect_exit 5 as_uid 65534 h3 ipc9 acl get //10.77.1.2/pipe/p
+	expect_exit 3 as_uid 65534 h3 ipc9 acl get //10.77.1.2/pipe/p
 	explained "an anonymous caller with the owner's number" 10.77.1.2
 	expect_exit 0 on h2 ipc9 acl set //./pipe/p --none # local root administers
-	expect_exit 5 as remote ipc9 pipe open @/pipe/p
+	expect_exit 3 as remote ipc9 pipe open @/pipe/p
 }
 
 test_a_changed_list_counts_for_new_opens_and_leaves_open_ones() {
@@ -166,7 +183,7 @@ test_a_changed_list_counts_for_new_opens_and_leaves_open_ones() {
 	echo before >&7
 	wait_until has_lines 1 "$T/echoed"
 	expect_exit 0 as owner ipc9 acl set //./pipe/p --deny 'anyone all'
-	expect_exit 5 as other ipc9 pipe open //./pipe/p
+	expect_exit 3 as other ipc9 pipe open //./pipe/p
 	echo behind >&7
 	wait_until has_lines 2 "$T/echoed"
 	exec 7>&-
@@ -266,7 +283,7 @@ test_a_copy_to_a_board_of_another_user_with_a_list_copies_nothing() {
 	printf mine | as other ipc9 clipboard copy //./clipboard/mine --allow 'uid:4242 read'
 	same "the list of a new one" "allow uid:4242 read" "$(as other ipc9 acl get //./clipboard/mine | grep -v '^#')"
 	same "read by whom it names" mine "$(as remote ipc9 clipboard paste @/clipboard/mine)"
-	expect_exit 5 as owner ipc9 clipboard paste //./clipboard/mine
+	expect_exit 3 as owner ipc9 clipboard paste //./clipboard/mine
 }
 
 test_reserved_names_are_kept_for_their_service() {
@@ -316,10 +333,10 @@ test_a_list_of_a_slot_counts_for_broadcasts_of_other_hosts() {
 test_refusals_and_changes_are_in_the_audit() {
 	daemon h2 "${trusting[@]}"
 	objects
-	expect_exit 5 as other ipc9 pipe open //./pipe/p
+	expect_exit 3 as other ipc9 pipe open //./pipe/p
 	expect_exit 0 as owner ipc9 acl set //./pipe/p --deny 'uid:65533 all'
-	expect_exit 5 as other ipc9 pipe open //./pipe/p
-	expect_exit 5 as anonymous ipc9 acl get @/pipe/p
+	expect_exit 3 as other ipc9 pipe open //./pipe/p
+	expect_exit 3 as anonymous ipc9 acl get @/pipe/p
 	cp "$base/h2/log" "$T/log"
 	contains "by default" "audit: refused: uid 65533: pipe procedure 3 on p: right " "$(<"$T/log")"
 	contains "change" "audit: changed: uid 65534: access list (1 lines) of pipe p" "$(<"$T/log")"
