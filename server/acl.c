@@ -79,7 +79,7 @@ void acl_handle_set(struct request *r, void *args)
 {
 	const ipc9_acl_set_args *a = args;
 	struct named *n = find(r, a->mechanism, a->name);
-	char why[ACCESS_WHY_SIZE], action[64];
+	char why[ACCESS_WHY_SIZE], what[64];
 	int e;
 
 	if (!n)
@@ -93,9 +93,8 @@ void acl_handle_set(struct request *r, void *args)
 		request_trouble(r, e);
 		return;
 	}
-	text_format(action, sizeof(action), "access list (%u lines) of %.31s",
-	    a->rules.lines.lines_len, a->mechanism);
-	audit_change(r, action, n);
+	text_format(what, sizeof(what), "access list, %u lines", a->rules.lines.lines_len);
+	audit_change(r, what, n);
 	request_done(r);
 }
 

@@ -297,7 +297,7 @@ test_reserved_names_are_kept_for_their_service() {
 	expect_exit 3 as other ipc9 mailslot read printer --timeout 0
 	expect_exit 5 as owner ipc9 clipboard copy //./clipboard/Board
 	expect_exit 0 as remote ipc9 clipboard copy @/clipboard/board
-	contains "audit" "audit: refused: uid 65533: pipe procedure 1: right create: reserve = pipe:Printer uid:65534 (configuration)" \
+	contains "audit" "audit: refused caller=uid:65533 known=kernel from=local service=pipe procedure=1 right=create by=\"reserve = pipe:Printer uid:65534 (configuration)\"" \
 		"$(<"$base/h2/log")"
 }
 
@@ -324,7 +324,7 @@ test_a_list_of_a_slot_counts_for_broadcasts_of_other_hosts() {
 	daemon h2 "${trusting[@]}" 'allow = host:fd77::/16 read,write' 'allow = host:fe80::/10 read,write'
 	objects --allow 'local write' --allow 'host:10.77.1.1 write'
 	on h3 ipc9 mailslot send //@/mailslot/s refused
-	wait_until grep -q 'audit: refused: anonymous from .*: mailslot procedure 9 on s: right write: no line of the object' "$base/h2/log"
+	wait_until grep -q 'audit: refused caller=anonymous known=no from=.* service=mailslot procedure=9 right=write mechanism=mailslot object="s" by="no line of the object' "$base/h2/log"
 	on h1 ipc9 mailslot send //@/mailslot/s taken
 	wait_until grep -q taken "$T/got"
 	same "what the slot got" taken "$(<"$T/got")"
@@ -338,10 +338,10 @@ test_refusals_and_changes_are_in_the_audit() {
 	expect_exit 3 as other ipc9 pipe open //./pipe/p
 	expect_exit 3 as anonymous ipc9 acl get @/pipe/p
 	cp "$base/h2/log" "$T/log"
-	contains "by default" "audit: refused: uid 65533: pipe procedure 3 on p: right " "$(<"$T/log")"
-	contains "change" "audit: changed: uid 65534: access list (1 lines) of pipe p" "$(<"$T/log")"
+	contains "by default" "audit: refused caller=uid:65533 known=kernel from=local service=pipe procedure=3 right=read mechanism=pipe object=\"p\" by=" "$(<"$T/log")"
+	contains "change" "audit: changed caller=uid:65534 known=kernel from=local service=control procedure=3 mechanism=pipe object=\"p\" what=\"access list, 1 lines\"" "$(<"$T/log")"
 	contains "by a line" "deny uid:65533 all (list of the object)" "$(<"$T/log")"
-	contains "list" "audit: refused: anonymous from 10.77.1.3: control procedure 2 on p: right admin" "$(<"$T/log")"
+	contains "list" "audit: refused caller=anonymous known=no from=10.77.1.3 service=control procedure=2 right=admin mechanism=pipe object=\"p\"" "$(<"$T/log")"
 }
 
 run_tests
