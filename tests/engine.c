@@ -76,6 +76,16 @@ static void large(struct call *call, uint32_t size)
 	bytes_unref(b);
 }
 
+/* Fails when a good part of the reply is there. */
+static bool_t xdr_never(XDR *xdrs, uint32_t *number)
+{
+	for (uint32_t i = 0; i < 1000; i++)
+		if (!xdr_uint32_t(xdrs, &i))
+			return FALSE;
+	errno = (int)*number;
+	return FALSE;
+}
+
 static void on_call(void *context, struct call *call, const struct message_call *header, XDR *args)
 {
 	struct engine *e = context;
@@ -107,6 +117,9 @@ static void on_call(void *context, struct call *call, const struct message_call 
 		break;
 	case ENGINE_LARGE:
 		large(call, number);
+		break;
+	case ENGINE_FAIL:
+		call_reply(call, (xdrproc_t)xdr_never, &number);
 		break;
 	default:
 		call_refuse(call, MESSAGE_PROC_UNAVAIL, 0, 0);

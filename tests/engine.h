@@ -21,6 +21,7 @@ enum engine_procedure {
 	ENGINE_PARK = 2,  /* a number: answers after so many ms with it */
 	ENGINE_LARGE = 3, /* a number: answers with a payload of so many bytes */
 	ENGINE_KEEP = 4,  /* never ends by itself (30 s) */
+	ENGINE_FAIL = 5,  /* a number: its results cannot be encoded, with that errno */
 };
 
 enum engine_transport {
