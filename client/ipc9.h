@@ -22,7 +22,7 @@
  * from it (copy, paste, mailslot, pipe) belongs to one thread at a time, but for a pipe: one thread may read
  * it and poll it while another writes and ends it.  Free objects before their context.
  *
- * The library prints nothing, never exits, installs no signal handler, and raises no SIGPIPE.  After fork
+ * The library prints nothing (libtirpc below it does when memory ends: "xdr_array: out of memory"), never exits, installs no signal handler, and raises no SIGPIPE.  After fork
  * the child uses none of the parent's objects.
  */
 #ifndef IPC9_H

@@ -117,7 +117,7 @@ static int start_registration(struct daemon *d)
 		    d->config.socket);
 		n++;
 	}
-	r = registration_start(entries, n, true, &d->registration);
+	r = registration_start(entries, n, NULL, true, &d->registration);
 	if (r)
 		log_error("registration: %s", strerror(-r));
 	free(entries);
