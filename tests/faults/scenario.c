@@ -36,7 +36,7 @@
 static char big[BIG], got[BIG + 1];
 static struct ipc9_error error;
 
-static const char *const rules[] = { "allow anyone all", "deny uid:4294967294 read" };
+static const char *const rules[] = { "allow anyone all", "deny uid:4294967294 write" };
 
 static bool failed(struct scenario *s, int code, const char *step)
 {
