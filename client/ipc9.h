@@ -494,7 +494,7 @@ IPC9_PUBLIC int ipc9_status(struct ipc9 *ipc9, const char *host, struct ipc9_sta
     struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_status *ipc9_status_free(struct ipc9_status *status);
 
-/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total. */
+/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total: ipc9d.conf(5). */
 struct ipc9_quota_use {
 	uint64_t used;
 	uint64_t share; /* what it may be now, used included; of the host: the total */

@@ -227,7 +227,7 @@ static int start_quota(struct daemon *d)
 		totals[i] = d->config.quotas[i];
 	if (!totals[QUOTA_CONNECTIONS])
 		totals[QUOTA_CONNECTIONS] = (uint64_t)l->connections + l->local_connections;
-	d->quota = quota_new(totals);
+	d->quota = quota_new(totals, d->access.daemon_uid);
 	return d->quota ? 0 : -ENOMEM;
 }
 

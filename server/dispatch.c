@@ -248,7 +248,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 	else
 		request_fail(r, why, share,
 		    "%s: %s %" PRIu64 " of at most %" PRIu64
-		    ", half of what others leave; %s (ipc9 status --quota)",
+		    ", which is what others leave; %s (ipc9 status --quota)",
 		    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
 		    quota_used(q, who, resource), share, cures[resource]);
 }

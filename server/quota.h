@@ -2,9 +2,16 @@
 /*
  * quota.h - how much of the daemon each principal may use.
  *
- * A principal is a user, by how they are known and their uid, or an anonymous peer's host (transport/hosts.h).  There is
- * a total for each resource, and one rule: nobody takes more than half of what the others leave.  A first
- * greedy user gets half of the total, a second a quarter, and somebody who comes late still gets something.
+ * A principal is a local user, a user whom a host claims (and each host's are others), or an anonymous peer's host
+ * (transport/hosts.h).  There is a total for each resource, and one rule: nobody takes more than half of what the
+ * others leave.  A first greedy user gets half of the total, a second a quarter, and somebody who comes late still
+ * gets something.
+ *
+ * Because principals of networks cost nothing to make, they count together: all anonymous hosts as one, and
+ * all whom one host claims as one; and the same rule holds once more for each of them within what these may have.
+ *
+ * A sixteenth of each total is kept back for local root and the user whom the daemon runs as: they may have it beyond
+ * what the rule gives them.
  *
  * What is used is a charge, which lies inside what it pays for and is released with it.  All that lies in one object
  * is paid by the same principal: the object's own charge is the payer of the others.
@@ -37,7 +44,7 @@ struct charge {
 };
 
 /* totals: for each resource; copied.  NULL without memory. */
-struct quota *quota_new(const uint64_t totals[QUOTA_RESOURCES]);
+struct quota *quota_new(const uint64_t totals[QUOTA_RESOURCES], uint32_t daemon_uid);
 /* All charges have been released. */
 struct quota *quota_free(struct quota *quota);
 

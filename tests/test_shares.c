@@ -19,6 +19,8 @@
 #include "util/clock.h"
 
 #define OTHER_UID 65534
+/* What the daemon's own user, who is alone, has of a total: half of what is everybody's, and what is kept back. */
+#define OWN_SHARE(total) (((total) - (total) / 16) / 2 + (total) / 16)
 
 /* --- A daemon ---------------------------------------------------------------------------------- */
 
@@ -177,12 +179,12 @@ static void test_slots_that_nobody_reads_fill_their_owners_share_and_nobody_else
 		while (send_bytes(c, name, ++seq, 1000000, &value) == 0)
 			sent++;
 		refused_by_slot += value == IPC9_MAILSLOT_QUEUE_MAX;
-		refused_by_share += value == 8388608;
+		refused_by_share += value == OWN_SHARE(16777216);
 	}
 	EQUAL(sent, 8);
 	EQUAL(refused_by_slot, 2);
 	EQUAL(refused_by_share, 8);
-	HOLDS(amounts_of_host(&d).bytes.used <= 8388608);
+	HOLDS(amounts_of_host(&d).bytes.used <= OWN_SHARE(16777216));
 	other = client_of_other(&d, IPC9_PROG_MAILSLOT);
 	EQUAL(create_slot(other, "other", NULL, NULL), 0);
 	for (int i = 0; i < 3; i++)
@@ -243,8 +245,8 @@ static void test_ten_thousand_objects_are_refused_at_the_share_and_listed_in_pag
 		snprintf(name, sizeof(name), "m%d", i);
 		n_pipes += create_pipe(pipes, name, NULL, &value) == 0;
 	}
-	EQUAL(value, 2048);
-	EQUAL(n_slots + 2 * n_pipes, 2048);
+	EQUAL(value, OWN_SHARE(4096));
+	EQUAL(n_slots + 2 * n_pipes, OWN_SHARE(4096));
 	EQUAL(n_pipes, 500);
 	EQUAL(count_slots(slots), n_slots);
 	if (getuid() == 0) {
@@ -274,11 +276,67 @@ static void test_what_waits_in_a_pipe_is_its_owners(void)
 	EQUAL(write_pipe(client, pipe, 262144, &value), 0);
 	used = amounts_of_host(&d).bytes.used;
 	HOLDS(used > 262144 && used < 263000);
-	EQUAL(write_pipe(client, pipe, 262144, &value), IPC9_STATUS_QUOTA);
-	EQUAL(value, 524288);
-	EQUAL(write_pipe(client, pipe, 200000, &value), 0);
+	EQUAL(write_pipe(client, pipe, 262144, &value), 0);
+	EQUAL(write_pipe(client, pipe, 40000, &value), IPC9_STATUS_QUOTA);
+	EQUAL(value, OWN_SHARE(1048576));
+	EQUAL(write_pipe(client, pipe, 20000, &value), 0);
 	clnt_destroy(client);
 	clnt_destroy(server);
+	expect_idle(&d);
+	daemon_end(&d);
+}
+
+/* --- Many principals --------------------------------------------------------------------------- */
+
+/* A ticket is the object that every caller may make, from everywhere; how many they got. */
+static unsigned begin_copies(CLIENT *c)
+{
+	char board[] = "board";
+	ipc9_name_args args = { board };
+	unsigned n = 0;
+	int status = 0;
+
+	for (; !status; n += !status) {
+		ipc9_clipboard_begin_res res = { 0 };
+
+		daemon_patience(c, 20000);
+		if (!EQUAL(ipc9_clipboardproc_begin_1(&args, &res, c), RPC_SUCCESS))
+			break;
+		status = res.status;
+		xdr_free((xdrproc_t)xdr_ipc9_clipboard_begin_res, &res);
+	}
+	return n;
+}
+
+#define MANY 20
+
+static void test_a_host_with_many_claims_leaves_half_to_others_and_a_reserve_to_root(void)
+{
+	struct daemon_fixture d;
+	CLIENT *claims[MANY], *own, *other;
+	char host[] = "elsewhere";
+	unsigned n = 0;
+
+	daemon_start(&d,
+	    "quota_objects = 48\ntrust_sys = 127.0.0.0/8\n"
+	    "allow = host:127.0.0.0/8 read,write,create\nallow = local all\n");
+	for (unsigned i = 0; i < MANY; i++) {
+		claims[i] = daemon_client(&d, false, IPC9_PROG_CLIPBOARD);
+		auth_destroy(claims[i]->cl_auth);
+		claims[i]->cl_auth = authunix_create(host, 1000 + i, 1000 + i, 0, NULL);
+		n += begin_copies(claims[i]);
+	}
+	HOLDS(n >= 20 && n <= 22); /* half of 45 */
+	if (getuid() == 0) {
+		other = client_of_other(&d, IPC9_PROG_CLIPBOARD);
+		HOLDS(begin_copies(other) >= 11);
+		clnt_destroy(other);
+	}
+	own = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	HOLDS(begin_copies(own) >= 11 + 3);
+	clnt_destroy(own);
+	for (unsigned i = 0; i < MANY; i++)
+		clnt_destroy(claims[i]);
 	expect_idle(&d);
 	daemon_end(&d);
 }
@@ -637,7 +695,7 @@ static void test_others_see_themselves_and_administrators_all(void)
 	if (ask(other, 0, &res) && EQUAL(ok->lines.lines_len, 1)) {
 		EQUAL(ok->lines.lines_val[0].who.uid, OTHER_UID);
 		EQUAL(ok->lines.lines_val[0].amounts.objects.used, 0);
-		EQUAL(ok->lines.lines_val[0].amounts.objects.share, 4095 / 2);
+		EQUAL(ok->lines.lines_val[0].amounts.objects.share, (4096 - 256 - 1) / 2);
 		EQUAL(ok->lines.lines_val[0].amounts.connections.used, 1);
 		EQUAL(ok->host.objects.used, 1);
 		EQUAL(ok->host.objects.share, 4096);
@@ -658,6 +716,7 @@ static void test_others_see_themselves_and_administrators_all(void)
 SUITE(shares, TEST(test_slots_that_nobody_reads_fill_their_owners_share_and_nobody_elses),
     TEST(test_ten_thousand_objects_are_refused_at_the_share_and_listed_in_pages),
     TEST(test_what_waits_in_a_pipe_is_its_owners),
+    TEST(test_a_host_with_many_claims_leaves_half_to_others_and_a_reserve_to_root),
     TEST(test_calls_wait_up_to_the_share_and_are_given_back_however_they_end),
     TEST(test_a_board_is_its_makers_and_what_it_holds_the_copiers),
     TEST(test_empty_boards_give_way_to_their_makers_next_ones),
