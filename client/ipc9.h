@@ -206,7 +206,10 @@ IPC9_PUBLIC int ipc9_clipboard_list(struct ipc9 *ipc9, const char *board,
 IPC9_PUBLIC struct ipc9_clipboard_listing *ipc9_clipboard_listing_free(
     struct ipc9_clipboard_listing *listing);
 
-/* Empties a board.  ret_version may be NULL. */
+/*
+ * Empties a board; a shared one without an access list of its own goes away with that, and it is no error when there
+ * was none.  ret_version may be NULL.
+ */
 IPC9_PUBLIC int ipc9_clipboard_clear(struct ipc9 *ipc9, const char *board,
     struct ipc9_clipboard_version *ret_version, struct ipc9_error *ret_error);
 
