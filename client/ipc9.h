@@ -509,7 +509,8 @@ struct ipc9_quota_info {
 	    objects; /* named things, instances of pipes, copies that are being made */
 	struct ipc9_quota_use bytes;   /* payload that is kept */
 	struct ipc9_quota_use waiting; /* calls that wait */
-	struct ipc9_quota_use connections;
+	struct ipc9_quota_use
+	    connections; /* of other hosts: limited for each address; of the host: local ones */
 };
 
 struct ipc9_quota_listing {

@@ -4,7 +4,8 @@
  *
  * 1. used[r] of the quota is the sum of its users' used[r], a group's that of its own users, and a user's is the sum
  *    of its charges.
- * 2. No charge takes used[r] over totals[r]; only quota_count may.
+ * 2. No charge takes used[r] over limit_of(r); only quota_count may, and what it counts may bring the limit of
+ *    connections below what is used of them.
  * 3. A user exists exactly as long as something is charged to it, and a group as long as it has a user.
  * 4. Ids grow along the map's list, where new users stand at the end.
  * 5. reserve[r] is the part of used[r] that was taken from what is kept back.  Only favoured users have any; they take it
@@ -59,6 +60,7 @@ static const char *const names[QUOTA_RESOURCES] = {
 	[QUOTA_BYTES] = "bytes",
 	[QUOTA_WAITING] = "waiting",
 	[QUOTA_CONNECTIONS] = "connections",
+	[QUOTA_NETWORK] = "connections",
 };
 
 const char *quota_resource_name(enum quota_resource r)
@@ -208,6 +210,18 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+static uint64_t limit_of(const struct quota *q, enum quota_resource r)
+{
+	uint64_t left = minus(q->totals[QUOTA_NETWORK], q->used[QUOTA_NETWORK]);
+
+	return r == QUOTA_CONNECTIONS && left < q->totals[r] ? left : q->totals[r];
+}
+
+static uint64_t kept_back_of(const struct quota *q, enum quota_resource r)
+{
+	return limit_of(q, r) / KEPT_BACK;
+}
+
 /* Half of what the others leave of so much. */
 static uint64_t half_left(uint64_t total, uint64_t used, uint64_t own)
 {
@@ -217,7 +231,7 @@ static uint64_t half_left(uint64_t total, uint64_t used, uint64_t own)
 /* What anybody may have who is not in a group, without what is kept back; own: what they have of it. */
 static uint64_t open_share(const struct quota *q, enum quota_resource r, uint64_t own)
 {
-	return half_left(q->totals[r] - q->totals[r] / KEPT_BACK, q->used[r] - q->reserve[r], own);
+	return half_left(limit_of(q, r) - kept_back_of(q, r), q->used[r] - q->reserve[r], own);
 }
 
 /* u: the caller's, NULL while nothing is charged to them. */
@@ -236,8 +250,7 @@ static uint64_t share_of(const struct quota *q, const struct caller *c, const st
 	if (!access_runs_daemon(c, q->daemon_uid))
 		return share;
 	/* Beyond what there was for everybody, also when that has become less than they have. */
-	return (share > own ? share : own) +
-	    minus(q->totals[r] / KEPT_BACK, q->reserve[r] - reserve);
+	return (share > own ? share : own) + minus(kept_back_of(q, r), q->reserve[r] - reserve);
 }
 
 /* --- Charges ----------------------------------------------------------------------------------- */

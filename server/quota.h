@@ -29,7 +29,12 @@ enum quota_resource {
 	QUOTA_OBJECTS,	   /* named things, instances, copies that are being made */
 	QUOTA_BYTES,	   /* payload that is kept, with what it takes to keep it */
 	QUOTA_WAITING,	   /* calls that wait for something */
-	QUOTA_CONNECTIONS, /* those of networks are limited by the engine, and only counted here */
+	QUOTA_CONNECTIONS, /* of local users */
+	/*
+	 * Connections of networks: limited by the engine, and only counted here.  The total is how many connections there
+	 * may be at all: local ones are never given more than is left of that.
+	 */
+	QUOTA_NETWORK,
 	QUOTA_RESOURCES
 };
 

@@ -38,7 +38,7 @@ static struct caller claimed(uint32_t uid, const char *address)
 
 static struct quota *quota_of(uint64_t total)
 {
-	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total };
+	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total, total };
 
 	return quota_new(totals, DAEMON_UID);
 }
@@ -271,22 +271,31 @@ static void test_a_sixteenth_is_left_to_root_and_the_daemon_whoever_takes_the_re
 	quota_free(q);
 }
 
-static void test_what_is_only_counted_goes_over_the_total_and_leaves_the_rest_to_others(void)
+static void test_connections_of_networks_leave_local_users_theirs_as_long_as_there_are_any(void)
 {
-	struct quota *q = quota_of(HUNDRED);
-	const struct caller host = stranger("10.0.0.1"), a = user(1);
-	struct charge counted = { 0 }, charge = { 0 };
+	const uint64_t totals[QUOTA_RESOURCES] = {
+		[QUOTA_CONNECTIONS] = HUNDRED, [QUOTA_NETWORK] = 200
+	};
+	struct quota *q = quota_new(totals, DAEMON_UID);
+	const struct caller host = stranger("10.0.0.1"), a = user(1), root = user(0);
+	struct charge counted = { 0 }, charge = { 0 }, of_root = { 0 };
 
-	EQUAL(quota_count(q, &host, QUOTA_CONNECTIONS, 90, &counted), 0);
-	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 5);
-	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 6, &charge), IPC9_STATUS_QUOTA);
-	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 5, &charge), 0);
-	EQUAL(quota_count(q, &host, QUOTA_CONNECTIONS, 20, &counted), 0);
-	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 0);
+	EQUAL(quota_count(q, &host, QUOTA_NETWORK, 200 - HUNDRED, &counted), 0);
+	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 50);
+	EQUAL(quota_total_used(q, QUOTA_CONNECTIONS), 0);
+	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 20, &charge), 0);
+	EQUAL(quota_count(q, &host, QUOTA_NETWORK, HUNDRED - 16, &counted), 0);
+	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 7);
 	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 1, &charge), IPC9_STATUS_QUOTA);
+	EQUAL(quota_charge(q, &root, QUOTA_CONNECTIONS, 2, &of_root), IPC9_STATUS_QUOTA);
+	EQUAL(quota_charge(q, &root, QUOTA_CONNECTIONS, 1, &of_root), 0);
+	EQUAL(quota_count(q, &host, QUOTA_NETWORK, 20, &counted), 0); /* over the total */
+	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 0);
 	charge_release(&counted);
 	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 50);
 	charge_release(&charge);
+	charge_release(&of_root);
+	EQUAL(n_users(q), 0);
 	quota_free(q);
 }
 
@@ -471,7 +480,8 @@ static void test_any_sequence_keeps_the_sums_and_the_rule(void)
 	model_begin(&m);
 	for (int step = 0; step < 20000; step++) {
 		uint32_t u = model_random(&m, MODEL_USERS);
-		int r = (int)model_random(&m, QUOTA_RESOURCES),
+		int r = (int)model_random(&m,
+			QUOTA_NETWORK), /* which would change another's limit */
 		    i = (int)model_random(&m, MODEL_CHARGES);
 		uint32_t what = model_random(&m, 10), part;
 
@@ -506,6 +516,6 @@ SUITE(quota, TEST(test_nobody_takes_more_than_half_of_what_the_others_leave),
     TEST(test_all_strangers_together_have_the_share_of_one),
     TEST(test_all_whom_a_host_claims_have_together_the_share_of_one),
     TEST(test_a_sixteenth_is_left_to_root_and_the_daemon_whoever_takes_the_rest),
-    TEST(test_what_is_only_counted_goes_over_the_total_and_leaves_the_rest_to_others),
+    TEST(test_connections_of_networks_leave_local_users_theirs_as_long_as_there_are_any),
     TEST(test_a_listing_goes_on_where_the_last_page_ended),
     TEST(test_any_sequence_keeps_the_sums_and_the_rule));

@@ -25,15 +25,20 @@
 /* --- A daemon ---------------------------------------------------------------------------------- */
 
 /* As another user of this host, whom the fixture's folder lets in; only root may. */
-static CLIENT *client_of_other(const struct daemon_fixture *d, uint32_t program)
+static CLIENT *client_of(const struct daemon_fixture *d, uid_t uid, uint32_t program)
 {
 	CLIENT *c;
 
 	EQUAL(chmod(d->folder, 0711), 0);
-	EQUAL(seteuid(OTHER_UID), 0);
+	EQUAL(seteuid(uid), 0);
 	c = daemon_client(d, true, program);
 	EQUAL(seteuid(0), 0);
 	return c;
+}
+
+static CLIENT *client_of_other(const struct daemon_fixture *d, uint32_t program)
+{
+	return client_of(d, OTHER_UID, program);
 }
 
 static bool ask(CLIENT *c, uint64_t after, ipc9_quota_res *ret)
@@ -586,6 +591,59 @@ static void test_a_local_user_leaves_connections_to_others(void)
 	daemon_end(&d);
 }
 
+static void test_strangers_leave_local_users_their_connections(void)
+{
+	CLIENT *remote[12], *local[6];
+	struct daemon_fixture d;
+
+	daemon_start(&d, "quota_connections = 9\n");
+	expect_idle(&d);
+	for (int i = 0; i < 12; i++) {
+		remote[i] = daemon_client(&d, false, IPC9_PROG_CONTROL);
+		HOLDS(answers_null(remote[i]));
+	}
+	for (int i = 0; i < 6; i++) {
+		local[i] = daemon_client(&d, true, IPC9_PROG_CONTROL);
+		EQUAL(answers_null(local[i]), i < 4);
+	}
+	for (int i = 0; i < 12; i++)
+		clnt_destroy(remote[i]);
+	for (int i = 0; i < 6; i++)
+		clnt_destroy(local[i]);
+	daemon_end(&d);
+}
+
+static void test_local_users_however_many_leave_connections_to_networks(void)
+{
+	CLIENT *local[20][8], *remote[4];
+	struct daemon_fixture d;
+	int n = 0;
+
+	if (getuid()) {
+		skip_test("needs root, to be many users");
+		return;
+	}
+	daemon_start(&d, "connections = 16\nlocal_connections = 4\n");
+	expect_idle(&d);
+	for (uid_t u = 0; u < 20; u++)
+		for (int i = 0; i < 8; i++) {
+			local[u][i] = client_of(&d, 1000 + u, IPC9_PROG_CONTROL);
+			n += answers_null(local[u][i]);
+		}
+	HOLDS(n >= 14 && n <= 16);
+	for (int i = 0; i < 4; i++) {
+		remote[i] = daemon_client(&d, false, IPC9_PROG_CONTROL);
+		daemon_patience(remote[i], 20000);
+		HOLDS(answers_null(remote[i]));
+	}
+	for (int i = 0; i < 4; i++)
+		clnt_destroy(remote[i]);
+	for (uid_t u = 0; u < 20; u++)
+		for (int i = 0; i < 8; i++)
+			clnt_destroy(local[u][i]);
+	daemon_end(&d);
+}
+
 static bool has_two_connections(void *context)
 {
 	ipc9_quota_res res;
@@ -717,6 +775,8 @@ SUITE(shares, TEST(test_slots_that_nobody_reads_fill_their_owners_share_and_nobo
     TEST(test_a_board_is_its_makers_and_what_it_holds_the_copiers),
     TEST(test_a_cleared_board_costs_nothing_whoever_clears_it),
     TEST(test_a_local_user_leaves_connections_to_others),
+    TEST(test_strangers_leave_local_users_their_connections),
+    TEST(test_local_users_however_many_leave_connections_to_networks),
     TEST(test_a_connection_counts_until_it_is_closed),
     TEST(test_many_clients_that_go_at_once_leave_nothing),
     TEST(test_others_see_themselves_and_administrators_all));
