@@ -507,7 +507,7 @@ struct ipc9_quota_info {
 	struct ipc9_identity who; /* pid is of no meaning; of the host: all 0 */
 	struct ipc9_quota_use
 	    objects; /* named things, instances of pipes, copies that are being made */
-	struct ipc9_quota_use bytes;   /* payload that is kept */
+	struct ipc9_quota_use bytes;   /* payload that is kept, and access lists */
 	struct ipc9_quota_use waiting; /* calls that wait */
 	struct ipc9_quota_use
 	    connections; /* of other hosts: limited for each address; of the host: local ones */

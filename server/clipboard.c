@@ -183,7 +183,7 @@ static int board_new(const struct request *r, const char *name, struct board **r
 	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &b->charge);
 	if (!e)
 		e = named_add(&c->boards, &b->named, key, &r->caller,
-		    is_own(name) ? NULL : &shared_list);
+		    is_own(name) ? NULL : &shared_list, &b->charge);
 	if (e) {
 		charge_release(&b->charge);
 		free(b);

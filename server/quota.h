@@ -26,9 +26,9 @@
 #include "server/access.h"
 
 enum quota_resource {
-	QUOTA_OBJECTS,	   /* named things, instances, copies that are being made */
-	QUOTA_BYTES,	   /* payload that is kept, with what it takes to keep it */
-	QUOTA_WAITING,	   /* calls that wait for something */
+	QUOTA_OBJECTS, /* named things, instances, copies that are being made */
+	QUOTA_BYTES,   /* payload that is kept, with what it takes to keep it, and access lists */
+	QUOTA_WAITING, /* calls that wait for something */
 	QUOTA_CONNECTIONS, /* of local users */
 	/*
 	 * Connections of networks: limited by the engine, and only counted here.  The total is how many connections there
