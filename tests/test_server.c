@@ -469,7 +469,8 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 
 static void test_a_queue_takes_nothing_beyond_its_owners_share(void)
 {
-	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 200, 0, 0 };
+	/* Without what is kept back 200, of which half. */
+	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 213, 0, 0 };
 	struct quota *quota = quota_new(totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
