@@ -340,8 +340,11 @@ static void test_a_host_with_many_claims_leaves_half_to_others_and_a_reserve_to_
 	own = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
 	HOLDS(begin_copies(own) >= 11 + 3);
 	clnt_destroy(own);
-	for (unsigned i = 0; i < MANY; i++)
+	for (unsigned i = 0; i < MANY; i++) {
+		auth_destroy(claims[i]->cl_auth);
+		claims[i]->cl_auth = authnone_create();
 		clnt_destroy(claims[i]);
+	}
 	expect_idle(&d);
 	daemon_end(&d);
 }
