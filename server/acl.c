@@ -75,20 +75,10 @@ void acl_handle_set(struct request *r, void *args)
 {
 	const ipc9_acl_set_args *a = args;
 	struct named *n = find(r, a->mechanism, a->name);
-	char why[ACCESS_WHY_SIZE], action[64];
-	int e;
+	char action[64];
 
-	if (!n)
+	if (!n || !named_take_rules(r, n, &a->rules))
 		return;
-	e = named_set_rules(n, &a->rules, why);
-	if (e > 0) {
-		request_fail(r, e, 0, "%s", why);
-		return;
-	}
-	if (e) {
-		request_trouble(r, e);
-		return;
-	}
 	text_format(action, sizeof(action), "access list (%u lines) of %.31s",
 	    a->rules.lines.lines_len, a->mechanism);
 	audit_change(r, action, n);

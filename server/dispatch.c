@@ -254,6 +254,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 		[QUOTA_BYTES] = "what is kept has to be read or cleared first",
 		[QUOTA_WAITING] = "fewer calls have to wait at a time",
 		[QUOTA_CONNECTIONS] = "close some first",
+		[QUOTA_NETWORK] = "close some first",
 	};
 	const struct quota *q = r->daemon->quota;
 	uint64_t share = quota_share(q, who, resource);
@@ -263,7 +264,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 	else
 		request_fail(r, why, share,
 		    "%s: %s %" PRIu64 " of at most %" PRIu64
-		    ", half of what others leave; %s (ipc9 status --quota)",
+		    ", which is what others leave; %s (ipc9 status --quota)",
 		    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
 		    quota_used(q, who, resource), share, cures[resource]);
 }

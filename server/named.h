@@ -19,6 +19,8 @@ struct named {
 	char *key;  /* folded */
 	char *name; /* as first spelled */
 	struct object object;
+	const struct charge *payer; /* the object's own charge */
+	struct charge paid;	    /* of the bytes of its list */
 };
 
 /* One map of names; all zero is empty. */
@@ -31,21 +33,17 @@ size_t named_count(const struct named_map *map);
 struct named *named_find(const struct named_map *map, const char *name);
 
 /*
- * Enters an object under a name that is not in the map; its creator owns it and list (borrowed, may be NULL)
- * says who else may do what.  -ENOMEM: it is not entered.
+ * Enters an object under a name that is not in the map; its creator owns it, list (borrowed, may be NULL)
+ * says who else may do what, and to whom payer (borrowed, charged) is charged pays for the list that the object gets.
+ * -ENOMEM: it is not entered.
  */
 int named_add(struct named_map *map, struct named *named, const char *name,
-    const struct caller *creator, const struct access_list *list);
+    const struct caller *creator, const struct access_list *list, const struct charge *payer);
 
 /*
- * Gives an object the access list that came with a call.  0; IPC9_STATUS_INVALID: a line is none, which ret_why (of
- * ACCESS_WHY_SIZE bytes) names, and the object keeps what it had; -ENOMEM.
- */
-int named_set_rules(struct named *named, const ipc9_rules *rules, char *ret_why);
-
-/*
- * For a call that makes an object: gives it the list that came along (NULL: none did).  False: the request was ended with
- * the fault, and the object has to go again.
+ * Gives an object the access list that came with a call (NULL: none did), and charges its bytes.  False: the request was
+ * ended with what is wrong (a line, or the share), the object keeps what it had, and one that the call has made
+ * has to go again.
  */
 bool named_take_rules(struct request *request, struct named *named, const ipc9_rules *rules);
 

@@ -366,6 +366,88 @@ static void test_a_list_of_64_lines_fits_and_one_of_65_is_no_call(void)
 	end(&w);
 }
 
+static uint64_t bytes_used(const struct daemon_fixture *d)
+{
+	CLIENT *c = daemon_client(d, true, IPC9_PROG_CONTROL);
+	ipc9_quota_args args = { 0 };
+	ipc9_quota_res res = { 0 };
+	uint64_t used = UINT64_MAX;
+
+	if (EQUAL(ipc9_controlproc_quota_1(&args, &res, c), RPC_SUCCESS) && EQUAL(res.status, 0))
+		used = res.ipc9_quota_res_u.ok.host.bytes.used;
+	xdr_free((xdrproc_t)xdr_ipc9_quota_res, &res);
+	clnt_destroy(c);
+	return used;
+}
+
+static bool uses_no_bytes(void *context)
+{
+	return bytes_used(context) == 0;
+}
+
+static void test_a_list_is_charged_to_the_objects_owner_as_long_as_it_is_there(void)
+{
+	static char line[] = "allow uid:7 read", second[] = "second";
+	char *lines[IPC9_RULES_MAX + 1] = { NULL }, detail[256] = "";
+	uint64_t each;
+	struct world w;
+
+	for (int i = 0; i < IPC9_RULES_MAX; i++)
+		lines[i] = line;
+	/* The owner's share: half of 61440 and the 4096 that are kept back. */
+	begin(&w, "quota_bytes = 65536\ntrust_sys = 127.0.0.0/8\nallow = uid:7007 all\n",
+	    IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, LINES(line), NULL), 0);
+	each = bytes_used(&w.daemon);
+	HOLDS(each >= 64);
+	EQUAL(set(w.admin, PIPE, lines, NULL), 0);
+	EQUAL(bytes_used(&w.daemon), IPC9_RULES_MAX * each);
+	EQUAL(create_pipe(w.local, second, lines, detail), IPC9_STATUS_QUOTA);
+	HOLDS(strstr(detail, "bytes: you use ") == detail);
+	EQUAL(create_pipe(w.local, second, LINES(line, line), NULL), 0);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX + 2) * each);
+	/* What was there stays when another list is refused. */
+	EQUAL(set(w.admin, PIPE, LINES(line, "nonsense"), NULL), IPC9_STATUS_INVALID);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX + 2) * each);
+	EQUAL(set(w.admin, PIPE, LINES(line), NULL), 0);
+	EQUAL(bytes_used(&w.daemon), 3 * each);
+	EQUAL(set(w.admin, PIPE, (char *[]){ NULL }, NULL), 0);
+	EQUAL(bytes_used(&w.daemon), 2 * each);
+	let_go(w.local);
+	HOLDS(wait_until(uses_no_bytes, &w.daemon, 20000));
+	w.local = daemon_client(&w.daemon, true, IPC9_PROG_PIPE);
+	end(&w);
+}
+
+static void test_an_administrator_may_shut_what_belongs_to_somebody_without_room(void)
+{
+	static char line[] = "deny uid:7 read";
+	char *lines[IPC9_RULES_MAX + 1] = { NULL }, name[16];
+	CLIENT *slots;
+	struct world w;
+
+	for (int i = 0; i < IPC9_RULES_MAX; i++)
+		lines[i] = line;
+	begin(&w, "quota_bytes = 65536\ntrust_sys = 127.0.0.0/8\nallow = uid:7007 all\n",
+	    IPC9_PROG_PIPE);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(create_slot(slots, slot_name, lines), 0);
+	for (int i = 0; i < 100; i++) { /* what is left, line by line */
+		text_format(name, sizeof(name), "slot%d", i);
+		if (create_slot(slots, name, LINES(line)))
+			break;
+	}
+	EQUAL(create_slot(slots, name, LINES(line)), IPC9_STATUS_QUOTA);
+	EQUAL(set(w.admin, PIPE, LINES("deny anyone all"), NULL), 0);
+	EQUAL(get(w.admin, PIPE, "given\ndeny anyone all"), 0);
+	clnt_destroy(slots);
+	let_go(w.local);
+	HOLDS(wait_until(uses_no_bytes, &w.daemon, 20000));
+	w.local = daemon_client(&w.daemon, true, IPC9_PROG_PIPE);
+	end(&w);
+}
+
 static void test_a_list_given_at_creation_counts_from_the_first_moment(void)
 {
 	struct world w;
@@ -648,6 +730,8 @@ SUITE(acl,
     TEST(test_a_host_that_lets_its_owner_only_read_lets_them_set_nothing),
     TEST(test_a_bad_line_is_named_and_the_list_stays),
     TEST(test_a_list_of_64_lines_fits_and_one_of_65_is_no_call),
+    TEST(test_a_list_is_charged_to_the_objects_owner_as_long_as_it_is_there),
+    TEST(test_an_administrator_may_shut_what_belongs_to_somebody_without_room),
     TEST(test_a_list_given_at_creation_counts_from_the_first_moment),
     TEST(test_a_bad_line_at_creation_creates_nothing),
     TEST(test_new_opens_see_a_changed_list_while_what_is_open_goes_on),
