@@ -206,7 +206,10 @@ IPC9_PUBLIC int ipc9_clipboard_list(struct ipc9 *ipc9, const char *board,
 IPC9_PUBLIC struct ipc9_clipboard_listing *ipc9_clipboard_listing_free(
     struct ipc9_clipboard_listing *listing);
 
-/* Empties a board.  ret_version may be NULL. */
+/*
+ * Empties a board; a shared one without an access list of its own goes away with that, and it is no error when there
+ * was none.  ret_version may be NULL.
+ */
 IPC9_PUBLIC int ipc9_clipboard_clear(struct ipc9 *ipc9, const char *board,
     struct ipc9_clipboard_version *ret_version, struct ipc9_error *ret_error);
 
@@ -498,7 +501,7 @@ IPC9_PUBLIC int ipc9_status(struct ipc9 *ipc9, const char *host, struct ipc9_sta
     struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_status *ipc9_status_free(struct ipc9_status *status);
 
-/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total. */
+/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total: ipc9d.conf(5). */
 struct ipc9_quota_use {
 	uint64_t used;
 	uint64_t share; /* what it may be now, used included; of the host: the total */
@@ -508,9 +511,10 @@ struct ipc9_quota_info {
 	struct ipc9_identity who; /* pid is of no meaning; of the host: all 0 */
 	struct ipc9_quota_use
 	    objects; /* named things, instances of pipes, copies that are being made */
-	struct ipc9_quota_use bytes;   /* payload that is kept */
+	struct ipc9_quota_use bytes;   /* payload that is kept, and access lists */
 	struct ipc9_quota_use waiting; /* calls that wait */
-	struct ipc9_quota_use connections;
+	struct ipc9_quota_use
+	    connections; /* of other hosts: limited for each address; of the host: local ones */
 };
 
 struct ipc9_quota_listing {

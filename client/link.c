@@ -306,13 +306,14 @@ static void note_timeout(struct link *l, const struct link_try *try)
 		context_drop(l->ipc9, l->channel);
 }
 
-static bool send_call(struct link *l, struct channel_call *call, const struct link_procedure *p,
-    void *args, int64_t deadline, struct link_try *ret)
+static bool send_call(struct link *l, struct channel_call *call, struct channel_parcels *parcels,
+    const struct link_procedure *p, void *args, int64_t deadline, struct link_try *ret)
 {
 	const struct channel_target target = { l->program, VERSION, p->number, NULL };
 
 	memset(ret, 0, sizeof(*ret));
-	ret->stat = channel_send(l->channel, call, &target, p->args, args, deadline, &ret->error);
+	ret->stat = channel_send_with(l->channel, call, parcels, &target, p->args, args, deadline,
+	    &ret->error);
 	ret->sent = call->sent;
 	note_timeout(l, ret);
 	return ret->stat == RPC_SUCCESS;
@@ -334,7 +335,7 @@ void link_try(struct link *l, const struct link_procedure *p, void *args, void *
 	struct channel_call call;
 
 	memset(results, 0, p->results_size);
-	if (send_call(l, &call, p, args, deadline, ret))
+	if (send_call(l, &call, NULL, p, args, deadline, ret))
 		wait_call(l, &call, p, results, deadline, ret);
 }
 
@@ -357,6 +358,25 @@ int link_call(struct link *l, const struct link_procedure *p, void *args, void *
 		xdr_free(p->results, results);
 	}
 	return link_explain(l, p, &try, results, e);
+}
+
+int link_exchange(struct link *l, const struct link_procedure *p, struct channel_parcels *parcels,
+    void *args, void *results, int64_t deadline, struct ipc9_error *e)
+{
+	struct channel_call call;
+	struct link_try try;
+	int r = link_open(l, deadline, e);
+
+	if (r)
+		return r;
+	memset(results, 0, p->results_size);
+	parcels->taken.n = 0;
+	if (send_call(l, &call, parcels, p, args, deadline, &try))
+		wait_call(l, &call, p, results, deadline, &try);
+	r = link_explain(l, p, &try, results, e);
+	if (r)
+		descriptors_close(&parcels->taken);
+	return r;
 }
 
 int64_t link_close_deadline(const struct link *l)
@@ -397,7 +417,7 @@ int64_t link_wait_deadline(const struct link *l, uint32_t wait_ms)
 bool link_window_send(struct link *l, struct link_window *w, const struct link_procedure *p,
     void *args, int64_t deadline, struct link_try *ret)
 {
-	if (!send_call(l, &w->calls[(w->first + w->n) % LINK_WINDOW], p, args, deadline, ret))
+	if (!send_call(l, &w->calls[(w->first + w->n) % LINK_WINDOW], NULL, p, args, deadline, ret))
 		return false;
 	w->n++;
 	return true;

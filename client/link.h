@@ -87,6 +87,14 @@ void link_drop(struct link *link);
 int link_call(struct link *link, const struct link_procedure *procedure, void *args, void *results,
     int64_t deadline, struct ipc9_error *ret_error);
 
+/*
+ * As link_call, once, on a dedicated link on which no other call is under way, with descriptors (transport/channel.h).
+ * After success parcels->taken is the caller's; otherwise it is empty.
+ */
+int link_exchange(struct link *link, const struct link_procedure *procedure,
+    struct channel_parcels *parcels, void *args, void *results, int64_t deadline,
+    struct ipc9_error *ret_error);
+
 /* One try over the connection there is; link_explain tells what came of it. */
 void link_try(struct link *link, const struct link_procedure *procedure, void *args, void *results,
     int64_t deadline, struct link_try *ret_try);

@@ -363,11 +363,6 @@ void rpc_call_run(struct rpc_call *c)
 	let_go(c);
 }
 
-void rpc_call_give_up(struct rpc_call *c)
-{
-	let_go(c);
-}
-
 /* struct ipc9_rpc_deferred is struct rpc_call under its public name. */
 
 struct ipc9_rpc_deferred *ipc9_rpc_defer(struct svc_req *request)

@@ -11,6 +11,7 @@
 #include "client/error.h"
 #include "client/ipc9_rpc.h"
 #include "transport/async.h"
+#include "transport/client_base.h"
 #include "transport/connect.h"
 #include "transport/datagram_client.h"
 #include "util/clock.h"
@@ -284,7 +285,7 @@ int ipc9_rpc_begin(CLIENT *client, rpcproc_t procedure, xdrproc_t xdr_args, void
 		.done = done,
 		.context = context,
 	};
-	struct channel_credential credential;
+	struct client_credential credential;
 	struct async_call *call;
 	struct async *async;
 	int r;

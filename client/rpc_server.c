@@ -100,13 +100,8 @@ struct ipc9_rpc_server *ipc9_rpc_server_free(struct ipc9_rpc_server *s)
 	if (!s)
 		return NULL;
 	pthread_mutex_lock(&s->lock);
-	while (!list_is_empty(&s->queue)) {
-		struct rpc_call *c = LIST_ENTRY(s->queue.next, struct rpc_call, queued);
-
-		list_remove(&c->queued);
-		rpc_call_give_up(c);
-	}
-	server_free(s->server); /* deferred calls are gone from here on */
+	server_free(
+	    s->server); /* calls that no thread took are dropped; deferred ones are gone from here on */
 	loop_free(s->loop);
 	for (size_t i = 0; i < s->n_listeners; i++)
 		if (s->listeners[i].address.storage.ss_family == AF_UNIX)

@@ -107,9 +107,6 @@ void rpc_call_run(struct rpc_call *call);
 /* Whether a call's handler is known to be so short that replies may wait for it.  With the lock held. */
 bool rpc_call_is_short(const struct rpc_call *call);
 
-/* For calls that no thread took. */
-void rpc_call_give_up(struct rpc_call *call);
-
 /* Serves until loop_stop, on the caller's thread and the others.  0 or -errno. */
 int rpc_threads_run(struct ipc9_rpc_server *server);
 

@@ -402,11 +402,16 @@ static void tell(char *why, const struct access_rule *rule, const char *where)
 	}
 }
 
+bool access_runs_daemon(const struct caller *c, uint32_t daemon_uid)
+{
+	return c->local && (c->uid == 0 || c->uid == daemon_uid);
+}
+
 static bool let_in(const struct access *a, const struct caller *c, unsigned right, char *why)
 {
 	const struct access_rule *rule;
 
-	if (c->local && (c->uid == 0 || c->uid == a->daemon_uid)) {
+	if (access_runs_daemon(c, a->daemon_uid)) {
 		tell(why, NULL,
 		    c->uid == 0 ? "local root may everything"
 				: "the daemon's own user may everything");

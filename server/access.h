@@ -124,6 +124,9 @@ int access_identify(const struct access *access, const struct peer *peer,
 /* A copy that outlives the request, for telling who it was: without groups, which go with the connection. */
 struct caller access_keep(const struct caller *caller);
 
+/* Whether it is local root or the user whom the daemon runs as: who could as well end it. */
+bool access_runs_daemon(const struct caller *caller, uint32_t daemon_uid);
+
 /* object may be NULL: the daemon's rules alone. */
 bool access_allows(const struct access *access, const struct caller *caller, enum right right,
     const struct object *object);

@@ -79,20 +79,10 @@ void acl_handle_set(struct request *r, void *args)
 {
 	const ipc9_acl_set_args *a = args;
 	struct named *n = find(r, a->mechanism, a->name);
-	char why[ACCESS_WHY_SIZE], what[64];
-	int e;
+	char what[64];
 
-	if (!n)
+	if (!n || !named_take_rules(r, n, &a->rules))
 		return;
-	e = named_set_rules(n, &a->rules, why);
-	if (e > 0) {
-		request_fail(r, e, 0, "%s", why);
-		return;
-	}
-	if (e) {
-		request_trouble(r, e);
-		return;
-	}
 	text_format(what, sizeof(what), "access list, %u lines", a->rules.lines.lines_len);
 	audit_change(r, what, n);
 	request_done(r);

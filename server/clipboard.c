@@ -4,9 +4,12 @@
  *
  * 1. A board's item is replaced as a whole, by PUBLISH or CLEAR, and never changed otherwise; what a ticket
  *    gathers is seen by nobody before that.
- * 2. seq is one counter for all boards, so that a version names one item of one board for the daemon's life.
+ * 2. seq is one counter for all boards, so that a version names one item of one board for the daemon's life, and those
+ *    of a name only grow, also when its board was freed in between.
  * 3. A board is charged to whoever made it, a ticket to whoever began it.  The bytes of an item are charged to
  *    whoever copied them, on the board as in the ticket: so nobody fills another's share.
+ * 4. A shared board is empty only while it has a list of its own: CLEAR frees the others, or they would be charged for
+ *    ever.  A user's own board stays, because its version can be asked for at any time, and must not begin again.
  */
 #include "rpcgen-out/clipboard.h"
 
@@ -179,32 +182,6 @@ static void board_free(struct clipboard *c, struct board *b)
 	free(b);
 }
 
-/* Empty boards that nobody gave a list are only kept while their makers have room for them. */
-static bool drop_empty_board(struct clipboard *c, const struct caller *maker)
-{
-	for (struct named *n = c->boards.head; n; n = n->hh.next) {
-		struct board *b = (struct board *)(void *)n;
-
-		if (b->item.n == 0 && !b->named.object.has_list &&
-		    charge_is_of(&b->charge, maker)) {
-			board_free(c, b);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Charges one more board or ticket. */
-static int charge_object(const struct request *r, struct charge *charge)
-{
-	struct quota *q = r->daemon->quota;
-	int e = quota_charge(q, &r->caller, QUOTA_OBJECTS, 1, charge);
-
-	if (e == IPC9_STATUS_QUOTA && drop_empty_board(r->state, &r->caller))
-		e = quota_charge(q, &r->caller, QUOTA_OBJECTS, 1, charge);
-	return e;
-}
-
 static int board_new(const struct request *r, const char *name, struct board **ret)
 {
 	struct clipboard *c = r->state;
@@ -217,9 +194,10 @@ static int board_new(const struct request *r, const char *name, struct board **r
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
-	e = charge_object(r, &b->charge);
+	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &b->charge);
 	if (!e)
-		e = named_add(&c->boards, &b->named, r, key, is_own(name) ? NULL : &shared_list);
+		e = named_add(&c->boards, &b->named, r, key, is_own(name) ? NULL : &shared_list,
+		    &b->charge);
 	if (e) {
 		charge_release(&b->charge);
 		free(b);
@@ -274,11 +252,13 @@ static ipc9_board_version version_of(const struct clipboard *c, const struct boa
 	return (ipc9_board_version){ c->epoch, b ? b->seq : 0 };
 }
 
-static void reply_version(struct request *r, const struct board *b)
+/* Tells the version that a change has just made. */
+static void reply_changed(struct request *r)
 {
+	const struct clipboard *c = r->state;
 	ipc9_clipboard_version_res res = { .status = IPC9_STATUS_OK };
 
-	res.ipc9_clipboard_version_res_u.current = version_of(r->state, b);
+	res.ipc9_clipboard_version_res_u.current = (ipc9_board_version){ c->epoch, c->seq };
 	request_reply(r, &res);
 }
 
@@ -336,7 +316,7 @@ static int ticket_new(struct request *r, const char *name, struct ticket **ret)
 
 	if (!t)
 		return -ENOMEM;
-	e = charge_object(r, &t->charge);
+	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &t->charge);
 	if (e) {
 		free(t);
 		return e;
@@ -523,7 +503,7 @@ static void handle_publish(struct request *r, void *args)
 		return;
 	replace_item(r->state, b, &t->item, &r->caller);
 	ticket_free(t);
-	reply_version(r, b);
+	reply_changed(r);
 }
 
 static void handle_discard(struct request *r, void *args)
@@ -611,21 +591,26 @@ static void handle_list(struct request *r, void *args)
 static void handle_clear(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
+	struct clipboard *c = r->state;
+	bool own = is_own(a->name);
 	struct board *b;
 
 	if (!check_name(r, a->name))
 		return;
 	b = board_find(r, a->name);
-	if (!b && !is_own(a->name)) {
-		named_fail_absent(r, request_service(r), a->name);
+	if (!b && !own) { /* it is empty, perhaps by a call of which this is a repeat */
+		c->seq++;
+		reply_changed(r);
 		return;
 	}
 	if (!b)
 		b = board_to_write(r, a->name);
 	if (!b)
 		return;
-	replace_item(r->state, b, NULL, &r->caller);
-	reply_version(r, b);
+	replace_item(c, b, NULL, &r->caller);
+	reply_changed(r);
+	if (!own && !b->named.object.has_list)
+		board_free(c, b);
 }
 
 /* --- Service ----------------------------------------------------------------------------------- */

@@ -231,6 +231,21 @@ const struct service *request_service(const struct request *r)
 	return services[r->service];
 }
 
+bool request_take_descriptors(struct request *r, unsigned n, int *ret_fds)
+{
+	if (!call_take_descriptors(&r->call, n, ret_fds))
+		return true;
+	request_fail(r, IPC9_STATUS_INVALID, n,
+	    "%u descriptor%s should have come with the call, over the local socket", n,
+	    n == 1 ? "" : "s");
+	return false;
+}
+
+int request_give_descriptors(struct request *r, const int *fds, unsigned n)
+{
+	return call_give_descriptors(&r->call, fds, n);
+}
+
 void request_trouble(struct request *r, int error)
 {
 	if (log_rate_allows(&r->daemon->troubles, clock_now()))
@@ -247,6 +262,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 		[QUOTA_BYTES] = "what is kept has to be read or cleared first",
 		[QUOTA_WAITING] = "fewer calls have to wait at a time",
 		[QUOTA_CONNECTIONS] = "close some first",
+		[QUOTA_NETWORK] = "close some first",
 	};
 	const struct quota *q = r->daemon->quota;
 	uint64_t share = quota_share(q, who, resource);
@@ -256,7 +272,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 	else
 		request_fail(r, why, share,
 		    "%s: %s %" PRIu64 " of at most %" PRIu64
-		    ", half of what others leave; %s (ipc9 status --quota)",
+		    ", which is what others leave; %s (ipc9 status --quota)",
 		    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
 		    quota_used(q, who, resource), share, cures[resource]);
 }

@@ -134,6 +134,13 @@ int request_park(struct request *request, struct list *queue, uint32_t wait_ms, 
     call_ended_fn *ended);
 void request_unpark(struct request *request);
 
+/*
+ * Takes so many descriptors that came with the call, which are the caller's to close.  False: fewer came, and the request
+ * is ended.  Then give: duplicates of some leave with the answer; 0 or -errno, and the request is still to be ended.
+ */
+bool request_take_descriptors(struct request *request, unsigned n, int *ret_fds);
+int request_give_descriptors(struct request *request, const int *fds, unsigned n);
+
 /* Ends it with IPC9_STATUS_SYSTEM, and logs what went wrong here. */
 void request_trouble(struct request *request, int error);
 

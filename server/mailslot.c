@@ -296,7 +296,7 @@ static int slot_new(struct request *r, const ipc9_mailslot_create_args *a, struc
 	list_init(&s->readers);
 	list_init(&s->watch.link);
 	MAP_ADD_KEY(by_handle, all->by_id, &s->id, sizeof(s->id), s, added);
-	if (!added || named_add(&all->names, &s->named, r, a->name, &default_list)) {
+	if (!added || named_add(&all->names, &s->named, r, a->name, &default_list, &s->charge)) {
 		if (added)
 			HASH_DELETE(by_handle, all->by_id, s);
 		charge_release(&s->charge);

@@ -36,7 +36,7 @@ struct named *named_find_for(const struct request *r, const struct named_map *ma
 }
 
 int named_add(struct named_map *map, struct named *n, const struct request *r, const char *name,
-    const struct access_list *list)
+    const struct access_list *list, const struct charge *payer)
 {
 	bool added = false;
 
@@ -55,6 +55,7 @@ int named_add(struct named_map *map, struct named *n, const struct request *r, c
 	n->object.rights = n->service->rights;
 	access_own(&n->object, &r->caller);
 	n->object.defaults = list;
+	n->payer = payer;
 	return 0;
 }
 
@@ -101,11 +102,38 @@ static int read_rules(const struct named *n, const ipc9_rules *rules, struct acc
 	return 0;
 }
 
-int named_set_rules(struct named *n, const ipc9_rules *rules, char *ret_why)
+/*
+ * Charges what a list takes.  An administrator may have to shut an object whose owner has left nothing of their share, and
+ * pays for the list then.
+ */
+static int pay_rules(struct request *r, struct named *n, uint64_t bytes)
+{
+	struct charge charge = { 0 };
+	int e;
+
+	if (bytes <= n->paid.amount) {
+		charge_shrink(&n->paid, n->paid.amount - bytes);
+		return 0;
+	}
+	e = charge_add(n->payer, QUOTA_BYTES, bytes, &charge);
+	if (e == IPC9_STATUS_QUOTA && !charge_is_of(n->payer, &r->caller))
+		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_BYTES, bytes, &charge);
+	if (e)
+		return e;
+	charge_release(&n->paid);
+	n->paid = charge;
+	return 0;
+}
+
+/* 0, -ENOMEM, IPC9_STATUS_QUOTA, or IPC9_STATUS_INVALID with ret_why; on failure the object keeps what it had. */
+static int set_rules(struct request *r, struct named *n, const ipc9_rules *rules,
+    char ret_why[ACCESS_WHY_SIZE])
 {
 	struct access_list list = { 0 };
 	int e = read_rules(n, rules, &list, ret_why);
 
+	if (!e)
+		e = pay_rules(r, n, list.n * sizeof(*list.rules));
 	if (e) {
 		access_list_clear(&list);
 		return e;
@@ -118,12 +146,15 @@ int named_set_rules(struct named *n, const ipc9_rules *rules, char *ret_why)
 bool named_take_rules(struct request *r, struct named *n, const ipc9_rules *rules)
 {
 	char why[ACCESS_WHY_SIZE];
-	int e = rules ? named_set_rules(n, rules, why) : 0;
+	int e = rules ? set_rules(r, n, rules, why) : 0;
+	bool own;
 
-	if (e > 0)
+	if (e == IPC9_STATUS_INVALID) {
 		request_fail(r, e, 0, "%s", why);
-	else if (e)
-		request_trouble(r, e);
+	} else if (e) {
+		own = charge_is_of(n->payer, &r->caller);
+		request_fail_charge(r, e, own ? &r->caller : charge_payer(n->payer), QUOTA_BYTES);
+	}
 	return !e;
 }
 
@@ -217,6 +248,7 @@ void named_remove(struct named_map *map, struct named *n)
 {
 	HASH_DELETE(hh, map->head, n);
 	access_list_clear(&n->object.list);
+	charge_release(&n->paid);
 	free(n->key);
 	free(n->name);
 }

@@ -20,6 +20,8 @@ struct named {
 	char *name; /* as first spelled */
 	const struct service *service;
 	struct object object;
+	const struct charge *payer; /* the object's own charge */
+	struct charge paid;	    /* of the bytes of its list */
 };
 
 /* One map of names; all zero is empty. */
@@ -42,22 +44,17 @@ struct named *named_find_for(const struct request *request, const struct named_m
     const char *name);
 
 /*
- * Enters an object of the request's service under a name that is not in the map; the request's caller owns it and list
- * (borrowed, may be NULL) says who else may do what.  -ENOMEM: it is not entered.
+ * Enters an object of the request's service under a name that is not in the map; the request's caller owns it, list
+ * (borrowed, may be NULL) says who else may do what, and to whom payer (borrowed, charged) is charged pays for the list that
+ * the object gets.  -ENOMEM: it is not entered.
  */
 int named_add(struct named_map *map, struct named *named, const struct request *request,
-    const char *name, const struct access_list *list);
+    const char *name, const struct access_list *list, const struct charge *payer);
 
 /*
- * Gives an object the access list that came with a call.  0; IPC9_STATUS_INVALID: a line is none, or names a right that its service
- * does not ask of objects, which ret_why (of
- * ACCESS_WHY_SIZE bytes) names, and the object keeps what it had; -ENOMEM.
- */
-int named_set_rules(struct named *named, const ipc9_rules *rules, char *ret_why);
-
-/*
- * For a call that makes an object: gives it the list that came along (NULL: none did).  False: the request was ended with
- * the fault, and the object has to go again.
+ * Gives an object the access list that came with a call (NULL: none did), and charges its bytes.  False: the request was
+ * ended with what is wrong (a line, a right that its service does not ask of objects, or the share), the object keeps
+ * what it had, and one that the call has made has to go again.
  */
 bool named_take_rules(struct request *request, struct named *named, const ipc9_rules *rules);
 

@@ -69,7 +69,7 @@ static int name_new(struct request *r, const ipc9_pipe_create_args *a, struct pi
 	if (n)
 		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &n->charge);
 	if (!e)
-		e = named_add(&all->names, &n->named, r, a->name, NULL);
+		e = named_add(&all->names, &n->named, r, a->name, NULL, &n->charge);
 	if (e) {
 		if (n)
 			charge_release(&n->charge);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "rpcgen-out/common.h"
+#include "transport/descriptors.h"
 #include "transport/socket.h"
 #include "util/clock.h"
 #include "util/text.h"
@@ -86,6 +87,34 @@ static bool_t xdr_never(XDR *xdrs, uint32_t *number)
 	return FALSE;
 }
 
+static void swap(struct call *call, uint32_t n)
+{
+	int fds[DESCRIPTORS_MAX], back[DESCRIPTORS_MAX];
+
+	if (n > DESCRIPTORS_MAX || call_take_descriptors(call, n, fds)) {
+		call_refuse(call, MESSAGE_GARBAGE_ARGS, 0, 0);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		back[i] = fds[n - 1 - i];
+	if (call_give_descriptors(call, back, n))
+		call_refuse(call, MESSAGE_SYSTEM_ERR, 0, 0);
+	else
+		answer_number(call, n);
+	for (uint32_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+static void turn(struct call *call, uint32_t number)
+{
+	int fd;
+
+	if (call_hand_over(call, (xdrproc_t)xdr_uint32_t, &number, &fd))
+		return;
+	(void)!write(fd, ENGINE_TURNED, strlen(ENGINE_TURNED));
+	close(fd);
+}
+
 static void on_call(void *context, struct call *call, const struct message_call *header, XDR *args)
 {
 	struct engine *e = context;
@@ -121,6 +150,12 @@ static void on_call(void *context, struct call *call, const struct message_call 
 	case ENGINE_FAIL:
 		call_reply(call, (xdrproc_t)xdr_never, &number);
 		break;
+	case ENGINE_SWAP:
+		swap(call, number);
+		break;
+	case ENGINE_TURN:
+		turn(call, number);
+		break;
 	default:
 		call_refuse(call, MESSAGE_PROC_UNAVAIL, 0, 0);
 	}
@@ -128,6 +163,7 @@ static void on_call(void *context, struct call *call, const struct message_call 
 
 static const struct server_ops ops = {
 	.call_size = sizeof(struct parked_call),
+	.takes_descriptors = true,
 	.call = on_call,
 };
 

@@ -21,8 +21,14 @@ enum engine_procedure {
 	ENGINE_PARK = 2,  /* a number: answers after so many ms with it */
 	ENGINE_LARGE = 3, /* a number: answers with a payload of so many bytes */
 	ENGINE_KEEP = 4,  /* never ends by itself (30 s) */
-	ENGINE_FAIL = 5,  /* a number: its results cannot be encoded, with that errno */
+	ENGINE_SWAP =
+	    5, /* a number: takes so many descriptors and answers with them, last one first */
+	ENGINE_TURN =
+	    6, /* a number: answers with it, and hands the connection over; then it carries ENGINE_TURNED */
+	ENGINE_FAIL = 7, /* a number: its results cannot be encoded, with that errno */
 };
+
+#define ENGINE_TURNED "no record" /* and then its end */
 
 enum engine_transport {
 	ENGINE_TCP4,

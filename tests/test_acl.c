@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_acl.c - access lists of objects: control.x against a real daemon, reserved names, and the library.
+ * test_acl.c - access lists of objects: control.x against a real daemon, and reserved names.
  *
  * Objects are made over the local socket by the user who runs the tests, who there is an administrator (the daemon runs
  * as them).  Over TCP the daemon believes what is claimed: there the same user is the owner and no more.
@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/ipc9.h"
 #include "rpcgen-out/clipboard.h"
 #include "rpcgen-out/mailslot.h"
 #include "rpcgen-out/pipe.h"
@@ -379,6 +378,88 @@ static void test_a_list_of_64_lines_fits_and_one_of_65_is_no_call(void)
 	end(&w);
 }
 
+static uint64_t bytes_used(const struct daemon_fixture *d)
+{
+	CLIENT *c = daemon_client(d, true, IPC9_PROG_CONTROL);
+	ipc9_quota_args args = { 0 };
+	ipc9_quota_res res = { 0 };
+	uint64_t used = UINT64_MAX;
+
+	if (EQUAL(ipc9_controlproc_quota_1(&args, &res, c), RPC_SUCCESS) && EQUAL(res.status, 0))
+		used = res.ipc9_quota_res_u.ok.host.bytes.used;
+	xdr_free((xdrproc_t)xdr_ipc9_quota_res, &res);
+	clnt_destroy(c);
+	return used;
+}
+
+static bool uses_no_bytes(void *context)
+{
+	return bytes_used(context) == 0;
+}
+
+static void test_a_list_is_charged_to_the_objects_owner_as_long_as_it_is_there(void)
+{
+	static char line[] = "allow uid:7 read", second[] = "second";
+	char *lines[IPC9_RULES_MAX + 1] = { NULL }, detail[256] = "";
+	uint64_t each;
+	struct world w;
+
+	for (int i = 0; i < IPC9_RULES_MAX; i++)
+		lines[i] = line;
+	/* The owner's share: half of 61440 and the 4096 that are kept back. */
+	begin(&w, "quota_bytes = 65536\ntrust_sys = 127.0.0.0/8\nallow = uid:7007 all\n",
+	    IPC9_PROG_PIPE);
+	EQUAL(create_pipe(w.local, pipe_name, LINES(line), NULL), 0);
+	each = bytes_used(&w.daemon);
+	HOLDS(each >= 64);
+	EQUAL(set(w.admin, PIPE, lines, NULL), 0);
+	EQUAL(bytes_used(&w.daemon), IPC9_RULES_MAX * each);
+	EQUAL(create_pipe(w.local, second, lines, detail), IPC9_STATUS_QUOTA);
+	HOLDS(strstr(detail, "bytes: you use ") == detail);
+	EQUAL(create_pipe(w.local, second, LINES(line, line), NULL), 0);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX + 2) * each);
+	/* What was there stays when another list is refused. */
+	EQUAL(set(w.admin, PIPE, LINES(line, "nonsense"), NULL), IPC9_STATUS_INVALID);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX + 2) * each);
+	EQUAL(set(w.admin, PIPE, LINES(line), NULL), 0);
+	EQUAL(bytes_used(&w.daemon), 3 * each);
+	EQUAL(set(w.admin, PIPE, (char *[]){ NULL }, NULL), 0);
+	EQUAL(bytes_used(&w.daemon), 2 * each);
+	daemon_client_end(w.local);
+	HOLDS(wait_until(uses_no_bytes, &w.daemon, 20000));
+	w.local = daemon_client(&w.daemon, true, IPC9_PROG_PIPE);
+	end(&w);
+}
+
+static void test_an_administrator_may_shut_what_belongs_to_somebody_without_room(void)
+{
+	static char line[] = "deny uid:7 write";
+	char *lines[IPC9_RULES_MAX + 1] = { NULL }, name[16];
+	CLIENT *slots;
+	struct world w;
+
+	for (int i = 0; i < IPC9_RULES_MAX; i++)
+		lines[i] = line;
+	begin(&w, "quota_bytes = 65536\ntrust_sys = 127.0.0.0/8\nallow = uid:7007 all\n",
+	    IPC9_PROG_PIPE);
+	slots = daemon_client(&w.daemon, true, IPC9_PROG_MAILSLOT);
+	EQUAL(create_pipe(w.local, pipe_name, NULL, NULL), 0);
+	EQUAL(create_slot(slots, slot_name, lines), 0);
+	for (int i = 0; i < 100; i++) { /* what is left, line by line */
+		text_format(name, sizeof(name), "slot%d", i);
+		if (create_slot(slots, name, LINES(line)))
+			break;
+	}
+	EQUAL(create_slot(slots, name, LINES(line)), IPC9_STATUS_QUOTA);
+	EQUAL(set(w.admin, PIPE, LINES("deny anyone all"), NULL), 0);
+	EQUAL(get(w.admin, PIPE, "given\ndeny anyone all"), 0);
+	clnt_destroy(slots);
+	daemon_client_end(w.local);
+	HOLDS(wait_until(uses_no_bytes, &w.daemon, 20000));
+	w.local = daemon_client(&w.daemon, true, IPC9_PROG_PIPE);
+	end(&w);
+}
+
 static void test_a_list_given_at_creation_counts_from_the_first_moment(void)
 {
 	struct world w;
@@ -640,86 +721,6 @@ static void test_reserved_names_are_made_only_by_those_they_are_reserved_for(voi
 	end(&w);
 }
 
-/* --- The library ------------------------------------------------------------------------------- */
-
-static void test_the_library_sets_gets_and_tests_lists(void)
-{
-	static const char *const rules[] = { "allow uid:4242 read", "deny anyone all" };
-	const struct ipc9_pipe_options options = { .rules = rules, .n_rules = 2 };
-	struct daemon_fixture d;
-	struct ipc9_options here = { .socket = d.socket };
-	struct ipc9_acl_listing *listing = NULL;
-	struct ipc9_acl_verdict verdict;
-	struct ipc9_pipe *pipe = NULL;
-	struct ipc9_error e = { 0 };
-	struct ipc9 *ipc9 = NULL;
-
-	daemon_start(&d, "");
-	EQUAL(ipc9_new(&here, &ipc9, &e), 0);
-	EQUAL(ipc9_pipe_create(ipc9, pipe_name, &options, &pipe, &e), 0);
-	if (EQUAL(ipc9_acl_get(ipc9, "//./pipe/desk", &listing, &e), 0)) {
-		HOLDS(listing->owned && listing->given);
-		EQUAL(listing->owner_uid, getuid());
-		EQUAL(listing->n_rules, 2);
-		SAME_TEXT(listing->rules[1], rules[1]);
-		HOLDS(ipc9_acl_listing_free(listing) == NULL);
-	}
-	EQUAL(ipc9_acl_test(ipc9, "\\\\.\\PIPE\\desk", "uid:4242", "write", &verdict, &e), 0);
-	HOLDS(!verdict.allowed);
-	SAME_TEXT(verdict.why, "deny anyone all (list of the object)");
-	EQUAL(ipc9_acl_set(ipc9, "//./pipe/desk", NULL, 0, &e), 0);
-	EQUAL(ipc9_acl_test(ipc9, "//./pipe/desk", "uid:4242", "read", &verdict, &e), 0);
-	HOLDS(!verdict.allowed);
-	EQUAL(ipc9_acl_test(ipc9, "//./pipe/desk", NULL, "admin", &verdict, &e), 0);
-	HOLDS(verdict.allowed);
-	ipc9_pipe_close(pipe);
-	ipc9_free(ipc9);
-	daemon_end(&d);
-}
-
-static void test_the_library_explains_what_it_does_not_send(void)
-{
-	static const char *const names[] = { "", "desk", "//.", "//./pipe", "//./fan/desk",
-		"//@/mailslot/x", "//./pipe/~x" };
-	static const char *const bad[] = { "allow anyone fly" };
-	const char *many[IPC9_RULES + 1], *none[] = { NULL };
-	struct ipc9_mailslot_options options = { .rules = bad, .n_rules = 1 };
-	struct daemon_fixture d;
-	struct ipc9_options here = { .socket = d.socket };
-	struct ipc9_acl_listing *listing = NULL;
-	struct ipc9_mailslot *slot = NULL;
-	struct ipc9_error e = { 0 };
-	struct ipc9 *ipc9 = NULL;
-
-	for (size_t i = 0; i <= IPC9_RULES; i++)
-		many[i] = "allow anyone read";
-	daemon_start(&d, "");
-	EQUAL(ipc9_new(&here, &ipc9, &e), 0);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		EQUAL(ipc9_acl_get(ipc9, names[i], &listing, &e), IPC9_E_BADNAME);
-	EQUAL(ipc9_acl_get(ipc9, NULL, &listing, &e), IPC9_E_BADNAME);
-	EQUAL(ipc9_acl_get(ipc9, "//./pipe/desk", &listing, &e), IPC9_E_NOENT);
-	EQUAL(ipc9_acl_get(ipc9, "//./socket/desk", &listing, &e), IPC9_E_INVALID);
-	EQUAL(ipc9_acl_set(ipc9, "//./pipe/desk", many, IPC9_RULES + 1, &e), IPC9_E_INVALID);
-	EQUAL(ipc9_acl_set(ipc9, "//./pipe/desk", none, 1, &e), IPC9_E_INVALID);
-	EQUAL(ipc9_mailslot_create(ipc9, slot_name, &options, &slot, &e), IPC9_E_INVALID);
-	HOLDS(strstr(e.text, "allow anyone fly") != NULL);
-	options.rules = many;
-	options.n_rules = IPC9_RULES + 1;
-	EQUAL(ipc9_mailslot_create(ipc9, slot_name, &options, &slot, &e), IPC9_E_INVALID);
-	options.n_rules = 0;
-	if (EQUAL(ipc9_mailslot_create(ipc9, slot_name, &options, &slot, &e), 0)) {
-		/* A list without lines is a list: the default, that anybody may write, is gone. */
-		EQUAL(ipc9_acl_get(ipc9, "//./slot/tray", &listing, &e), 0);
-		EQUAL(listing->given, true);
-		EQUAL(listing->n_rules, 0);
-		ipc9_acl_listing_free(listing);
-	}
-	ipc9_mailslot_close(slot);
-	ipc9_free(ipc9);
-	daemon_end(&d);
-}
-
 SUITE(acl,
 
     TEST(test_owner_and_administrators_deal_with_a_list_and_nobody_else),
@@ -727,6 +728,8 @@ SUITE(acl,
     TEST(test_a_bad_line_is_named_and_the_list_stays),
     TEST(test_a_right_that_an_object_does_not_have_is_refused),
     TEST(test_a_list_of_64_lines_fits_and_one_of_65_is_no_call),
+    TEST(test_a_list_is_charged_to_the_objects_owner_as_long_as_it_is_there),
+    TEST(test_an_administrator_may_shut_what_belongs_to_somebody_without_room),
     TEST(test_a_list_given_at_creation_counts_from_the_first_moment),
     TEST(test_a_further_instance_brings_the_list_that_is_there_or_none),
     TEST(test_a_bad_line_at_creation_creates_nothing),
@@ -736,6 +739,4 @@ SUITE(acl,
     TEST(test_testing_answers_as_the_decision_would_and_says_why),
     TEST(test_testing_believes_a_claim_as_far_as_the_transport_does),
     TEST(test_what_cannot_be_tested_is_said),
-    TEST(test_reserved_names_are_made_only_by_those_they_are_reserved_for),
-    TEST(test_the_library_sets_gets_and_tests_lists),
-    TEST(test_the_library_explains_what_it_does_not_send));
+    TEST(test_reserved_names_are_made_only_by_those_they_are_reserved_for));

@@ -491,11 +491,11 @@ static void expect_take(struct queue *q, uint32_t max, bool message, const char 
 }
 
 static const uint64_t queue_totals[QUOTA_RESOURCES] = { 10, 4000000, 0, 0 };
-static const struct caller queue_owner = { .how = IPC9_BY_KERNEL, .uid = 1000 };
+static const struct caller queue_owner = { .how = IPC9_BY_KERNEL, .uid = 1000, .local = true };
 
 static void test_bytes_are_joined_and_messages_are_not(void)
 {
-	struct quota *quota = quota_new(queue_totals);
+	struct quota *quota = quota_new(queue_totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
 	struct queue q;
@@ -529,8 +529,9 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 
 static void test_a_queue_takes_nothing_beyond_its_owners_share(void)
 {
-	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 200, 0, 0 };
-	struct quota *quota = quota_new(totals);
+	/* Without what is kept back 200, of which half. */
+	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 213, 0, 0 };
+	struct quota *quota = quota_new(totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
 	struct queue q;
@@ -558,7 +559,7 @@ static void test_a_large_payload_passes_without_a_copy(void)
 	const ipc9_blob in = { block->data, 500000, block };
 	struct queue q;
 	ipc9_blob out;
-	struct quota *quota = quota_new(queue_totals);
+	struct quota *quota = quota_new(queue_totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
 	bool more;

@@ -66,6 +66,7 @@ void call_drop(struct call *call)
 	assert(list_is_empty(&call->parked));
 	list_remove(&call->link);
 	leave_work(call);
+	call->parcel = parcel_free(call->parcel);
 	if (c) {
 		c->n_calls--;
 		c->held -= call->held;
@@ -127,6 +128,7 @@ void call_lose(struct call *call)
 	struct connection *c = call->connection;
 
 	leave_work(call);
+	call->parcel = parcel_free(call->parcel);
 	if (c) {
 		c->n_calls--;
 		c->held -= call->held;
@@ -164,6 +166,11 @@ static void answer_end(struct answer *a, struct call *call, unsigned char *mark,
 		gather_rewind(a->out, &a->before);
 	else if (mark)
 		message_end_record(mark, a->out->size - a->before.size - MESSAGE_MARK_SIZE);
+	if (ok && call->parcel) {
+		call->parcel->ahead = a->before.size;
+		list_append(&call->connection->parcels, &call->parcel->link);
+		call->parcel = NULL;
+	}
 	if (!call->connection)
 		server_answer_datagram(call, a->out);
 	else if (ok)
@@ -253,6 +260,58 @@ void call_reply(struct call *call, xdrproc_t xdr, void *results)
 {
 	call_answer(call, xdr, results);
 	call_drop(call);
+}
+
+/* --- Descriptors ------------------------------------------------------------------------------- */
+
+int call_take_descriptors(struct call *call, unsigned n, int *ret_fds)
+{
+	struct connection *c = call->connection;
+
+	if (n == 0)
+		return 0;
+	return c && c->received ? descriptors_take(c->received, n, ret_fds) : -EPROTO;
+}
+
+int call_give_descriptors(struct call *call, const int *fds, unsigned n)
+{
+	assert(!call->parcel);
+	if (n == 0 || call->gone)
+		return 0;
+	if (!call->connection || !call->connection->bulk.is_local)
+		return -EAFNOSUPPORT;
+	return parcel_new(fds, n, &call->parcel);
+}
+
+/* Nothing but this call has come, and nothing is under way. */
+static bool is_alone(const struct connection *c)
+{
+	return c && c->n_calls == 1 && !c->doomed && !c->leaving && list_is_empty(&c->backlog) &&
+	    !record_reader_is_inside(&c->reader);
+}
+
+int call_hand_over(struct call *call, xdrproc_t xdr, void *results, int *ret_fd)
+{
+	struct connection *c = call->connection;
+	ssize_t n = 0;
+	int r = 0;
+
+	if (!is_alone(c))
+		r = -EBUSY;
+	else
+		call_answer(call, xdr, results);
+	while (!r && !c->doomed && c->out.size && n >= 0)
+		n = connection_send(c);
+	if (!r && n < 0)
+		r = (int)n;
+	else if (!r && c->doomed)
+		r = -ENOMEM;
+	if (!r)
+		*ret_fd = connection_steal(c);
+	else if (c)
+		connection_doom(c);
+	call_drop(call);
+	return r;
 }
 
 /* --- Waiting ----------------------------------------------------------------------------------- */

@@ -56,6 +56,8 @@ struct channel {
 	uint32_t next_xid;
 
 	struct record_reader reader;
+	struct channel_parcels *parcels; /* of the call under way that has some; under lock */
+	_Atomic bool has_parcels;	 /* the same, for a look */
 	struct bulk bulk;
 	unsigned char *scratch; /* made at the first receive */
 	struct spin spin;
@@ -179,9 +181,18 @@ static struct channel_call *find(struct channel *c, uint32_t xid)
 	return call;
 }
 
+static void set_parcels(struct channel *c, struct channel_parcels *p)
+{
+	c->parcels = p;
+	atomic_store_explicit(&c->has_parcels, p != NULL, memory_order_release);
+}
+
 static void unlink_call(struct channel *c, struct channel_call *call)
 {
 	struct channel_call **at = bucket(c, call->xid);
+
+	if (call->parcels && c->parcels == call->parcels)
+		set_parcels(c, NULL);
 
 	while (*at && *at != call)
 		at = &(*at)->next;
@@ -266,11 +277,68 @@ static void expect_bulk(struct channel *c, size_t missed)
 	bulk_expect(&c->bulk, c->fd, missing, missed >= BULK_MIN && missing < BULK_MIN);
 }
 
+/* How a receive goes while a call with descriptors is under way. */
+struct receive_mode {
+	bool parcels; /* some are waited for */
+	bool exact;   /* nothing beyond the record at hand */
+};
+
+static struct receive_mode receive_mode(struct channel *c)
+{
+	struct receive_mode mode = { false, false };
+
+	if (!atomic_load_explicit(&c->has_parcels, memory_order_acquire))
+		return mode;
+	pthread_mutex_lock(&c->lock);
+	mode.parcels = c->parcels && c->bulk.is_local;
+	mode.exact = c->parcels && c->parcels->last;
+	pthread_mutex_unlock(&c->lock);
+	return mode;
+}
+
+/* As recvmsg, with descriptors for whoever waits for some; who has gone in the meantime gets none. */
+static ssize_t receive_parcels(struct channel *c, struct iovec *iov, size_t n_iov, int flags)
+{
+	struct descriptors fresh = { .n = 0 };
+	ssize_t n = descriptors_receive(&fresh, c->fd, iov, n_iov, flags);
+
+	pthread_mutex_lock(&c->lock);
+	if (c->parcels && descriptors_add(&c->parcels->taken, &fresh))
+		n = -EPROTO;
+	pthread_mutex_unlock(&c->lock);
+	descriptors_close(&fresh);
+	if (n < 0)
+		errno = (int)-n;
+	return n < 0 ? -1 : n;
+}
+
+/* Into the record at hand as far as it goes, the rest into the scratch. */
+static ssize_t receive_bytes(struct channel *c, unsigned char *room, size_t direct, int flags)
+{
+	struct receive_mode mode = receive_mode(c);
+	struct iovec iov[2] = { { room, direct }, { c->scratch, SCRATCH_SIZE } };
+	struct iovec *first = direct ? iov : iov + 1;
+	size_t n_iov = direct ? direct >= SCRATCH_SIZE ? 1 : 2 : 1;
+	struct msghdr msg = { .msg_iov = first, .msg_iovlen = n_iov };
+
+	if (mode.exact) {
+		size_t wanted = record_reader_wanted(&c->reader);
+
+		msg.msg_iovlen = n_iov = 1;
+		if (first->iov_len > wanted)
+			first->iov_len = wanted;
+	}
+	if (mode.parcels)
+		return receive_parcels(c, first, n_iov, flags);
+	if (n_iov == 1)
+		return recv(c->fd, first->iov_base, first->iov_len, flags);
+	return recvmsg(c->fd, &msg, flags);
+}
+
 /* Takes in what is there: 1, or 0 when that is nothing; -errno: the stream is at its end or beyond repair. */
 static int receive_with(struct channel *c, int flags)
 {
-	struct iovec iov[2] = { { NULL, 0 }, { NULL, SCRATCH_SIZE } };
-	unsigned char *room;
+	unsigned char *room = NULL;
 	size_t missed, direct;
 	ssize_t n;
 	int r;
@@ -281,17 +349,7 @@ static int receive_with(struct channel *c, int flags)
 		return -ENOMEM;
 	missed = record_reader_missing(&c->reader);
 	direct = record_reader_room(&c->reader, &room);
-	if (direct >= SCRATCH_SIZE) {
-		n = recv(c->fd, room, direct, flags);
-	} else if (direct) {
-		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-
-		iov[0] = (struct iovec){ room, direct };
-		iov[1].iov_base = c->scratch;
-		n = recvmsg(c->fd, &msg, flags);
-	} else {
-		n = recv(c->fd, c->scratch, SCRATCH_SIZE, flags);
-	}
+	n = receive_bytes(c, room, direct, flags);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
@@ -360,8 +418,18 @@ static int wait_to_send(struct channel *c, int64_t deadline)
 	return r;
 }
 
+/* Sends what goes of a record, and the descriptors with its first byte. */
+static ssize_t send_record(struct channel *c, struct gather *out, const struct channel_parcels *p,
+    bool begun)
+{
+	if (!p || begun)
+		return gather_send(out, c->fd);
+	return gather_send_with(out, c->fd, SIZE_MAX, p->give, p->n_give);
+}
+
 /* Writes a record; a part of one that stays unwritten kills the channel. */
-static int write_record(struct channel *c, struct gather *out, int64_t deadline, bool *ret_sent)
+static int write_record(struct channel *c, struct gather *out, const struct channel_parcels *p,
+    int64_t deadline, bool *ret_sent)
 {
 	struct timespec until = clock_timespec(deadline);
 	int r = 0;
@@ -372,7 +440,7 @@ static int write_record(struct channel *c, struct gather *out, int64_t deadline,
 		return -ETIMEDOUT;
 	while (out->size && !r) {
 		bool own = !c->rest.size;
-		ssize_t n = gather_send(own ? out : &c->rest, c->fd);
+		ssize_t n = own ? send_record(c, out, p, *ret_sent) : gather_send(&c->rest, c->fd);
 
 		if (n > 0)
 			*ret_sent |= own;
@@ -444,6 +512,13 @@ enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
     const struct channel_target *target, xdrproc_t xdr, void *args, int64_t deadline,
     struct rpc_err *ret_error)
 {
+	return channel_send_with(c, call, NULL, target, xdr, args, deadline, ret_error);
+}
+
+enum clnt_stat channel_send_with(struct channel *c, struct channel_call *call,
+    struct channel_parcels *parcels, const struct channel_target *target, xdrproc_t xdr, void *args,
+    int64_t deadline, struct rpc_err *ret_error)
+{
 	BYTES_ON_STACK(block, SMALL_CALL);
 	struct gather out;
 	int r;
@@ -453,6 +528,9 @@ enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
 	gather_lend(&out, block);
 	pthread_mutex_lock(&c->lock);
 	r = channel_enter(c, call);
+	call->parcels = parcels;
+	if (!r && parcels)
+		set_parcels(c, parcels);
 	pthread_mutex_unlock(&c->lock);
 	if (r) {
 		ret_error->re_errno = -r;
@@ -463,7 +541,7 @@ enum clnt_stat channel_send(struct channel *c, struct channel_call *call,
 		channel_forget(c, call);
 		return RPC_CANTENCODEARGS;
 	}
-	r = write_record(c, &out, deadline, &call->sent);
+	r = write_record(c, &out, parcels, deadline, &call->sent);
 	gather_clear(&out);
 	if (!r)
 		return RPC_SUCCESS;
@@ -647,4 +725,21 @@ void channel_unlock(struct channel *c)
 int channel_fd(const struct channel *c)
 {
 	return c->fd;
+}
+
+int channel_take_socket(struct channel *c)
+{
+	const struct timeval none = { 0, 0 };
+	int one = 1, fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
+	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	pthread_mutex_lock(&c->lock);
+	if (!c->dead)
+		c->dead = ECANCELED;
+	pthread_mutex_unlock(&c->lock);
+	return fd;
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "transport/descriptors.h"
 #include "transport/message.h"
 #include "util/bytes.h"
 #include "util/gather.h"
@@ -43,12 +44,15 @@ void channel_make_anonymous(struct channel *channel);
 /* How many bytes of a reply are taken; 16 MiB unless said.  Before the first call. */
 void channel_limit_reply(struct channel *channel, size_t bytes);
 
+struct channel_parcels;
+
 /*
  * One call; lies with the caller, whose it is again when channel_wait or channel_forget returned, or when fn runs.
  */
 struct channel_call {
 	struct channel_call *next; /* in the channel's table, under its lock */
 	uint32_t xid;
+	struct channel_parcels *parcels;
 	bool done;
 	bool sent; /* some of it left: the other side may have run it */
 	struct bytes
@@ -63,6 +67,19 @@ struct channel_call {
 	void (*fn)(struct channel_call *call);
 };
 
+/*
+ * Open descriptors that go with a call over a local socket, and with its reply.  While one such call is under way no
+ * other may be: what comes is taken to be its.
+ */
+struct channel_parcels {
+	const int *give; /* duplicates leave with the call */
+	unsigned n_give;
+	struct descriptors
+	    taken; /* what came with the reply: the caller's; empty without a reply */
+	bool
+	    last; /* the call's reply is the last thing read: what follows it stays in the socket */
+};
+
 struct channel_target {
 	uint32_t program, version, procedure;
 	const struct message_auth *credential; /* NULL: the channel's */
@@ -75,6 +92,11 @@ struct channel_target {
 enum clnt_stat channel_send(struct channel *channel, struct channel_call *call,
     const struct channel_target *target, xdrproc_t xdr, void *args, int64_t deadline,
     struct rpc_err *ret_error);
+
+/* The same with descriptors; parcels must stay until the call has ended. */
+enum clnt_stat channel_send_with(struct channel *channel, struct channel_call *call,
+    struct channel_parcels *parcels, const struct channel_target *target, xdrproc_t xdr, void *args,
+    int64_t deadline, struct rpc_err *ret_error);
 
 /*
  * Waits for the reply and decodes it into results, which start from all zero; a blob in them refers to the
@@ -116,6 +138,12 @@ void channel_unlock(struct channel *channel);
 
 int channel_fd(const struct channel *channel);
 
+/*
+ * After a call with parcels->last has been answered: a duplicate of the socket, nonblocking, with which the caller goes on
+ * by itself, or -errno.  The channel makes no more calls.
+ */
+int channel_take_socket(struct channel *channel);
+
 /* --- CLIENT handles (handle.c) ----------------------------------------------------------------- */
 
 /*
@@ -137,12 +165,9 @@ struct channel *channel_client_channel(const CLIENT *client);
  * What one of the handle's calls goes to, with the credential of its cl_auth; *ret_memory holds that while it is
  * used.  False: cl_auth makes none.
  */
-struct channel_credential {
-	struct message_auth auth;
-	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
-};
+struct client_credential;
 bool channel_client_target(const CLIENT *client, uint32_t procedure,
-    struct channel_target *ret_target, struct channel_credential *ret_memory);
+    struct channel_target *ret_target, struct client_credential *ret_memory);
 
 /* What begins asynchronous calls on the handle, made at the first use; NULL: not ours, or no memory. */
 struct async *channel_client_async(CLIENT *client);

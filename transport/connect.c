@@ -248,7 +248,7 @@ int connect_ask_rpcbind(const struct address *address, uint32_t program, uint32_
 
 /* --- Hosts ------------------------------------------------------------------------------------- */
 
-static int fail(struct connect_failure *f, enum connect_step step, int error)
+int connect_fail(struct connect_failure *f, enum connect_step step, int error)
 {
 	f->step = step;
 	f->error = error;
@@ -259,63 +259,78 @@ static int fail(struct connect_failure *f, enum connect_step step, int error)
 	return error;
 }
 
-/* One address: the port said, and then, if that is wanted, rpcbind's. */
-static int try_address(struct address *a, const struct connect_target *t, int64_t deadline,
-    int *ret_fd, struct connect_failure *f)
+int connect_each(const char *host, int64_t deadline, connect_try_fn *try_address, void *context,
+    struct connect_failure *f)
 {
+	struct address addresses[ADDRESSES_MAX];
+	size_t n = 0;
+	int r;
+
+	memset(f, 0, sizeof(*f));
+	r = connect_resolve(host, deadline, addresses, ADDRESSES_MAX, &n, f->text, sizeof(f->text));
+	if (r == -ENOENT) {
+		f->step = CONNECT_RESOLVE;
+		return r;
+	}
+	if (r)
+		return connect_fail(f, CONNECT_RESOLVE, r);
+	r = -EHOSTUNREACH;
+	for (size_t i = 0; i < n && r; i++) {
+		int64_t until = deadline;
+
+		/* One dead address of several must not eat the time of the others. */
+		if (deadline != CLOCK_NEVER && i + 1 < n)
+			until = clock_now() + (deadline - clock_now()) / (int64_t)(n - i);
+		r = try_address(&addresses[i], n == 1, until, context, f);
+	}
+	return r;
+}
+
+/* What try_address is to do. */
+struct attempt {
+	const struct connect_target *target;
+	int fd; /* the result */
+};
+
+/* One address: the port said, and then, if that is wanted, rpcbind's. */
+static int try_address(struct address *a, bool is_only, int64_t deadline, void *context,
+    struct connect_failure *f)
+{
+	struct attempt *attempt = context;
+	const struct connect_target *t = attempt->target;
 	uint16_t port;
 	int r = -ECONNREFUSED, asked;
 
+	(void)is_only;
 	if (t->port) {
 		address_set_port(a, t->port);
-		r = connect_address(a, deadline, ret_fd);
+		r = connect_address(a, deadline, &attempt->fd);
 		if (r)
-			fail(f, CONNECT_HOST, r);
+			connect_fail(f, CONNECT_HOST, r);
 		if (r != -ECONNREFUSED || !t->ask_rpcbind)
 			return r;
 	}
 	asked = connect_ask_rpcbind(a, t->program, t->version, deadline, &port);
 	f->rpcbind_answers = asked == 0 || asked == -ENOENT;
 	if (asked)
-		return t->port ? r : fail(f, CONNECT_RPCBIND, asked);
+		return t->port ? r : connect_fail(f, CONNECT_RPCBIND, asked);
 	address_set_port(a, port);
-	r = connect_address(a, deadline, ret_fd);
-	return r ? fail(f, CONNECT_HOST, r) : 0;
+	r = connect_address(a, deadline, &attempt->fd);
+	return r ? connect_fail(f, CONNECT_HOST, r) : 0;
 }
 
 int connect_host(const struct connect_target *target, int64_t deadline,
     struct channel **ret_channel, struct connect_failure *f)
 {
-	struct address addresses[ADDRESSES_MAX];
-	size_t n = 0;
-	int fd = -1, r;
+	struct attempt attempt = { target, -1 };
+	int r = connect_each(target->host, deadline, try_address, &attempt, f);
 
-	memset(f, 0, sizeof(*f));
-	r = connect_resolve(target->host, deadline, addresses, ADDRESSES_MAX, &n, f->text,
-	    sizeof(f->text));
-	if (r == -ENOENT) {
-		f->step = CONNECT_RESOLVE;
-		return r;
-	}
-	if (r)
-		return fail(f, CONNECT_RESOLVE, r);
-	r = -EHOSTUNREACH;
-	for (size_t i = 0; i < n; i++) {
-		int64_t until = deadline;
-
-		/* One dead address of several must not eat the time of the others. */
-		if (deadline != CLOCK_NEVER && i + 1 < n)
-			until = clock_now() + (deadline - clock_now()) / (int64_t)(n - i);
-		r = try_address(&addresses[i], target, until, &fd, f);
-		if (!r)
-			break;
-	}
 	if (r)
 		return r;
-	r = channel_new(fd, true, ret_channel);
+	r = channel_new(attempt.fd, true, ret_channel);
 	if (r) {
-		close(fd);
-		return fail(f, CONNECT_HOST, r);
+		close(attempt.fd);
+		return connect_fail(f, CONNECT_HOST, r);
 	}
 	return 0;
 }

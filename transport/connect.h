@@ -33,6 +33,18 @@ struct connect_failure {
 int connect_resolve(const char *host, int64_t deadline, struct address *ret_addresses, size_t n,
     size_t *ret_n, char *ret_text, size_t text_size);
 
+/* Notes a step that failed, in words, and returns error. */
+int connect_fail(struct connect_failure *failure, enum connect_step step, int error);
+
+/*
+ * Looks host up and tries its addresses, each with its part of the time, until one works.  0 or the last -errno, then
+ * *ret_failure says more.
+ */
+typedef int connect_try_fn(struct address *address, bool is_only, int64_t deadline, void *context,
+    struct connect_failure *failure);
+int connect_each(const char *host, int64_t deadline, connect_try_fn *try_address, void *context,
+    struct connect_failure *ret_failure);
+
 /* A nonblocking connected stream socket in *ret_fd; 0 or -errno (-ETIMEDOUT). */
 int connect_address(const struct address *address, int64_t deadline, int *ret_fd);
 

@@ -164,6 +164,16 @@ static void take_record(void *context, const unsigned char *data, size_t size, s
 		keep_record(c, data, size, owner);
 }
 
+/* Closes those that nobody took: no record is under way that they could belong to. */
+static void drop_parcels(struct connection *c)
+{
+	if (!c->received || !c->received->n || record_reader_is_inside(&c->reader) ||
+	    !list_is_empty(&c->backlog))
+		return;
+	c->server->stats.surplus_descriptors += c->received->n;
+	descriptors_close(c->received);
+}
+
 static void on_backlog(struct loop_timer *timer)
 {
 	struct connection *c = LIST_ENTRY(timer, struct connection, backlog_timer);
@@ -174,6 +184,8 @@ static void on_backlog(struct loop_timer *timer)
 		handle_record(c, record->data, record->size, record);
 		bytes_unref(record);
 	}
+	if (!c->doomed)
+		drop_parcels(c);
 	connection_stir(c);
 }
 
@@ -236,12 +248,35 @@ static bool is_finished(const struct connection *c)
 
 /* --- In ---------------------------------------------------------------------------------------- */
 
+/* As readv, with the descriptors that came. */
+static ssize_t receive_parcels(struct connection *c, struct iovec *iov, size_t n_iov)
+{
+	struct descriptors fresh = { .n = 0 };
+	ssize_t n = descriptors_receive(c->received ? c->received : &fresh, c->io.fd, iov, n_iov,
+	    MSG_DONTWAIT);
+
+	if (fresh.n) {
+		c->received = malloc(sizeof(fresh));
+		if (c->received) {
+			*c->received = fresh;
+		} else {
+			descriptors_close(&fresh);
+			n = -ENOMEM;
+		}
+	}
+	if (n < 0)
+		errno = (int)-n;
+	return n < 0 ? -1 : n;
+}
+
 /* What the socket has now: into the record at hand as far as it goes, the rest into the scratch. */
 static ssize_t receive_bytes(struct connection *c, unsigned char *room, size_t direct)
 {
 	struct iovec iov[2] = { { room, direct },
 		{ c->server->scratch, sizeof(c->server->scratch) } };
 
+	if (c->bulk.is_local && c->server->ops->takes_descriptors)
+		return direct ? receive_parcels(c, iov, 2) : receive_parcels(c, iov + 1, 1);
 	if (direct >= sizeof(c->server->scratch))
 		return recv(c->io.fd, room, direct, MSG_DONTWAIT);
 	return direct
@@ -293,6 +328,9 @@ static bool receive(struct connection *c)
 		connection_doom(c);
 		return true;
 	}
+	if (c->doomed)
+		return true;
+	drop_parcels(c);
 	set_record_timer(c, true, !was_inside || c->server->stats.calls != calls);
 	expect_bulk(c, missed);
 	return true;
@@ -338,12 +376,18 @@ static void on_slow_record(struct loop_timer *timer)
 
 /* --- Out --------------------------------------------------------------------------------------- */
 
+ssize_t connection_send(struct connection *c)
+{
+	return list_is_empty(&c->parcels) ? gather_send(&c->out, c->io.fd)
+					  : parcels_send(&c->parcels, &c->out, c->io.fd);
+}
+
 static void on_unread(struct loop_timer *timer)
 {
 	struct connection *c = LIST_ENTRY(timer, struct connection, unread_timer);
 
 	/* We may be the late ones: a handler kept us from sending. */
-	if (!c->leaving && gather_send(&c->out, c->io.fd) > 0) {
+	if (!c->leaving && connection_send(c) > 0) {
 		loop_timer_set(c->server->loop, &c->unread_timer,
 		    clock_deadline_ms(c->server->limits.unread_ms));
 		connection_stir(c);
@@ -362,7 +406,7 @@ static void on_flush(struct loop_deferred *deferred)
 		connection_free(c);
 		return;
 	}
-	n = c->out.size ? gather_send(&c->out, c->io.fd) : 0;
+	n = c->out.size ? connection_send(c) : 0;
 	if (n < 0 && n != -EAGAIN) {
 		connection_free(c);
 		return;
@@ -408,6 +452,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 	list_init(&c->enders);
 	list_init(&c->backlog);
 	gather_init(&c->out);
+	list_init(&c->parcels);
 	gather_use_pool(&c->out, &s->pool);
 	record_reader_init(&c->reader, s->limits.record_bytes);
 	c->reader.shelf = &s->shelf;
@@ -448,14 +493,32 @@ void connection_free(struct connection *c)
 	while (!list_is_empty(&c->backlog))
 		bytes_unref(next_record(c));
 	loop_undefer(&c->flush);
-	loop_remove(&c->io);
-	close(c->io.fd);
+	if (c->io.fd >= 0) {
+		loop_remove(&c->io);
+		close(c->io.fd);
+	}
+	while (!list_is_empty(&c->parcels))
+		parcel_free(LIST_ENTRY(c->parcels.next, struct parcel, link));
+	if (c->received)
+		descriptors_close(c->received);
+	free(c->received);
 	gather_clear(&c->out);
 	record_reader_clear(&c->reader);
 	list_remove(&c->link);
 	free(c->peer.groups);
 	server_leave(s, &c->peer);
 	free(c);
+}
+
+int connection_steal(struct connection *c)
+{
+	int fd = c->io.fd;
+
+	/* Out of the loop first: it would go on telling about a number that may be another descriptor by then. */
+	loop_remove(&c->io);
+	c->io.fd = -1;
+	connection_doom(c);
+	return fd;
 }
 
 void connection_watch(struct connection *c, struct connection_watch *w)

@@ -5,6 +5,7 @@
 #ifndef TRANSPORT_CONNECTION_H
 #define TRANSPORT_CONNECTION_H
 
+#include "transport/descriptors.h"
 #include "transport/hosts.h"
 #include "transport/record.h"
 #include "transport/server.h"
@@ -23,6 +24,7 @@ struct server {
 	struct server_stats stats;
 	struct list listeners, sockets, connections;
 	struct hosts hosts;	 /* of the connections */
+	uint64_t n_local;	 /* connections over local sockets */
 	struct limiter *limiter; /* both from the first datagram socket on */
 	struct replies *replies; /* NULL: repeated calls run again */
 	uint32_t n_sockets;	 /* datagram sockets so far */
@@ -40,8 +42,10 @@ struct connection {
 	struct peer peer;
 	struct loop_io io;
 	struct record_reader reader;
-	struct gather out; /* replies that have not left */
-	struct list calls; /* under way */
+	struct gather out;	      /* replies that have not left */
+	struct list parcels;	      /* descriptors in them */
+	struct descriptors *received; /* those that nobody has taken yet; NULL: never any */
+	struct list calls;	      /* under way */
 	struct list watches;
 	struct list enders;  /* watches that last as long as the descriptor */
 	struct list backlog; /* records that came while a bound was reached */
@@ -65,6 +69,12 @@ void connection_free(struct connection *connection);
 
 /* Has it freed soon: nothing more is read, and nothing sent.  For an answer that there is no memory for. */
 void connection_doom(struct connection *connection);
+
+/* Takes the descriptor out of it, which lives on; the connection is to be freed soon. */
+int connection_steal(struct connection *connection);
+
+/* Sends what can be sent now; as gather_send. */
+ssize_t connection_send(struct connection *connection);
 
 /* Something was appended to out, or a bound may have been left: sends and looks again, a little later. */
 void connection_stir(struct connection *connection);

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "transport/message.h"
+#include "transport/client_base.h"
 #include "transport/reply.h"
 #include "transport/spin.h"
 #include "util/clock.h"
@@ -24,24 +24,17 @@
 #define RETRY_FIRST (100 * NS_PER_MS)
 #define RETRY_LAST (3 * NS_PER_S)
 #define RETRY_MIN NS_PER_MS
-#define TIMEOUT_MAX_S 100000000 /* what libtirpc takes */
 #define RPCBIND_PORT 111
-#define ADDRESSES_MAX 8
 
 struct handle {
-	CLIENT client;
+	struct client_base base; /* first */
 	int fd;
 	bool close_fd;
-	uint32_t program, version, xid;
-	AUTH
-	    own_auth; /* what cl_auth is unless somebody replaced it: the credential below is sent */
+	uint32_t xid;
 	unsigned char credential[MESSAGE_AUTH_MAX];
 	uint32_t flavor, credential_len;
-	int64_t timeout; /* of each call, if own_timeout; ns */
-	bool own_timeout;
 	int64_t retry; /* the first pause between two sendings */
 	uint64_t random;
-	struct rpc_err error;
 	struct spin spin;
 	struct address address; /* of the server; asked for when somebody wants it */
 	unsigned char reply[REPLY_SIZE];
@@ -54,34 +47,24 @@ static struct handle *handle_of(const CLIENT *client)
 
 /* --- Sending ----------------------------------------------------------------------------------- */
 
-/* The credential of an AUTH that the program made itself; body points into memory. */
-static bool marshal(AUTH *auth, char *memory, u_int size, struct message_auth *ret)
-{
-	XDR xdrs;
-	bool ok;
-
-	xdrmem_create(&xdrs, memory, size, XDR_ENCODE);
-	ok = AUTH_MARSHALL(auth, &xdrs);
-	xdr_destroy(&xdrs);
-	return ok && message_parse_auth((unsigned char *)memory, size, ret) == 0;
-}
-
 static bool encode(struct handle *h, rpcproc_t procedure, xdrproc_t xdr, void *args,
     struct gather *out)
 {
 	struct message_call header = {
 		.xid = h->xid,
-		.program = h->program,
-		.version = h->version,
+		.program = h->base.program,
+		.version = h->base.version,
 		.procedure = (uint32_t)procedure,
 		.credential = { h->flavor, h->credential_len, h->credential },
 	};
-	char memory[2 * (MESSAGE_AUTH_MAX + 8)];
+	struct client_credential credential;
+	int own = client_base_credential(&h->base, &credential);
 	XDR xdrs;
 
-	if (h->client.cl_auth != &h->own_auth &&
-	    !marshal(h->client.cl_auth, memory, sizeof(memory), &header.credential))
+	if (own < 0)
 		return false;
+	if (own)
+		header.credential = credential.auth;
 	if (message_put_call(out, &header))
 		return false;
 	xdr_gather_create(&xdrs, out);
@@ -184,16 +167,9 @@ static int exchange(struct handle *h, const struct bytes *call, int64_t deadline
 
 /* --- Calls ------------------------------------------------------------------------------------- */
 
-static int64_t nanoseconds(const struct timeval *t)
-{
-	if (t->tv_sec > TIMEOUT_MAX_S)
-		return TIMEOUT_MAX_S * NS_PER_S;
-	return t->tv_sec * NS_PER_S + t->tv_usec * INT64_C(1000);
-}
-
 static enum clnt_stat end_with(struct handle *h, enum clnt_stat stat, int error)
 {
-	h->error.re_errno = error;
+	h->base.error.re_errno = error;
 	return stat;
 }
 
@@ -218,7 +194,7 @@ static enum clnt_stat call_by(struct handle *h, const struct bytes *call, xdrpro
 		return end_with(h, sent ? RPC_CANTRECV : RPC_CANTSEND, -r);
 	if (size > sizeof(h->reply))
 		return end_with(h, RPC_CANTDECODERES, EMSGSIZE);
-	return reply_decode(h->reply, size, NULL, xdr, results, &h->error);
+	return reply_decode(h->reply, size, NULL, xdr, results, &h->base.error);
 }
 
 /* The whole call in one block; else NULL, and *ret_stat says why. */
@@ -249,35 +225,18 @@ static enum clnt_stat handle_call(CLIENT *client, rpcproc_t procedure, xdrproc_t
 	enum clnt_stat stat = RPC_FAILED;
 	struct bytes *call;
 
-	memset(&h->error, 0, sizeof(h->error));
+	memset(&h->base.error, 0, sizeof(h->base.error));
 	h->xid++;
 	call = make_call(h, procedure, xdr_args, args, &stat);
 	if (call)
-		stat = call_by(h, call, xdr_results, results,
-		    h->own_timeout ? h->timeout : nanoseconds(&timeout));
+		stat =
+		    call_by(h, call, xdr_results, results, client_base_timeout(&h->base, &timeout));
 	bytes_unref(call);
-	h->error.re_status = stat;
+	h->base.error.re_status = stat;
 	return stat;
 }
 
 /* --- The rest of the table --------------------------------------------------------------------- */
-
-static void handle_abort(CLIENT *client)
-{
-	(void)client;
-}
-
-static void handle_geterr(CLIENT *client, struct rpc_err *ret)
-{
-	*ret = handle_of(client)->error;
-}
-
-static bool_t handle_freeres(CLIENT *client, xdrproc_t xdr, void *results)
-{
-	(void)client;
-	xdr_free(xdr, results);
-	return TRUE;
-}
 
 static void handle_destroy(CLIENT *client)
 {
@@ -286,34 +245,6 @@ static void handle_destroy(CLIENT *client)
 	if (h->close_fd)
 		close(h->fd);
 	free(h);
-}
-
-static bool is_time(const struct timeval *t)
-{
-	return t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec <= 1000000;
-}
-
-static bool_t handle_timing(struct handle *h, u_int request, struct timeval *t)
-{
-	int64_t value = request == CLGET_TIMEOUT ? h->timeout : h->retry;
-
-	switch (request) {
-	case CLSET_TIMEOUT:
-		if (!is_time(t))
-			return FALSE;
-		h->timeout = nanoseconds(t);
-		h->own_timeout = true;
-		return TRUE;
-	case CLSET_RETRY_TIMEOUT:
-		if (!is_time(t) || nanoseconds(t) < RETRY_MIN)
-			return FALSE;
-		h->retry = nanoseconds(t);
-		return TRUE;
-	default:
-		t->tv_sec = (time_t)(value / NS_PER_S);
-		t->tv_usec = (suseconds_t)(value % NS_PER_S / 1000);
-		return request == CLGET_RETRY_TIMEOUT || h->own_timeout;
-	}
 }
 
 static bool_t handle_address(struct handle *h, u_int request, void *info)
@@ -337,11 +268,14 @@ static bool_t handle_control(CLIENT *client, u_int request, void *info)
 	struct handle *h = handle_of(client);
 
 	switch (request) {
-	case CLSET_TIMEOUT:
-	case CLGET_TIMEOUT:
 	case CLSET_RETRY_TIMEOUT:
+		if (!client_is_time(info) || client_time_ns(info) < RETRY_MIN)
+			return FALSE;
+		h->retry = client_time_ns(info);
+		return TRUE;
 	case CLGET_RETRY_TIMEOUT:
-		return handle_timing(h, request, info);
+		client_tell_time(h->retry, info);
+		return TRUE;
 	case CLGET_SERVER_ADDR:
 	case CLGET_SVC_ADDR:
 		return handle_address(h, request, info);
@@ -355,20 +289,8 @@ static bool_t handle_control(CLIENT *client, u_int request, void *info)
 	case CLGET_XID:
 		*(u_int32_t *)info = h->xid;
 		return TRUE;
-	case CLGET_VERS:
-		*(rpcvers_t *)info = h->version;
-		return TRUE;
-	case CLSET_VERS:
-		h->version = (uint32_t) * (const rpcvers_t *)info;
-		return TRUE;
-	case CLGET_PROG:
-		*(rpcprog_t *)info = h->program;
-		return TRUE;
-	case CLSET_PROG:
-		h->program = (uint32_t) * (const rpcprog_t *)info;
-		return TRUE;
 	default:
-		return FALSE;
+		return client_base_control(&h->base, request, info);
 	}
 }
 
@@ -377,9 +299,9 @@ static struct clnt_ops *table(void)
 {
 	static struct clnt_ops ops = {
 		.cl_call = handle_call,
-		.cl_abort = handle_abort,
-		.cl_geterr = handle_geterr,
-		.cl_freeres = handle_freeres,
+		.cl_abort = client_abort,
+		.cl_geterr = client_geterr,
+		.cl_freeres = client_freeres,
 		.cl_destroy = handle_destroy,
 		.cl_control = handle_control,
 	};
@@ -389,15 +311,14 @@ static struct clnt_ops *table(void)
 
 CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sys)
 {
-	const AUTH *none = authnone_create(); /* allocates, the first time */
-	struct handle *h = none ? calloc(1, sizeof(*h)) : NULL;
+	struct handle *h = calloc(1, sizeof(*h));
 
-	if (!h)
+	if (!h || !client_base_init(&h->base, table(), program, version)) {
+		free(h);
 		return NULL;
+	}
 	h->fd = fd;
 	h->close_fd = true;
-	h->program = program;
-	h->version = version;
 	h->retry = RETRY_FIRST;
 	if (auth_sys) {
 		h->flavor = AUTH_SYS;
@@ -407,11 +328,7 @@ CLIENT *datagram_client(int fd, uint32_t program, uint32_t version, bool auth_sy
 	if (getrandom(&h->random, sizeof(h->random), 0) != sizeof(h->random))
 		h->random = (uint64_t)clock_now();
 	h->xid = (uint32_t)h->random;
-	h->client.cl_ops = table();
-	h->client.cl_private = h;
-	h->own_auth = *none;
-	h->client.cl_auth = &h->own_auth;
-	return &h->client;
+	return &h->base.client;
 }
 
 /* --- From a host to a socket ------------------------------------------------------------------- */
@@ -451,7 +368,8 @@ static int way_of(CLIENT *client, enum clnt_stat stat)
 /* The time left as clnt_call takes it; never none, which would not wait. */
 static struct timeval time_left(int64_t deadline)
 {
-	int64_t left = deadline == CLOCK_NEVER ? TIMEOUT_MAX_S * NS_PER_S : deadline - clock_now();
+	int64_t left =
+	    deadline == CLOCK_NEVER ? CLIENT_TIMEOUT_MAX_S * NS_PER_S : deadline - clock_now();
 
 	if (left < NS_PER_MS)
 		left = NS_PER_MS;
@@ -512,20 +430,17 @@ static int ask_program(int fd, const struct connect_target *t, int64_t deadline)
 	return r;
 }
 
-static int fail(struct connect_failure *f, enum connect_step step, int error)
-{
-	f->step = step;
-	f->error = error;
-	if (error == -ETIMEDOUT)
-		text_format(f->text, sizeof(f->text), "no answer in time");
-	else
-		text_format(f->text, sizeof(f->text), "%s", strerror(-error));
-	return error;
-}
+/* What try_address is to do. */
+struct attempt {
+	const struct connect_target *target;
+	int fd; /* the result */
+};
 
-static int try_address(struct address *a, const struct connect_target *t, bool is_only,
-    int64_t deadline, int *ret_fd, struct connect_failure *f)
+static int try_address(struct address *a, bool is_only, int64_t deadline, void *context,
+    struct connect_failure *f)
 {
+	struct attempt *attempt = context;
+	const struct connect_target *t = attempt->target;
 	uint16_t port = t->port;
 	int fd, r;
 
@@ -533,7 +448,7 @@ static int try_address(struct address *a, const struct connect_target *t, bool i
 		r = ask_rpcbind(a, t, deadline, &port);
 		f->rpcbind_answers = r == 0 || r == -ENOENT;
 		if (r)
-			fail(f, CONNECT_RPCBIND, r);
+			connect_fail(f, CONNECT_RPCBIND, r);
 		if (r == -ENOENT)
 			text_format(f->text, sizeof(f->text),
 			    "the program is not registered for UDP");
@@ -543,44 +458,25 @@ static int try_address(struct address *a, const struct connect_target *t, bool i
 	address_set_port(a, port);
 	r = datagram_open(a, &fd);
 	if (r)
-		return fail(f, CONNECT_HOST, r);
+		return connect_fail(f, CONNECT_HOST, r);
 	if (t->port && !is_only)
 		r = ask_program(fd, t, deadline);
 	if (r) {
 		close(fd);
-		return fail(f, CONNECT_HOST, r);
+		return connect_fail(f, CONNECT_HOST, r);
 	}
-	*ret_fd = fd;
+	attempt->fd = fd;
 	return 0;
 }
 
 int datagram_connect(const struct connect_target *t, int64_t deadline, int *ret_fd,
     struct connect_failure *f)
 {
-	struct address addresses[ADDRESSES_MAX];
-	size_t n = 0;
-	int r;
+	struct attempt attempt = { t, -1 };
+	int r = connect_each(t->host, deadline, try_address, &attempt, f);
 
-	memset(f, 0, sizeof(*f));
-	r = connect_resolve(t->host, deadline, addresses, ADDRESSES_MAX, &n, f->text,
-	    sizeof(f->text));
-	if (r == -ENOENT) {
-		f->step = CONNECT_RESOLVE;
-		return r;
-	}
-	if (r)
-		return fail(f, CONNECT_RESOLVE, r);
-	r = -EHOSTUNREACH;
-	for (size_t i = 0; i < n; i++) {
-		int64_t until = deadline;
-
-		/* One dead address of several must not eat the time of the others. */
-		if (deadline != CLOCK_NEVER && i + 1 < n)
-			until = clock_now() + (deadline - clock_now()) / (int64_t)(n - i);
-		r = try_address(&addresses[i], t, n == 1, until, ret_fd, f);
-		if (!r)
-			break;
-	}
+	if (!r)
+		*ret_fd = attempt.fd;
 	return r;
 }
 

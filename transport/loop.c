@@ -329,11 +329,6 @@ uint64_t loop_runs(const struct loop *l)
 	return l->runs;
 }
 
-bool loop_is_waiting(const struct loop *l)
-{
-	return l->waiting;
-}
-
 /* Leaves out the events of what was removed since they began to be collected. */
 static void forget_removed(struct loop *l)
 {

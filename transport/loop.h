@@ -100,9 +100,6 @@ void loop_settle(struct loop *loop);
 /* Which thread runs the loop: changes whenever loop_run is entered. */
 uint64_t loop_runs(const struct loop *loop);
 
-/* Whether the running thread waits for events now. */
-bool loop_is_waiting(const struct loop *loop);
-
 bool loop_is_stopping(const struct loop *loop);
 
 #endif

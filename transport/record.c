@@ -34,6 +34,11 @@ size_t record_reader_missing(const struct record_reader *r)
 	return r->in_fragment ? r->fragment_left : 0;
 }
 
+size_t record_reader_wanted(const struct record_reader *r)
+{
+	return r->in_fragment ? r->fragment_left : sizeof(r->mark) - r->mark_size;
+}
+
 size_t record_reader_announced(const struct record_reader *r)
 {
 	return (r->partial ? r->partial->size : 0) + (size_t)r->fragment_left;

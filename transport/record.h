@@ -58,6 +58,9 @@ bool record_reader_is_inside(const struct record_reader *reader);
 /* Bytes of the fragment at hand that have not come. */
 size_t record_reader_missing(const struct record_reader *reader);
 
+/* Bytes that have to come, at least, before a record can be complete; never more than that. */
+size_t record_reader_wanted(const struct record_reader *reader);
+
 /* Bytes of the record at hand that have been announced so far. */
 size_t record_reader_announced(const struct record_reader *reader);
 

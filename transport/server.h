@@ -28,6 +28,7 @@ struct server;
 struct connection;
 struct datagram_socket;
 struct datagram_origin;
+struct parcel;
 struct call;
 
 /* What the kernel knows of the other side. */
@@ -68,10 +69,13 @@ struct call {
 	struct loop_timer timer;
 	call_ended_fn *ended;
 	size_t held; /* payload bytes that count against the connection until the call ends */
+	struct parcel *parcel; /* descriptors that leave with the answer; NULL: none */
 };
 
 struct server_ops {
 	size_t call_size;
+	bool
+	    takes_descriptors; /* those that come over a local socket; otherwise they are closed unseen */
 	/*
 	 * A call has come.  header and args are good until return only.
 	 */
@@ -97,13 +101,14 @@ struct server_limits {
 	size_t held_bytes;   /* payload held by calls under way, per connection; default 4 MiB */
 	size_t unread_bytes; /* replies waiting to be read, per connection; default 4 MiB */
 	/*
-	 * Together with local_connections never more than the process's descriptors less a reserve, which is
-	 * also the default.
+	 * Those of networks, and of local ones what is beyond local_connections.  Together with local_connections never
+	 * more than the process's descriptors less a reserve, which is also the default.
 	 */
 	unsigned connections;
 	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
-	unsigned local_connections;    /* beyond those, for local clients; default 64 */
-	unsigned vanished_ms;	       /* TCP peers without a sign of life; default 25 s */
+	unsigned
+	    local_connections; /* beyond those, for local clients, who take these first; default 64 */
+	unsigned vanished_ms; /* TCP peers without a sign of life; default 25 s */
 
 	size_t datagram_bytes; /* the longest taken; default 4096, at most SERVER_DATAGRAM_MAX */
 	/* Calls under way that came as datagrams; further ones are dropped, and asked again by their clients. */
@@ -129,8 +134,9 @@ struct server_stats {
 	uint64_t calls, refused, dropped;
 	uint64_t datagrams;
 	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
-	uint64_t refused_host; /* connections beyond connections_per_host */
-	uint64_t refused_user; /* connections that server_ops did not admit */
+	uint64_t refused_host;	      /* connections beyond connections_per_host */
+	uint64_t surplus_descriptors; /* that came with no call that takes them */
+	uint64_t refused_user;	      /* connections that server_ops did not admit */
 	/* Of datagrams: */
 	uint64_t replayed;	   /* repeats, answered with the reply kept, or silent */
 	uint64_t dropped_over;	   /* calls beyond calls_datagram or its host's, also in dropped */
@@ -203,6 +209,22 @@ void call_hold(struct call *call, size_t bytes);
 
 /* The socket that a call came by; the server's. */
 int call_fd(const struct call *call);
+
+/*
+ * Open descriptors with calls, over a local socket (transport/descriptors.h).
+ *
+ * While a call is handled: takes so many of those that came, which are the caller's from now on.  0, or -EPROTO: fewer came.
+ */
+int call_take_descriptors(struct call *call, unsigned n, int *ret_fds);
+/* Before a call is answered: duplicates of these leave with the answer.  Once; 0 or -errno. */
+int call_give_descriptors(struct call *call, const int *fds, unsigned n);
+
+/*
+ * Ends a call with its results, and with it the connection as one that carries calls: what comes over it from now on is
+ * the caller's business, and so is the descriptor.  For a peer that has sent nothing else and waits for this answer.
+ * 0; -EBUSY: it has sent something else; -errno: the answer did not leave.  After a failure the connection ends.
+ */
+int call_hand_over(struct call *call, xdrproc_t xdr, void *results, int *ret_fd);
 
 /*
  * Leaves a call waiting at the end of a queue.  ended runs after wait_ms, or when the connection goes;

@@ -2,8 +2,10 @@
 /* gather.c - see gather.h. */
 #include "util/gather.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -259,21 +261,54 @@ static void consume(struct gather *g, size_t n)
 	}
 }
 
-ssize_t gather_send(struct gather *g, int fd)
+/* The first pieces, as far as they fit and the limit allows; their bytes. */
+static size_t collect(const struct gather *g, size_t limit, struct iovec iov[PIECES_PER_SEND],
+    struct msghdr *msg)
 {
+	size_t want = 0;
+
+	msg->msg_iov = iov;
+	msg->msg_iovlen = 0;
+	for (size_t i = g->first; i < g->end && msg->msg_iovlen < PIECES_PER_SEND && want < limit;
+	     i++) {
+		size_t len = g->pieces[i].len < limit - want ? g->pieces[i].len : limit - want;
+
+		iov[msg->msg_iovlen].iov_base = (void *)(uintptr_t)g->pieces[i].data;
+		iov[msg->msg_iovlen++].iov_len = len;
+		want += len;
+	}
+	return want;
+}
+
+static void attach(struct msghdr *msg, void *control, const int *fds, unsigned n_fds)
+{
+	struct cmsghdr *c;
+
+	msg->msg_control = n_fds ? control : NULL;
+	msg->msg_controllen = n_fds ? CMSG_SPACE(n_fds * sizeof(int)) : 0;
+	if (!n_fds)
+		return;
+	memset(control, 0, msg->msg_controllen);
+	c = CMSG_FIRSTHDR(msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+}
+
+ssize_t gather_send_with(struct gather *g, int fd, size_t limit, const int *fds, unsigned n_fds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(GATHER_DESCRIPTORS * sizeof(int))];
 	struct iovec iov[PIECES_PER_SEND];
 	ssize_t total = 0;
 
-	while (g->first < g->end) {
+	assert(n_fds <= GATHER_DESCRIPTORS);
+	while (g->first < g->end && (size_t)total < limit) {
 		struct msghdr msg = { .msg_iov = iov };
-		size_t want = 0;
+		size_t want = collect(g, limit - (size_t)total, iov, &msg);
 		ssize_t n;
 
-		for (size_t i = g->first; i < g->end && msg.msg_iovlen < PIECES_PER_SEND; i++) {
-			iov[msg.msg_iovlen].iov_base = (void *)(uintptr_t)g->pieces[i].data;
-			iov[msg.msg_iovlen++].iov_len = g->pieces[i].len;
-			want += g->pieces[i].len;
-		}
+		attach(&msg, control, fds, total ? 0 : n_fds);
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -285,4 +320,9 @@ ssize_t gather_send(struct gather *g, int fd)
 			break;
 	}
 	return total;
+}
+
+ssize_t gather_send(struct gather *g, int fd)
+{
+	return gather_send_with(g, fd, SIZE_MAX, NULL, 0);
 }

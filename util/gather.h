@@ -16,6 +16,8 @@
 
 #include "util/bytes.h"
 
+#define GATHER_DESCRIPTORS 16 /* that leave with one send */
+
 struct gather_piece {
 	const unsigned char *data;
 	size_t len;
@@ -82,5 +84,11 @@ void gather_rewind(struct gather *g, const struct gather_mark *mark);
  * (-EAGAIN: none now).
  */
 ssize_t gather_send(struct gather *g, int fd);
+
+/*
+ * The same, but no more than limit bytes; and with their first one n_fds open descriptors, over a local socket, which
+ * have left if any byte has.
+ */
+ssize_t gather_send_with(struct gather *g, int fd, size_t limit, const int *fds, unsigned n_fds);
 
 #endif

@@ -58,6 +58,12 @@ lists() { # IDENTITY NOUN NAME
 	[ "$(json "any(o['name'] == '$3' for o in list(d.values())[0])" "$T/listing")" = true ] || return 5
 }
 
+# Empties a board, which its owner has filled before.
+clears() { # IDENTITY NAME
+	printf secret | as owner ipc9 clipboard copy "//./clipboard/$2" || return
+	as "$1" ipc9 clipboard clear "@/clipboard/$2"
+}
+
 # Each line: the exits of the four identities, then what they do.
 expect_table() { # 8<TABLE
 	local exits operation i words
@@ -66,8 +72,8 @@ expect_table() { # 8<TABLE
 		read -ra exits <<<"$exits"
 		read -ra words <<<"$operation"
 		for i in "${!identities[@]}"; do
-			if [ "${words[0]}" = lists ]; then
-				expect_exit "${exits[i]}" lists "${identities[i]}" "${words[@]:1}"
+			if [ "${words[0]}" = lists ] || [ "${words[0]}" = clears ]; then
+				expect_exit "${exits[i]}" "${words[0]}" "${identities[i]}" "${words[@]:1}"
 			else
 				expect_exit "${exits[i]}" as "${identities[i]}" ipc9 "${words[@]}"
 			fi
@@ -87,10 +93,10 @@ test_without_a_list_each_mechanism_has_its_default() {
 		0 0 0 0 clipboard paste @/clipboard/b
 		0 0 0 0 clipboard types @/clipboard/b
 		0 0 0 0 clipboard copy @/clipboard/b
-		0 0 0 0 clipboard clear @/clipboard/b
 		0 3 3 3 acl get @/pipe/p
 		0 5 5 5 acl get @/mailslot/s
 		0 5 5 5 acl get @/clipboard/b
+		0 0 0 0 clears b
 		0 3 3 3 acl test @/pipe/p uid:65534 --right read
 		3 3 3 3 acl set @/pipe/q --none
 	END
@@ -108,8 +114,12 @@ test_a_list_lets_in_those_it_names_and_nobody_else() {
 		0 3 0 3 clipboard paste @/clipboard/b
 		0 3 0 3 clipboard types @/clipboard/b
 		0 5 0 5 clipboard copy @/clipboard/b
-		0 3 0 3 clipboard clear @/clipboard/b
+		0 0 0 0 clears b
 		0 3 5 3 acl get @/pipe/p
+	END
+	expect_exit 0 clears other b # where there is nothing for them, as anywhere else
+	same "what somebody without a right has cleared" secret "$(as owner ipc9 clipboard paste //./clipboard/b)"
+	expect_table 8<<-END
 		0 3 3 3 acl set @/clipboard/b --none
 	END
 	same "what the slot got" texttext "$(<"$T/got" tr -d '\n')"
@@ -126,7 +136,7 @@ test_rights_of_a_list_are_given_one_by_one() {
 		0 5 5 0 lists mailslot s
 		0 3 0 5 clipboard paste @/clipboard/b
 		0 5 5 0 clipboard copy @/clipboard/b
-		0 3 5 0 clipboard clear @/clipboard/b
+		0 0 5 0 clears b
 	END
 }
 
