@@ -13,61 +13,69 @@
 #include "tests/harness.h"
 #include "util/clock.h"
 
-extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, suite_log, suite_loop, suite_record, suite_xdr, suite_message, suite_address, suite_stream, suite_hostile, suite_hosts, suite_floods, suite_replies, suite_datagram, suite_udp, suite_udp_client, suite_udp_loss, suite_channel, suite_connect, suite_access, suite_config, suite_dedup, suite_queue, suite_quota, suite_shares, suite_content, suite_control, suite_clipboard, suite_mailslot, suite_pipe, suite_bench, suite_library, suite_idl, suite_idl_file, suite_idl_value, suite_rpc, suite_rpc_async, suite_acl, suite_rules, suite_rpc_faults, suite_rpc_faults_async, suite_policy, suite_names, suite_descriptors, suite_carrier, suite_ring, suite_conduit, suite_conduit_peers, suite_shm;
+/* In the order in which they run. */
+#define SUITES(X)                                                                                  \
+	X(name)                                                                                    \
+	X(text)                                                                                    \
+	X(gather)                                                                                  \
+	X(siphash)                                                                                 \
+	X(log)                                                                                     \
+	X(loop)                                                                                    \
+	X(record)                                                                                  \
+	X(xdr)                                                                                     \
+	X(message)                                                                                 \
+	X(address)                                                                                 \
+	X(stream)                                                                                  \
+	X(hostile)                                                                                 \
+	X(hosts)                                                                                   \
+	X(floods)                                                                                  \
+	X(replies)                                                                                 \
+	X(datagram)                                                                                \
+	X(udp)                                                                                     \
+	X(udp_client)                                                                              \
+	X(udp_loss)                                                                                \
+	X(channel)                                                                                 \
+	X(connect)                                                                                 \
+	X(access)                                                                                  \
+	X(config)                                                                                  \
+	X(dedup)                                                                                   \
+	X(queue)                                                                                   \
+	X(quota)                                                                                   \
+	X(shares)                                                                                  \
+	X(content)                                                                                 \
+	X(control)                                                                                 \
+	X(clipboard)                                                                               \
+	X(mailslot)                                                                                \
+	X(pipe)                                                                                    \
+	X(bench)                                                                                   \
+	X(library)                                                                                 \
+	X(idl)                                                                                     \
+	X(idl_file)                                                                                \
+	X(idl_value)                                                                               \
+	X(rpc)                                                                                     \
+	X(rpc_async)                                                                               \
+	X(acl)                                                                                     \
+	X(rules)                                                                                   \
+	X(rpc_faults)                                                                              \
+	X(rpc_faults_async)                                                                        \
+	X(policy)                                                                                  \
+	X(names)                                                                                   \
+	X(descriptors)                                                                             \
+	X(carrier)                                                                                 \
+	X(ring)                                                                                    \
+	X(conduit)                                                                                 \
+	X(conduit_peers)                                                                           \
+	X(shm)                                                                                     \
+	X(hidden)                                                                                  \
+	X(registration)                                                                            \
+	X(acl_library)
 
-static const struct suite *const suites[] = {
-	&suite_text,
-	&suite_name,
-	&suite_gather,
-	&suite_siphash,
-	&suite_log,
-	&suite_loop,
-	&suite_record,
-	&suite_xdr,
-	&suite_message,
-	&suite_address,
-	&suite_stream,
-	&suite_hostile,
-	&suite_hosts,
-	&suite_floods,
-	&suite_replies,
-	&suite_datagram,
-	&suite_udp,
-	&suite_udp_client,
-	&suite_udp_loss,
-	&suite_channel,
-	&suite_connect,
-	&suite_access,
-	&suite_config,
-	&suite_dedup,
-	&suite_queue,
-	&suite_quota,
-	&suite_shares,
-	&suite_content,
-	&suite_control,
-	&suite_clipboard,
-	&suite_mailslot,
-	&suite_pipe,
-	&suite_bench,
-	&suite_library,
-	&suite_idl,
-	&suite_idl_file,
-	&suite_idl_value,
-	&suite_rpc,
-	&suite_rpc_async,
-	&suite_acl,
-	&suite_rules,
-	&suite_rpc_faults,
-	&suite_rpc_faults_async,
-	&suite_policy,
-	&suite_names,
-	&suite_descriptors,
-	&suite_carrier,
-	&suite_ring,
-	&suite_conduit,
-	&suite_conduit_peers,
-	&suite_shm,
-};
+#define DECLARE(NAME) extern const struct suite suite_##NAME;
+#define LIST(NAME) &suite_##NAME,
+
+SUITES(DECLARE)
+
+static const struct suite *const suites[] = { SUITES(LIST) };
 
 /* CUnit calls back without a context, so the tallies have to stand here. */
 static unsigned failed, passed, skipped;

@@ -96,7 +96,7 @@ static bool_t put_words(XDR *xdrs, unsigned n, const unsigned *words)
 
 static bool_t xdr_raw(XDR *xdrs, struct raw *raw)
 {
-	static const unsigned create[] = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, 0, 0 },
+	static const unsigned create[] = { IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, 0, 0, 0 },
 			      open[] = { IPC9_PIPE_OPEN_READ }, slot[] = { 0, 0, 0 };
 	/* A message of its own each. */
 	const unsigned send[] = { 1, 2, 3, 4, 0, (unsigned)(raw->sample - samples), 0, 0 };
@@ -112,7 +112,7 @@ static bool_t xdr_raw(XDR *xdrs, struct raw *raw)
 	case BEHIND_MECHANISM:
 		break;
 	case PIPE_CREATE:
-		return put_words(xdrs, 6, create);
+		return put_words(xdrs, 7, create);
 	case PIPE_OPEN:
 		return put_words(xdrs, 1, open);
 	case SLOT_CREATE:

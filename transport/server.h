@@ -101,13 +101,14 @@ struct server_limits {
 	size_t held_bytes;   /* payload held by calls under way, per connection; default 4 MiB */
 	size_t unread_bytes; /* replies waiting to be read, per connection; default 4 MiB */
 	/*
-	 * Together with local_connections never more than the process's descriptors less a reserve, which is
-	 * also the default.
+	 * Those of networks, and of local ones what is beyond local_connections.  Together with local_connections never
+	 * more than the process's descriptors less a reserve, which is also the default.
 	 */
 	unsigned connections;
 	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
-	unsigned local_connections;    /* beyond those, for local clients; default 64 */
-	unsigned vanished_ms;	       /* TCP peers without a sign of life; default 25 s */
+	unsigned
+	    local_connections; /* beyond those, for local clients, who take these first; default 64 */
+	unsigned vanished_ms; /* TCP peers without a sign of life; default 25 s */
 
 	size_t datagram_bytes; /* the longest taken; default 4096, at most SERVER_DATAGRAM_MAX */
 	/* Calls under way that came as datagrams; further ones are dropped, and asked again by their clients. */
