@@ -17,10 +17,11 @@ extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, s
     suite_loop, suite_record, suite_xdr, suite_message, suite_address, suite_stream, suite_hostile,
     suite_hosts, suite_floods, suite_replies, suite_datagram, suite_udp, suite_udp_client,
     suite_udp_loss, suite_channel, suite_connect, suite_access, suite_config, suite_dedup,
-    suite_queue, suite_quota, suite_shares, suite_content, suite_control, suite_clipboard,
-    suite_mailslot, suite_pipe, suite_pipe_states, suite_pipe_rules, suite_pipe_start, suite_bench, suite_library, suite_idl, suite_idl_file,
-    suite_idl_value, suite_rpc, suite_rpc_async, suite_acl, suite_rules, suite_rpc_faults,
-    suite_rpc_faults_async, suite_policy, suite_names;
+    suite_queue, suite_queue_model, suite_quota, suite_shares, suite_content, suite_control,
+    suite_clipboard, suite_mailslot, suite_pipe, suite_pipe_states, suite_pipe_rules,
+    suite_pipe_start, suite_bench, suite_library, suite_idl, suite_idl_file, suite_idl_value,
+    suite_rpc, suite_rpc_async, suite_acl, suite_rules, suite_rpc_faults, suite_rpc_faults_async,
+    suite_policy, suite_names;
 
 static const struct suite *const suites[] = {
 	&suite_text,
@@ -51,6 +52,7 @@ static const struct suite *const suites[] = {
 	&suite_config,
 	&suite_dedup,
 	&suite_queue,
+	&suite_queue_model,
 	&suite_quota,
 	&suite_shares,
 	&suite_content,
