@@ -213,7 +213,7 @@ test_a_client_of_ours_says_what_is_wrong() {
 # Builds the program under "# EXAMPLE" of a manual page as somebody would who copied it from there.
 build_from_manual() { # PAGE PROGRAM
 	awk '/^# EXAMPLE$/ { example = 1; next } /^# / { example = 0 } /^```$/ { code = !code; next } example && code' \
-		"$root/docs/man/$1.scd" >"$T/$2.c"
+		"$root/docs/man/$1.scd" | sed 's/\\\\/\\/g' >"$T/$2.c" # scdoc wants each backslash twice
 	# shellcheck disable=SC2046 # words
 	cc -g -Wall -Wextra -Werror ${SAN_OF_BUILD:+-fsanitize=$SAN_OF_BUILD} -o "$T/$2" "$T/$2.c" \
 		$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs ipc9) -Wl,-rpath,"$prefix/lib"
