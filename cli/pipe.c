@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pipe.c - ipc9 pipe: serve, open, ls.  Serving by commands is in pipe_serve.c.
+ * pipe.c - ipc9 pipe: serve, open, ls.  Serving by commands is in pipe_serve.c; call, wait and info in pipe_call.c.
  */
 #include "cli/pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ struct ipc9_pipe_options pipe_serve_options(const struct invocation *invocation,
 		.access = IPC9_PIPE_ACCESS_DUPLEX,
 		.max_instances = (uint32_t)invocation_number(invocation, "instances", fallback),
 		.first = invocation_flag(invocation, "first"),
+		.local_only = invocation_flag(invocation, "local-only"),
 		.rules = (const char *const *)rules->lines,
 		.n_rules = rules->n,
 	};
@@ -166,37 +168,6 @@ static int pipe_open(struct ipc9 *ipc9, const struct invocation *invocation)
 
 /* --- Listing ----------------------------------------------------------------------------------- */
 
-static const char *pipe_type_word(enum ipc9_pipe_type type)
-{
-	return type == IPC9_PIPE_TYPE_MESSAGE ? "message" : "byte";
-}
-
-static const char *pipe_access_word(enum ipc9_pipe_access access)
-{
-	switch (access) {
-	case IPC9_PIPE_ACCESS_INBOUND:
-		return "inbound";
-	case IPC9_PIPE_ACCESS_OUTBOUND:
-		return "outbound";
-	case IPC9_PIPE_ACCESS_DUPLEX:
-		return "duplex";
-	}
-	return "other";
-}
-
-static json_t *pipe_json_info(const struct ipc9_pipe_info *info)
-{
-	json_t *max = info->max_instances == IPC9_PIPE_NO_LIMIT
-	    ? json_null()
-	    : json_integer((json_int_t)info->max_instances);
-
-	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:o, s:I}", "name",
-	    output_json_text(info->name), "owner", output_json_identity(&info->owner), "type",
-	    pipe_type_word(info->type), "access", pipe_access_word(info->access), "instances",
-	    (json_int_t)info->instances, "max_instances", max, "listening",
-	    (json_int_t)info->listening);
-}
-
 static int pipe_list_json(const struct ipc9_pipe_listing *listing)
 {
 	json_t *pipes = json_array();
@@ -256,6 +227,7 @@ static const struct option_row pipe_serve_option_rows[] = {
 	    .minimum = 1,
 	    .maximum = 255,
 	    .help = "allow N instances at once (1; with CMD 255, no limit)" },
+	{ .name = "local-only", .help = "admit programs of this host only" },
 	{ .name = "message", .help = "make a message pipe: each line is a message" },
 	{ .name = NULL },
 };
@@ -265,6 +237,25 @@ static const struct option_row pipe_open_option_rows[] = {
 	    .kind = OPTION_TEXT,
 	    .value = "uid:N",
 	    .help = "send nothing unless that user serves the pipe" },
+	{ .name = NULL },
+};
+
+static const struct option_row pipe_call_option_rows[] = {
+	{ .name = "timeout",
+	    .kind = OPTION_NUMBER,
+	    .value = "MS",
+	    .maximum = INT_MAX,
+	    .help = "wait at most MS ms in all, then end with status 3 (for ever)" },
+	{ .name = NULL },
+};
+
+static const struct option_row pipe_wait_option_rows[] = {
+	{ .name = "default", .help = "wait as long as the pipe's server said" },
+	{ .name = "timeout",
+	    .kind = OPTION_NUMBER,
+	    .value = "MS",
+	    .maximum = INT_MAX,
+	    .help = "wait at most MS ms, then end with status 3 (for ever)" },
 	{ .name = NULL },
 };
 
@@ -300,6 +291,37 @@ static const struct verb pipe_verbs[] = {
 		"The end of standard input ends that direction; it is over when the server has closed.  On\n"
 		"a message pipe each line is a message.  A server that vanishes, or closes before it was\n"
 		"sent everything, is an error, status 1.\n" },
+	{ .name = "call",
+	    .summary = "Sends one message to a message pipe and writes out the reply",
+	    .operands = "//HOST/pipe/NAME [REQUEST]",
+	    .min_operands = 1,
+	    .max_operands = 2,
+	    .json = true,
+	    .options = pipe_call_option_rows,
+	    .run = pipe_call,
+	    .about =
+		"Without REQUEST all of standard input is the request, at most 1048576 bytes.  Waits for a\n"
+		"free instance if need be, and closes the pipe after one reply, whose bytes are written and\n"
+		"nothing else; with --json as size_bytes, and data, or data_base64 if it is not UTF-8.  The\n"
+		"request is never sent twice: where the server is lost before its reply status 1 says that\n"
+		"it may have been read or not.\n" },
+	{ .name = "wait",
+	    .summary = "Waits until a pipe has a free instance",
+	    .operands = "//HOST/pipe/NAME",
+	    .min_operands = 1,
+	    .max_operands = 1,
+	    .options = pipe_wait_option_rows,
+	    .run = pipe_wait,
+	    .about =
+		"Status 0 reserves nothing: somebody else may be faster.  A pipe that has no instance at all\n"
+		"is status 3 at once.\n" },
+	{ .name = "info",
+	    .summary = "Tells about one pipe",
+	    .operands = "//HOST/pipe/NAME",
+	    .min_operands = 1,
+	    .max_operands = 1,
+	    .json = true,
+	    .run = pipe_info },
 	{ .name = "ls",
 	    .summary = "Lists the pipes of a host",
 	    .operands = "[//HOST]",
@@ -317,6 +339,11 @@ static const struct example pipe_examples[] = {
 	    .what = "at most four at once" },
 	{ .command = "seq 1000000 | ipc9 pipe open //alpha/pipe/sum", .what = "prints the sum" },
 	{ .command = "ipc9 pipe serve talk", .what = "talk to one client from here" },
+	{ .command = "ipc9 pipe serve calc --message --local-only -- bc -l",
+	    .what = "one line, one message" },
+	{ .command = "ipc9 pipe call //./pipe/calc 6*7", .what = "a question and its answer" },
+	{ .command = "ipc9 pipe wait //alpha/pipe/sum --timeout 5000",
+	    .what = "until an instance is free" },
 	{ .command = "ipc9 pipe ls //alpha", .what = "what is there" },
 	{ .command = NULL },
 };

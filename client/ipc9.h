@@ -299,24 +299,22 @@ IPC9_PUBLIC struct ipc9_mailslot_listing *ipc9_mailslot_listing_free(
 /* --- Pipes ------------------------------------------------------------------------------------- */
 
 /*
- * A server makes instances of a name on its host; each has two ends and serves one client at a time.  What a call of an
- * end comes to depends on the state of the end:
+ * A server makes instances of a name on its host; each has two ends and serves one client at a time.  What a call comes to
+ * depends on the state of the end (codes without IPC9_E_; "data/empty": whether there is still something to read):
  *
- *			listening	connected	closing		disconnected	disconnected
- *					(with data, empty)		server's end	client's end
- *	read		LISTENING	data, or waits	data, EOF	NOTCONN		NOTCONN
+ *			listening	connected	closing		disconnected: server's, client's end
+ *	read		LISTENING	0, or waits	0/EOF		NOTCONN		NOTCONN
  *	write		LISTENING	0, or waits	PEERCLOSED	NOTCONN		NOTCONN
- *	peek		BADSTATE	0		0, EOF		BADSTATE	NOTCONN
+ *	peek		BADSTATE	0		0/EOF		BADSTATE	NOTCONN
  *	transact	BADSTATE	0, or waits	BADSTATE	BADSTATE	NOTCONN
  *	flush		0		waits		0		0		NOTCONN
  *	accept		waits		0		PEERCLOSED	listens again	INVALID
  *	disconnect	LISTENING	0		0		NOTCONN		INVALID
- *	mode, state	0		0		0		0		NOTCONN
+ *	mode, info	0		0		0		0		NOTCONN
  *
- * Closing: the other end was closed.  If it vanished without a word (its process or host died, or the connection), what it
- * had sent can be read, and then LOST takes the place of EOF and PEERCLOSED.  A call that waits when the other end is closed
- * ends with EOF (or LOST), when the server disconnects the client with NOTCONN, and when its own end is closed with
- * CANCELLED.  A client's end accepts and disconnects nothing: INVALID.
+ * Closing: the other end was closed.  If it vanished without a word, LOST takes the place of EOF and PEERCLOSED.  A call that
+ * waits when the other end is closed ends with EOF (or LOST), when the server disconnects the client with NOTCONN.  Clients'
+ * ends accept and disconnect nothing: INVALID.
  */
 
 struct ipc9_pipe;
@@ -361,15 +359,13 @@ struct ipc9_pipe_options {
 	 */
 	const char *const *rules;
 	size_t n_rules;
-	bool
-	    first; /* make the name, or nothing: IPC9_E_EXISTS where this user has instances of it already */
+	bool first; /* make the name, or nothing: IPC9_E_EXISTS where one's own is there already */
 	/*
 	 * Only programs of this host may open it: others get IPC9_E_ACCESS before the server sees anything of them.  The first
 	 * instance decides; IPC9_E_ACCESS if that one was made without.
 	 */
 	bool local_only;
-	/* For a client that waits for the default: milliseconds, at most IPC9_PIPE_WAIT_MS; 0: 50.  The first instance decides. */
-	uint32_t default_wait_ms;
+	uint32_t default_wait_ms; /* IPC9_PIPE_DEFAULT_WAIT of clients; 0: 50; the first decides */
 };
 
 /*
@@ -431,14 +427,13 @@ IPC9_PUBLIC int ipc9_pipe_wait(struct ipc9 *ipc9, const char *name, int wait_ms,
 /*
  * Opens a message pipe, waiting for a free instance if needed, writes one message, reads one, and closes: all of it within
  * wait_ms (with IPC9_PIPE_DEFAULT_WAIT: each wait for an instance as long as its server said, and the reply without limit).
- * *ret_more: the reply was longer than the buffer, and the rest is lost.  As ipc9_pipe_wait, ipc9_pipe_open and
- * ipc9_pipe_transact; IPC9_E_INVALID: it is a byte pipe.
+ * *ret_more: the reply was longer than the buffer, and the rest is lost.  IPC9_E_INVALID: it is a byte pipe.
  */
 IPC9_PUBLIC int ipc9_pipe_call(struct ipc9 *ipc9, const char *name, const void *request,
     size_t request_bytes, void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
     bool *ret_more, struct ipc9_error *ret_error);
 
-/* The pipe's type, and who serves it (for the server: who the client is, once accepted; with the pid on one host). */
+/* The pipe's type, and who serves it (for the server: who the client is, once accepted); with the pid on one host. */
 IPC9_PUBLIC enum ipc9_pipe_type ipc9_pipe_type(const struct ipc9_pipe *pipe);
 IPC9_PUBLIC const struct ipc9_identity *ipc9_pipe_peer(const struct ipc9_pipe *pipe);
 
@@ -451,7 +446,7 @@ enum ipc9_pipe_mode {
 	/*
 	 * Nothing waits, whatever wait_ms says: to read an empty pipe is IPC9_E_WOULDBLOCK, to accept without a client
 	 * IPC9_E_LISTENING; a write that does not fit the quota writes nothing and returns 0 (of bytes: what reads that
-	 * wait at the other end ask for), as *ret_written tells.  For old programs; ipc9_pipe_start_... are better.
+	 * wait at the other end ask for), as *ret_written tells.
 	 */
 	IPC9_PIPE_MODE_NO_WAIT = 2,
 };
@@ -552,10 +547,7 @@ IPC9_PUBLIC int ipc9_pipe_transact(struct ipc9_pipe *pipe, const void *request,
     size_t request_bytes, void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
     bool *ret_more, struct ipc9_error *ret_error);
 
-/*
- * Waits until the other end has read everything that this one wrote.  IPC9_E_EOF: it was closed before; IPC9_E_LOST,
- * IPC9_E_NOTCONN, IPC9_E_TIMEDOUT, IPC9_E_CANCELLED.  0 at once where nobody is there to read.
- */
+/* Waits until the other end has read everything that this one wrote.  IPC9_E_EOF: it was closed before that. */
 IPC9_PUBLIC int ipc9_pipe_flush(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *ret_error);
 
 /*
@@ -568,17 +560,13 @@ IPC9_PUBLIC int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *
 /* Says that this end writes no more; the other end reads EOF and may go on writing. */
 IPC9_PUBLIC int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *ret_error);
 
-/*
- * Waits until the other end is closed altogether: 0 when it closed, IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_TIMEDOUT,
- * IPC9_E_CANCELLED.
- */
+/* Waits until the other end is closed altogether: 0 when it closed, IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_TIMEDOUT. */
 IPC9_PUBLIC int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms,
     struct ipc9_error *ret_error);
 
 /*
  * Makes calls that other threads have under way on this pipe, and operations that were started on it, end with
- * IPC9_E_CANCELLED; the end stays usable.  May be called by any thread.  A call that is done already, in whatever way, stays
- * so: cancelling may come too late.
+ * IPC9_E_CANCELLED, unless it is too late; the end stays usable.  May be called by any thread.
  */
 IPC9_PUBLIC void ipc9_pipe_cancel(struct ipc9_pipe *pipe);
 
@@ -588,28 +576,22 @@ IPC9_PUBLIC void ipc9_pipe_cancel(struct ipc9_pipe *pipe);
  */
 IPC9_PUBLIC void ipc9_pipe_abort(struct ipc9_pipe *pipe);
 
-/*
- * Closes this end; what was written stays readable at the other.  Operations that were started and not finished are
- * cancelled and freed.  NULL is fine; returns NULL.
- */
+/* Closes this end; what was written stays readable at the other.  Started operations are freed.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe);
 
 /* --- Pipes in an event loop -------------------------------------------------------------------- */
 
 /*
- * An operation that was started goes on by itself; ipc9_pipe_finish tells whether it is done, and of a started operation
- * every end must be finished so.  Several may be under way on an end; reads are done in the order in which they were
- * started, and so are writes.  Buffers and data stay the caller's and must stay in place until then.
+ * An operation that was started is finished later by ipc9_pipe_finish, which is to be called when ipc9_pipe_fd says so, and
+ * until it tells what the operation came to.  Several may be under way on an end; reads are done in the order in which they
+ * were started, and so are writes.  Buffers and data stay the caller's and must stay in place until then.
  *
  * Starting and finishing on one end are for one thread at a time; meanwhile one other thread may read in the ordinary
  * way and one may write.  The mode of the end is the one at the start; IPC9_PIPE_MODE_NO_WAIT means nothing here.
  */
 struct ipc9_pipe_op;
 
-/*
- * A descriptor to poll: readable while an operation that was started is done and not finished, or has something to do that
- * ipc9_pipe_finish does.  It stays the pipe's.  -errno.
- */
+/* A descriptor to poll: readable when ipc9_pipe_finish of an operation has something to do or to tell.  -errno. */
 IPC9_PUBLIC int ipc9_pipe_fd(struct ipc9_pipe *pipe);
 
 /*

@@ -301,19 +301,18 @@ static void op_advance(struct ipc9_pipe_op *op, const struct before *before)
 	}
 }
 
-/* Whether an operation has nothing more to do; says why not in its words. */
+/* Whether an operation has nothing more to do; what was cancelled too late has done it all. */
 static bool op_ends(struct ipc9_pipe_op *op)
 {
+	bool complete =
+	    (op->kind == PIPE_OP_WRITE || op->kind == PIPE_OP_ACCEPT) && op->all_sent && !op->full;
 	struct ipc9_error e;
 
 	if (op->done || !list_is_empty(&op->parts))
 		return false;
-	if (!op->code && is_cancelled(op))
+	if (!op->code && !complete && is_cancelled(op))
 		op_fail(op, pipe_cancelled(op->pipe, &e), &e);
-	if (op->code)
-		return true;
-	return (op->kind == PIPE_OP_WRITE || op->kind == PIPE_OP_ACCEPT) && op->all_sent &&
-	    !op->full;
+	return op->code || complete;
 }
 
 /* Begins whatever can be begun.  Parts that fail at once are seen in the next round. */

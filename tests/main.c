@@ -68,7 +68,11 @@
 	X(shm)                                                                                     \
 	X(hidden)                                                                                  \
 	X(registration)                                                                            \
-	X(acl_library)
+	X(acl_library)                                                                             \
+	X(queue_model)                                                                             \
+	X(pipe_states)                                                                             \
+	X(pipe_rules)                                                                              \
+	X(pipe_start)
 
 #define DECLARE(NAME) extern const struct suite suite_##NAME;
 #define LIST(NAME) &suite_##NAME,
@@ -76,6 +80,7 @@
 SUITES(DECLARE)
 
 static const struct suite *const suites[] = { SUITES(LIST) };
+>>>>>>> h-pipes
 
 /* CUnit calls back without a context, so the tallies have to stand here. */
 static unsigned failed, passed, skipped;

@@ -16,6 +16,9 @@ mailslot info
 mailslot ls
 pipe serve
 pipe open
+pipe call
+pipe wait
+pipe info
 pipe ls
 status
 bench'
@@ -78,6 +81,10 @@ test_misspellings_are_named_with_the_nearest_right_word() {
 		mailslot read x --folow|folow|--follow
 		pipe serve x --instance 3|instance|--instances
 		pipe serve x --mesage|mesage|--message
+		pipe serve x --local-onyl|local-onyl|--local-only
+		pipe cal //h/pipe/x|cal|"call"
+		pipe wiat //h/pipe/x|wiat|"wait"
+		pipe inof //h/pipe/x|inof|"info"
 		status --jsn|jsn|--json
 	END
 }
@@ -104,6 +111,8 @@ test_values_and_operands_that_are_wrong_are_named() {
 		mailslot read x y|"y"
 		pipe serve x --instances 256|255
 		pipe serve x cat|"cat"
+		pipe call //h/pipe/x y z|"z"
+		pipe wait //h/pipe/x --timeout soon|soon
 		pipe serve x --|--
 		clipboard copy -t png|"png"
 		clipboard copy -t text/plain -t text/html|input
@@ -119,7 +128,7 @@ test_bad_names_are_refused_by_name() {
 	while IFS= read -r name; do
 		name=$(printf '%b.' "$name") name=${name%.}
 		shown=${name%%[![:print:]]*} shown=${shown:0:40}
-		for words in 'mailslot send' 'mailslot info' 'pipe open'; do
+		for words in 'mailslot send' 'mailslot info' 'pipe open' 'pipe call' 'pipe wait' 'pipe info'; do
 			status=0
 			# shellcheck disable=SC2086 # words
 			without_daemon $words "$name" </dev/null >"$T/out" 2>"$T/err" || status=$?

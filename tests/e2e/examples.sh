@@ -208,4 +208,35 @@ test_a_client_of_ours_says_what_is_wrong() {
 	explained "no socket" /nowhere
 }
 
+# --- What stands in manual pages ---------------------------------------------------------------------
+
+# Builds the program under "# EXAMPLE" of a manual page as somebody would who copied it from there.
+build_from_manual() { # PAGE PROGRAM
+	awk '/^# EXAMPLE$/ { example = 1; next } /^# / { example = 0 } /^```$/ { code = !code; next } example && code' \
+		"$root/docs/man/$1.scd" | sed 's/\\\\/\\/g' >"$T/$2.c" # scdoc wants each backslash twice
+	# shellcheck disable=SC2046 # words
+	cc -g -Wall -Wextra -Werror ${SAN_OF_BUILD:+-fsanitize=$SAN_OF_BUILD} -o "$T/$2" "$T/$2.c" \
+		$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs ipc9) -Wl,-rpath,"$prefix/lib"
+	chmod a+rx "$T/$2"
+}
+
+pipe_is_there() { on h2 ipc9 pipe info "//./pipe/$1"; }
+
+test_the_example_of_ipc9_pipe_is_a_program() {
+	SAN_OF_BUILD=$(sanitizers) build_from_manual ipc9_pipe.3 turn
+	background h2 "$T/turn" serve turned >"$T/served" 2>"$T/server.err"
+	server=$job
+	wait_until pipe_is_there turned
+	same "one call" cba "$(on h1 "$T/turn" call //h2/pipe/turned abc)"
+	same "from the same host" '!' "$(on h2 "$T/turn" call //./pipe/turned '!')"
+	same "several messages" "1: eno 2: owt 3: eerht" \
+		"$(on h1 "$T/turn" talk //h2/pipe/turned one two three | paste -sd ' ')"
+	expect_exit 1 on h2 "$T/turn" serve turned # it is there
+	explained "a second server" turned
+	same "the last" dne "$(on h1 "$T/turn" call //h2/pipe/turned end)"
+	ends 0 "$server"
+	same "clients" 4 "$(grep -c '^client: uid' "$T/served")"
+	expect_exit 3 on h1 "$T/turn" call //h2/pipe/turned x
+}
+
 run_tests

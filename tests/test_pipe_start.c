@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_pipe_start.c - operations on pipes that are started and finished later, the descriptor that they are polled by, and
+ * cancelling; by every way in which a client can reach a pipe.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/pipes.h"
+#include "util/clock.h"
+
+#define FOR_EVERY_WAY(M) for (const struct pipe_maker *M = pipe_makers; M->name; M++)
+
+static bool readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
+}
+
+/* Goes through an event loop's motions: polls, and looks, until the operation is done. */
+static int finish_by_polling(struct ipc9_pipe *pipe, struct ipc9_pipe_op *op,
+    struct ipc9_pipe_result *ret)
+{
+	for (;;) {
+		int r = ipc9_pipe_finish(op, 0, ret, NULL);
+
+		if (r != IPC9_E_PENDING)
+			return r;
+		if (!HOLDS(readable(ipc9_pipe_fd(pipe), 20000)))
+			return -1;
+	}
+}
+
+static void test_a_started_read_is_done_when_something_comes(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_result result = { .size_bytes = 99 };
+		struct ipc9_pipe_op *op = NULL;
+		struct pipe_world w;
+		char got[32];
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &pipe_messages);
+		EQUAL(ipc9_pipe_start_read(w.server, got, 3, &op, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(op, 0, &result, &w.error), IPC9_E_PENDING);
+		EQUAL(ipc9_pipe_finish(op, 20, &result, &w.error), IPC9_E_TIMEDOUT);
+		EQUAL(pipe_put(w.client, "abcde"), 0);
+		EQUAL(finish_by_polling(w.server, op, &result), 0);
+		SAME_BYTES(got, result.size_bytes, "abc", 3);
+		EQUAL(result.more, true);
+		EQUAL(readable(ipc9_pipe_fd(w.server), 0), false); /* nothing is left to do */
+		pipe_expect(w.server, "de");
+		pipe_world_end(&w);
+	}
+}
+
+static void test_started_reads_are_done_in_order_whichever_is_finished_first(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_op *ops[3] = { NULL };
+		struct ipc9_pipe_result result;
+		char got[3][8] = { "" };
+		struct pipe_world w;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, NULL);
+		for (int i = 0; i < 3; i++)
+			EQUAL(ipc9_pipe_start_read(w.client, got[i], 2, &ops[i], &w.error), 0);
+		EQUAL(pipe_put(w.server, "aabbcc"), 0);
+		EQUAL(ipc9_pipe_finish(ops[2], 10000, &result, &w.error), 0);
+		/* Done and not finished: the descriptor says so, and goes on saying so. */
+		EQUAL(readable(ipc9_pipe_fd(w.client), 10000), true);
+		EQUAL(ipc9_pipe_finish(ops[0], 0, &result, &w.error), 0);
+		EQUAL(readable(ipc9_pipe_fd(w.client), 10000), true);
+		EQUAL(ipc9_pipe_finish(ops[1], 0, &result, &w.error), 0);
+		EQUAL(readable(ipc9_pipe_fd(w.client), 0), false);
+		for (int i = 0; i < 3; i++)
+			SAME_BYTES(got[i], 2, &"aabbcc"[2 * i], 2);
+		pipe_world_end(&w);
+	}
+}
+
+static void test_started_writes_arrive_in_order_and_all_of_them(void)
+{
+	enum {
+		SIZE = 1500000
+	};
+	char *data = malloc(SIZE), *got = malloc(3 * SIZE);
+
+	for (int i = 0; i < SIZE; i++)
+		data[i] = (char)(i * 7 ^ i >> 11);
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_op *ops[3] = { NULL }, *reading = NULL;
+		struct ipc9_pipe_result result;
+		struct pipe_world w;
+		size_t total = 0;
+		int r = 0;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, NULL);
+		for (int i = 0; i < 3; i++)
+			EQUAL(ipc9_pipe_start_write(w.client, data, SIZE, &ops[i], &w.error), 0);
+		/* All in one thread: the writes go on while they are looked at. */
+		while (total < 3 * SIZE && !r) {
+			EQUAL(ipc9_pipe_start_read(w.server, got + total, 3 * SIZE - total,
+				  &reading, &w.error),
+			    0);
+			do {
+				r = ipc9_pipe_finish(reading, 5, &result, &w.error);
+				for (int i = 0; i < 3; i++)
+					if (ops[i] &&
+					    ipc9_pipe_finish(ops[i], 0, NULL, &w.error) !=
+						IPC9_E_PENDING)
+						ops[i] = NULL;
+			} while (r == IPC9_E_TIMEDOUT);
+			total += r ? 0 : result.size_bytes;
+		}
+		EQUAL(r, 0);
+		for (int i = 0; i < 3; i++) {
+			SAME_BYTES(got + i * SIZE, SIZE, data, SIZE);
+			if (ops[i])
+				EQUAL(ipc9_pipe_finish(ops[i], 10000, &result, &w.error), 0);
+		}
+		pipe_world_end(&w);
+	}
+	free(data);
+	free(got);
+}
+
+static void test_accepts_and_transactions_can_be_started(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_op *accepting = NULL, *asking = NULL, *refused = NULL;
+		struct ipc9_pipe_result result;
+		struct pipe_world w;
+		char got[32];
+
+		pipe_world_begin(&w, m);
+		pipe_world_create(&w, &pipe_messages);
+		EQUAL(ipc9_pipe_start_accept(w.server, &accepting, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(accepting, 0, NULL, &w.error), IPC9_E_PENDING);
+		EQUAL(pipe_world_open(&w,
+			  &(struct ipc9_pipe_open_options){ .mode = IPC9_PIPE_MODE_MESSAGES },
+			  &w.client),
+		    0);
+		EQUAL(finish_by_polling(w.server, accepting, &result), 0);
+		EQUAL(result.connected, false);
+		HOLDS(result.client.how != IPC9_HOW_NONE);
+		EQUAL(ipc9_pipe_start_accept(w.client, &refused, &w.error), IPC9_E_INVALID);
+		EQUAL(ipc9_pipe_start_transact(w.client, "2+2", 3, got, sizeof(got), &asking,
+			  &w.error),
+		    0);
+		pipe_expect(w.server, "2+2");
+		EQUAL(ipc9_pipe_finish(asking, 0, NULL, &w.error), IPC9_E_PENDING);
+		EQUAL(pipe_put(w.server, "4"), 0);
+		EQUAL(finish_by_polling(w.client, asking, &result), 0);
+		SAME_BYTES(got, result.size_bytes, "4", 1);
+		/* Once more: the client had been there. */
+		EQUAL(ipc9_pipe_start_accept(w.server, &accepting, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(accepting, 10000, &result, &w.error), 0);
+		EQUAL(result.connected, true);
+		pipe_world_end(&w);
+	}
+}
+
+static void test_what_was_started_and_fails_says_so_when_it_is_finished(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		static char long_message[IPC9_MESSAGE_BYTES + 1];
+		struct ipc9_pipe_op *op = NULL;
+		struct pipe_world w;
+		char got[8];
+
+		pipe_world_begin(&w, m);
+		pipe_world_create(&w, &pipe_messages);
+		EQUAL(ipc9_pipe_start_write(w.server, long_message, sizeof(long_message), &op,
+			  &w.error),
+		    IPC9_E_TOOBIG);
+		EQUAL(ipc9_pipe_start_write(w.server, "x", 1, &op, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(op, 10000, NULL, &w.error), IPC9_E_LISTENING);
+		HOLDS(w.error.text[0] != '\0' && w.error.code == IPC9_E_LISTENING);
+		EQUAL(pipe_world_open(&w, NULL, &w.client), 0);
+		EQUAL(ipc9_pipe_start_read(w.server, got, 8, &op, &w.error), 0);
+		daemon_kill(&w.daemon);
+		EQUAL(ipc9_pipe_finish(op, 20000, NULL, &w.error), IPC9_E_LOST);
+		EQUAL(ipc9_pipe_start_read(w.client, got, 8, &op, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(op, 20000, NULL, &w.error), IPC9_E_LOST);
+		pipe_world_close(&w);
+		ipc9_free(w.ipc9);
+	}
+}
+
+static void test_closing_frees_what_was_started(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		static char much[3000000];
+		struct ipc9_pipe_op *op;
+		struct pipe_world w;
+		char got[8];
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, NULL);
+		for (int i = 0; i < 3; i++) {
+			EQUAL(ipc9_pipe_start_read(w.client, got, 8, &op, &w.error), 0);
+			EQUAL(ipc9_pipe_start_write(w.client, much, sizeof(much), &op, &w.error),
+			    0);
+		}
+		HOLDS(ipc9_pipe_fd(w.client) >= 0);
+		w.client = ipc9_pipe_close(w.client);
+		pipe_world_end(&w);
+	}
+}
+
+/* --- Cancelling -------------------------------------------------------------------------------- */
+
+static void test_one_operation_is_cancelled_and_the_others_go_on(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_op *ops[3] = { NULL };
+		struct ipc9_pipe_result result;
+		char got[3][8];
+		struct pipe_world w;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, NULL);
+		for (int i = 0; i < 3; i++)
+			EQUAL(ipc9_pipe_start_read(w.server, got[i], 8, &ops[i], &w.error), 0);
+		ipc9_pipe_op_cancel(ops[1]); /* has not left */
+		ipc9_pipe_op_cancel(ops[0]); /* waits over there */
+		ipc9_pipe_op_cancel(ops[0]); /* twice is fine */
+		EQUAL(finish_by_polling(w.server, ops[0], &result), IPC9_E_CANCELLED);
+		EQUAL(ipc9_pipe_finish(ops[1], 0, &result, &w.error), IPC9_E_CANCELLED);
+		EQUAL(pipe_put(w.client, "abc"), 0);
+		EQUAL(finish_by_polling(w.server, ops[2], &result), 0);
+		SAME_BYTES(got[2], result.size_bytes, "abc", 3);
+		pipe_world_end(&w);
+	}
+}
+
+struct waiter {
+	struct ipc9_pipe *pipe;
+	pthread_t thread;
+	atomic_int result;
+};
+
+static void *read_forever(void *context)
+{
+	struct waiter *waiter = context;
+	char got[8];
+	size_t n;
+
+	atomic_store(&waiter->result, ipc9_pipe_read(waiter->pipe, got, 8, IPC9_FOREVER, &n, NULL));
+	return NULL;
+}
+
+static bool is_over(void *context)
+{
+	struct waiter *waiter = context;
+
+	if (atomic_load(&waiter->result) == -1)
+		ipc9_pipe_cancel(waiter->pipe); /* it may not have begun before */
+	return atomic_load(&waiter->result) != -1;
+}
+
+static void test_a_call_of_another_thread_is_cancelled_and_the_end_stays_usable(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_op *op = NULL;
+		struct waiter waiter;
+		struct pipe_world w;
+		char got[8];
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, NULL);
+		ipc9_pipe_cancel(w.client); /* nothing is under way: nothing happens */
+		EQUAL(pipe_put(w.server, "x"), 0);
+		pipe_expect(w.client, "x");
+		waiter.pipe = w.client;
+		atomic_init(&waiter.result, -1);
+		EQUAL(pthread_create(&waiter.thread, NULL, read_forever, &waiter), 0);
+		HOLDS(wait_until(is_over, &waiter, 20000));
+		pthread_join(waiter.thread, NULL);
+		EQUAL(atomic_load(&waiter.result), IPC9_E_CANCELLED);
+		EQUAL(ipc9_pipe_start_read(w.client, got, 8, &op, &w.error), 0);
+		ipc9_pipe_cancel(w.client);
+		EQUAL(finish_by_polling(w.client, op, NULL), IPC9_E_CANCELLED);
+		EQUAL(pipe_put(w.server, "y"), 0);
+		pipe_expect(w.client, "y");
+		EQUAL(pipe_put(w.client, "z"), 0);
+		pipe_expect(w.server, "z");
+		pipe_world_end(&w);
+	}
+}
+
+/* Nothing may be lost between the answer of a READ and the CANCEL that comes too late. */
+static void *write_numbers(void *context)
+{
+	struct ipc9_pipe *pipe = context;
+
+	for (uint32_t i = 0; i < 2000; i++)
+		EQUAL(ipc9_pipe_write(pipe, &i, sizeof(i), 20000, NULL, NULL), 0);
+	EQUAL(ipc9_pipe_end(pipe, NULL), 0);
+	return NULL;
+}
+
+static void test_cancelling_reads_loses_nothing(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		uint32_t number, expected = 0, n_cancelled = 0;
+		struct ipc9_pipe_result result;
+		struct ipc9_pipe_op *op = NULL;
+		struct pipe_world w;
+		pthread_t thread;
+		int r = 0;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &pipe_messages);
+		EQUAL(pthread_create(&thread, NULL, write_numbers, w.server), 0);
+		EQUAL(ipc9_pipe_set_mode(w.client, IPC9_PIPE_MODE_MESSAGES, &w.error), 0);
+		while (r == 0 || r == IPC9_E_CANCELLED) {
+			EQUAL(ipc9_pipe_start_read(w.client, &number, sizeof(number), &op,
+				  &w.error),
+			    0);
+			ipc9_pipe_op_cancel(op);
+			r = ipc9_pipe_finish(op, 20000, &result, &w.error);
+			n_cancelled += r == IPC9_E_CANCELLED;
+			if (r == 0 && !EQUAL(number, expected++))
+				break;
+		}
+		EQUAL(r, IPC9_E_EOF);
+		EQUAL(expected, 2000);
+		pthread_join(thread, NULL);
+		pipe_world_end(&w);
+	}
+}
+
+SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
+    TEST(test_started_reads_are_done_in_order_whichever_is_finished_first),
+    TEST(test_started_writes_arrive_in_order_and_all_of_them),
+    TEST(test_accepts_and_transactions_can_be_started),
+    TEST(test_what_was_started_and_fails_says_so_when_it_is_finished),
+    TEST(test_closing_frees_what_was_started),
+    TEST(test_one_operation_is_cancelled_and_the_others_go_on),
+    TEST(test_a_call_of_another_thread_is_cancelled_and_the_end_stays_usable),
+    TEST(test_cancelling_reads_loses_nothing));
