@@ -80,7 +80,6 @@
 SUITES(DECLARE)
 
 static const struct suite *const suites[] = { SUITES(LIST) };
->>>>>>> h-pipes
 
 /* CUnit calls back without a context, so the tallies have to stand here. */
 static unsigned failed, passed, skipped;

@@ -237,7 +237,7 @@ static void begin(struct world *w)
 {
 	static char for_pipe[] = "allow uid:4444 write", for_slot[] = "allow uid:4444 write",
 		    for_board[] = "allow uid:4444 read", own[] = "~";
-	ipc9_pipe_create_args pipe = { there, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, NULL, 0 };
+	ipc9_pipe_create_args pipe = { there, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, 1, 0, NULL, 0, 0 };
 	ipc9_mailslot_create_args slot = { there, 0, 0, NULL };
 	char answer[ANSWER_SIZE];
 

@@ -40,7 +40,7 @@ static void model_begin(struct model *m, bool message, unsigned seed)
 	memset(m, 0, sizeof(*m));
 	m->message = message;
 	m->seed = seed;
-	m->quota = quota_new(totals);
+	m->quota = quota_new(totals, 0);
 	EQUAL(quota_charge(m->quota, &owner, QUOTA_OBJECTS, 1, &m->charge), 0);
 	queue_init(&m->queue, &m->total, &m->charge);
 }
