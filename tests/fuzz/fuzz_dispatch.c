@@ -415,7 +415,7 @@ static void start(struct world *w)
 	};
 	CLAIM(loop_new(&d->loop) == 0);
 	CLAIM(server_new(d->loop, &ops, d, &limits, &d->server) == 0);
-	d->quota = quota_new(totals);
+	d->quota = quota_new(totals, 0);
 	CLAIM(d->quota);
 	for (size_t i = 0; services[i]; i++)
 		CLAIM(!services[i]->start || services[i]->start(d, &d->states[i]) == 0);
