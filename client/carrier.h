@@ -73,7 +73,8 @@ struct carrier_ops {
 	 * may hold only if something has changed.  When none of `wanted` may, fd becomes readable as soon as that is different.
 	 */
 	unsigned (*events)(struct carrier *carrier, unsigned wanted);
-	int (*fd)(const struct carrier *carrier);
+	/* *ret_poll: what to wait for on it, POLLIN and POLLOUT. */
+	int (*fd)(const struct carrier *carrier, short *ret_poll);
 
 	/* What the other end has come to: 0 (open, or only ended), PEERCLOSED, NOTCONN, LOST. */
 	int (*peer)(struct carrier *carrier);

@@ -85,7 +85,7 @@ static bool take(struct frames *f, unsigned char *buffer, size_t size, bool mess
     size_t *ret_size)
 {
 	size_t done = 0;
-	bool ended = false;
+	bool ended = !size && !message; /* takes nothing, and so no empty message either */
 
 	while (!ended && !list_is_empty(&f->chunks)) {
 		struct chunk *k = first_chunk(f);
@@ -120,6 +120,9 @@ static int frames_read(struct carrier *c, void *buffer, size_t size, bool messag
 	int r = 0;
 
 	*ret_more = false;
+	/* What is queued may have been thrown away meanwhile: the other end has said so, if no data comes next. */
+	if (is_readable(f) && !f->left)
+		frames_look(f);
 	while (!is_readable(f) && !direct.n && !r) {
 		r = no_more(f);
 		if (!r)
@@ -217,6 +220,17 @@ static int wait_unread(struct frames *f, uint64_t bytes, unsigned cancels, int64
 	return r && unread(f) <= bytes ? 0 : r;
 }
 
+/* Waits until everything that counts as sent has left: nobody may come again who sends it. */
+static int wait_left(struct frames *f, int64_t deadline)
+{
+	int r;
+
+	pthread_mutex_unlock(&f->lock);
+	r = frames_finish(f, deadline);
+	pthread_mutex_lock(&f->lock);
+	return r;
+}
+
 /* Sends one frame's worth, which fits the window. */
 static int send_piece(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
     int64_t deadline, size_t *written)
@@ -295,6 +309,8 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 		r = message ? write_message(f, data, size, cancels, deadline, ret_written)
 			    : write_bytes(f, data, size, cancels, deadline, ret_written);
 	if (!r && how == CARRIER_WHOLE)
+		r = wait_left(f, deadline);
+	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
 		r = wait_unread(f, f->quota, cancels, deadline);
 	return finish(f, r);
 }
@@ -304,7 +320,9 @@ static int frames_room(struct carrier *c, int64_t deadline)
 	struct frames *f = frames_of(c);
 	unsigned cancels = begin(f);
 
-	return finish(f, wait_unread(f, f->quota, cancels, deadline));
+	int r = wait_left(f, deadline);
+
+	return finish(f, r ? r : wait_unread(f, f->quota, cancels, deadline));
 }
 
 static int frames_flush(struct carrier *c, int64_t deadline)
@@ -339,18 +357,33 @@ static int frames_end(struct carrier *c)
 
 /* --- Telling ----------------------------------------------------------------------------------- */
 
+/* Whether a send that could not wait found no room in the socket, and there still is none. */
+static bool is_full(struct frames *f)
+{
+	struct pollfd p = { .fd = f->fd, .events = POLLOUT };
+
+	if (!atomic_load_explicit(&f->blocked, memory_order_relaxed))
+		return false;
+	if (frames_finish(f, 0) == IPC9_E_TIMEDOUT || poll(&p, 1, 0) == 0)
+		return true;
+	atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
+	return false;
+}
+
 static unsigned frames_events(struct carrier *c, unsigned wanted)
 {
 	struct frames *f = frames_of(c);
 	unsigned events = 0;
+	bool full;
 
 	(void)wanted; /* every change comes as a frame, and a frame makes the socket readable */
+	full = is_full(f);
 	begin(f);
 	frames_drain(f);
 	bulk_expect(&f->bulk, f->fd, 0, false);
 	if (is_readable(f) || no_more(f))
 		events |= CARRIER_READABLE;
-	if (unread(f) < f->quota || no_write(f))
+	if ((unread(f) < f->quota && !full) || no_write(f))
 		events |= CARRIER_WRITABLE;
 	if (f->peer >= PEER_CLOSED)
 		events |= CARRIER_CLOSED;
@@ -382,9 +415,13 @@ static uint64_t frames_unread(struct carrier *c)
 	return n;
 }
 
-static int frames_fd(const struct carrier *c)
+static int frames_fd(const struct carrier *c, short *ret_poll)
 {
-	return ((const struct frames *)(const void *)c)->fd;
+	const struct frames *f = (const struct frames *)(const void *)c;
+
+	*ret_poll = (short)(POLLIN |
+	    (atomic_load_explicit(&f->blocked, memory_order_relaxed) ? POLLOUT : 0));
+	return f->fd;
 }
 
 /* --- Ending ------------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
  * along, so that a stream of long frames needs no other receives.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -423,18 +424,28 @@ int frames_wait(struct frames *f, struct frames_direct *direct, unsigned cancels
 	return late && !r ? IPC9_E_TIMEDOUT : 0;
 }
 
-void frames_drain(struct frames *f)
+static void receive_times(struct frames *f, unsigned times)
 {
 	int r = 1;
 
 	if (!may_receive(f))
 		return;
 	f->receiving = true;
-	while (r > 0 && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED) {
+	while (r > 0 && times-- && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED) {
 		pthread_mutex_unlock(&f->lock);
 		r = frames_receive(f, NULL);
 		pthread_mutex_lock(&f->lock);
 	}
 	f->receiving = false;
 	pthread_cond_broadcast(&f->changed);
+}
+
+void frames_drain(struct frames *f)
+{
+	receive_times(f, UINT_MAX);
+}
+
+void frames_look(struct frames *f)
+{
+	receive_times(f, 1);
 }

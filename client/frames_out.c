@@ -135,6 +135,7 @@ static int send_all(struct frames *f, struct gather *out, unsigned cancels, int6
 		int r;
 
 		if (n > 0) {
+			atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
 			begun |= own;
 			continue;
 		}
@@ -143,8 +144,10 @@ static int send_all(struct frames *f, struct gather *out, unsigned cancels, int6
 		r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check(f, cancels);
 		if (r == IPC9_E_LOST || r == IPC9_E_NOTCONN)
 			return r;
-		if (r)
+		if (r) {
+			atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 			return begun ? keep(f, out) : r;
+		}
 		wait_to_send(f, deadline);
 	}
 	return 0;
@@ -251,6 +254,8 @@ static int send_word(struct frames *f, int kind, uint64_t number)
 	if (r)
 		return r;
 	n = gather_send(&f->rest, f->fd);
+	if (f->rest.size)
+		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 	return n < 0 && n != -EAGAIN ? lose(f) : 0;
 }
 
@@ -264,6 +269,12 @@ int frames_send_word(struct frames *f, int kind, uint64_t number)
 	return r;
 }
 
+/* Whether what was read since the last time made what is unread fit the quota. */
+static bool completes_write(const struct frames *f)
+{
+	return f->arrived - f->told > f->quota && f->arrived - f->consumed <= f->quota;
+}
+
 /* What is to be told now, or 0. */
 static uint64_t due(struct frames *f)
 {
@@ -271,7 +282,8 @@ static uint64_t due(struct frames *f)
 
 	pthread_mutex_lock(&f->lock);
 	if (f->peer < PEER_CLOSED && f->consumed > f->told &&
-	    (f->consumed == f->arrived || f->consumed - f->told >= f->quota / TELL_PART)) {
+	    (f->consumed == f->arrived || f->consumed - f->told >= f->quota / TELL_PART ||
+		completes_write(f))) {
 		n = f->consumed;
 		f->told = n;
 	}

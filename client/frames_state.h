@@ -49,6 +49,8 @@ struct frames {
 
 	pthread_mutex_t send_lock;
 	struct gather rest; /* of frames that left in part */
+	_Atomic bool
+	    blocked; /* somebody could not wait for room in the socket; for a look from anywhere */
 
 	pthread_mutex_t lock; /* all down to n_active */
 	pthread_cond_t changed;
@@ -99,6 +101,9 @@ int frames_wait(struct frames *frames, struct frames_direct *direct, unsigned ca
 
 /* With `lock` held: takes in all that has come, if nobody else does. */
 void frames_drain(struct frames *frames);
+
+/* The same, once. */
+void frames_look(struct frames *frames);
 
 /* Throws away what has come; with `lock` held. */
 void frames_drop(struct frames *frames);

@@ -305,6 +305,20 @@ int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret,
 
 /* --- While it is there ------------------------------------------------------------------------- */
 
+/*
+ * A client that nobody has accepted may have come with a carrier, which the daemon keeps for this end: what is about to be done
+ * with the end is done there.  What goes wrong shows in that.
+ */
+void pipe_take_client(struct ipc9_pipe *pipe)
+{
+	struct ipc9_pipe_end_info info;
+
+	if (!pipe->server || pipe->connected || !offers(pipe->most, IPC9_PIPE_BY_SOCKET))
+		return;
+	if (!pipe->way->info(pipe, &info, NULL) && info.way > IPC9_PIPE_BY_CALLS)
+		calls_accept_now(pipe, NULL);
+}
+
 static bool no_wait(const struct ipc9_pipe *pipe)
 {
 	return pipe->mode & IPC9_PIPE_MODE_NO_WAIT;
@@ -375,8 +389,10 @@ const struct ipc9_identity *ipc9_pipe_peer(const struct ipc9_pipe *pipe)
 
 int ipc9_pipe_info_of(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct ipc9_error *e)
 {
-	int r = pipe->way->info(pipe, ret, e);
+	int r;
 
+	pipe_take_client(pipe);
+	r = pipe->way->info(pipe, ret, e);
 	if (!r)
 		ret->mode = pipe->mode;
 	return r;
@@ -403,6 +419,7 @@ static int read_piece(struct ipc9_pipe *pipe, struct pipe_reading *reading, int 
 	int64_t until;
 	int r = read_wait(pipe, wait_ms, &until, e);
 
+	pipe_take_client(pipe);
 	return r
 	    ? r
 	    : without_wait(pipe, pipe->way->read(pipe, reading, until, e), IPC9_E_WOULDBLOCK, e);
@@ -439,6 +456,7 @@ int ipc9_pipe_read_message(struct ipc9_pipe *pipe, void *buffer, size_t size, in
 int ipc9_pipe_peek(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_pipe_peeked *ret,
     struct ipc9_error *e)
 {
+	pipe_take_client(pipe);
 	return pipe->way->peek(pipe, buffer, size, ret, e);
 }
 
@@ -463,6 +481,7 @@ int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size, int w
 	int64_t until;
 	int r = pipe_check_message(pipe, size, e);
 
+	pipe_take_client(pipe);
 	if (!r)
 		r = read_wait(pipe, wait_ms, &until, e);
 	if (!r)
@@ -491,6 +510,7 @@ int ipc9_pipe_transact(struct ipc9_pipe *pipe, const void *request, size_t reque
 	};
 	int r = link_check_wait(&pipe->link, wait_ms, e);
 
+	pipe_take_client(pipe);
 	if (!r)
 		r = pipe_check_transaction(pipe, request_size, e);
 	/* It is a wait in itself: the mode has no say. */
@@ -507,6 +527,7 @@ int ipc9_pipe_flush(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *e)
 {
 	int r = link_check_wait(&pipe->link, wait_ms, e);
 
+	pipe_take_client(pipe);
 	return r ? r : pipe->way->flush(pipe, clock_deadline_ms(wait_ms), e);
 }
 
@@ -514,11 +535,13 @@ int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
 	int r = check_is_server(pipe, e);
 
+	pipe_take_client(pipe);
 	return r ? r : pipe->way->disconnect(pipe, e);
 }
 
 int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
+	pipe_take_client(pipe);
 	return pipe->way->end(pipe, e);
 }
 
@@ -526,6 +549,7 @@ int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error
 {
 	int r = link_check_wait(&pipe->link, wait_ms, e);
 
+	pipe_take_client(pipe);
 	return r ? r : pipe->way->wait_closed(pipe, clock_deadline_ms(wait_ms), e);
 }
 

@@ -169,16 +169,17 @@ struct ipc9_pipe_op *pipe_op_next(struct ipc9_pipe *pipe, const struct ipc9_pipe
 int pipe_check_message(const struct ipc9_pipe *pipe, size_t size, struct ipc9_error *e);
 int pipe_check_transaction(const struct ipc9_pipe *pipe, size_t request_size, struct ipc9_error *e);
 
+/* Before an operation of a server's end: takes a client that nobody has accepted yet, if it came with a carrier. */
+void pipe_take_client(struct ipc9_pipe *pipe);
+
 /* Fills in what the name's listing tells, for a client that its daemon does not know any more.  0 also if the name is gone. */
 int pipe_tell_name(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *info);
 
 /* "SUBJECT: cancelled"; returns IPC9_E_CANCELLED. */
 int pipe_cancelled(const struct ipc9_pipe *pipe, struct ipc9_error *e);
 
-/*
- * The way has got another descriptor, or (once) wants to know when this one is readable the next time; -1: none.
- */
-void pipe_watch(struct ipc9_pipe *pipe, int fd, bool once);
+/* The way has got another descriptor, or waits for something else on it: EPOLLIN, ...; -1: for nothing. */
+void pipe_watch(struct ipc9_pipe *pipe, int fd, uint32_t events);
 
 /* --- Carriers ---------------------------------------------------------------------------------- */
 
@@ -204,6 +205,9 @@ int stream_read_some(struct ipc9_pipe *pipe, struct carrier *carrier, struct pip
 /* The sentence for a code of a carrier; instead of its own, where instead is not NULL. */
 int stream_explain(const struct ipc9_pipe *pipe, int code, const char *instead,
     struct ipc9_error *e);
+
+/* Ends what was started and is not done. */
+void stream_end_all(struct ipc9_pipe *pipe, int code);
 
 void stream_start(struct ipc9_pipe_op *op);
 void stream_progress(struct ipc9_pipe *pipe, int64_t until);

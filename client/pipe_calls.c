@@ -22,6 +22,9 @@
 #include "client/wire.h"
 #include "util/clock.h"
 
+_Static_assert((int)IPC9_PIPE_BY_SOCKET == IPC9_PIPE_BY_CALLS + IPC9_PIPE_WAY_FRAMES &&
+	(int)IPC9_PIPE_BY_MEMORY == IPC9_PIPE_BY_CALLS + IPC9_PIPE_WAY_SHARED,
+    "ipc9.h and pipe.x agree on ways");
 _Static_assert(CALLS_PIECE *LINK_WINDOW <= IPC9_BLOB_MAX, "two threads' worth is far below 4 MiB");
 
 LINK_ASSERT_RESULTS(ipc9_pipe_accept_res);
@@ -571,7 +574,7 @@ static int info(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct i
 		.sent_bytes = ok->sent_bytes,
 		.way = ok->state == IPC9_PIPE_LISTENING || ok->state == IPC9_PIPE_DISCONNECTED
 		    ? IPC9_PIPE_WAY_ANY
-		    : IPC9_PIPE_BY_CALLS,
+		    : (enum ipc9_pipe_way)(IPC9_PIPE_BY_CALLS + ok->way),
 	};
 	wire_identity(&ok->peer, &ret->peer);
 	xdr_free(info_procedure.results, &res);

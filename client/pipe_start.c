@@ -81,10 +81,8 @@ static int watch(int epoll_fd, int how, int fd, uint32_t events)
 	return epoll_ctl(epoll_fd, how, fd, &event) ? -errno : 0;
 }
 
-void pipe_watch(struct ipc9_pipe *pipe, int fd, bool once)
+void pipe_watch(struct ipc9_pipe *pipe, int fd, uint32_t events)
 {
-	uint32_t events = EPOLLIN | (once ? (uint32_t)EPOLLONESHOT : 0u);
-
 	if (pipe->epoll_fd < 0)
 		return;
 	if (pipe->way_fd >= 0 && pipe->way_fd != fd)
@@ -123,6 +121,7 @@ int ipc9_pipe_fd(struct ipc9_pipe *pipe)
 	pipe->epoll_fd = epoll_fd;
 	pipe->way_fd = fd;
 	atomic_store_explicit(&pipe->done_fd, done_fd, memory_order_release);
+	pipe->way->progress(pipe, 0); /* it knows what is to be watched for */
 	return epoll_fd;
 }
 
@@ -150,6 +149,8 @@ static int op_start(struct ipc9_pipe_op *op, struct ipc9_pipe_op **ret)
 {
 	if (!op)
 		return -ENOMEM;
+	if (op->kind != PIPE_OP_ACCEPT)
+		pipe_take_client(op->pipe);
 	op->pipe->way->start(op);
 	*ret = op;
 	return 0;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,7 +82,7 @@ int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct 
 	pipe->carried = way == IPC9_PIPE_WAY_SHARED ? IPC9_PIPE_BY_MEMORY : IPC9_PIPE_BY_SOCKET;
 	atomic_store_explicit(&pipe->carrier, c, memory_order_seq_cst);
 	pipe->way = &pipe_stream_way;
-	pipe_watch(pipe, c->ops->fd(c), true);
+	pipe_watch(pipe, -1, 0); /* until something waits */
 	return 0;
 }
 
@@ -280,10 +281,13 @@ static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	if (c) {
 		c->ops->disconnect(c);
 		stream_leave(pipe);
-		pipe_watch(pipe, -1, false);
+		pipe_watch(pipe, -1, 0);
 		drop_carrier(pipe);
+		stream_end_all(pipe, IPC9_E_NOTCONN);
 	}
 	pipe->way = &pipe_calls_way;
+	if (pipe->epoll_fd >= 0)
+		pipe_watch(pipe, calls_fd(pipe), EPOLLIN);
 	return pipe->way->disconnect(pipe, e);
 }
 
@@ -374,7 +378,7 @@ static void abort_pipe(struct ipc9_pipe *pipe)
 
 static void close_pipe(struct ipc9_pipe *pipe)
 {
-	pipe_watch(pipe, -1, false);
+	pipe_watch(pipe, -1, 0);
 	drop_carrier(pipe);
 	if (pipe->server)
 		pipe_calls_way.close(pipe);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "client/error.h"
 #include "client/pipe.h"
@@ -53,7 +54,7 @@ static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
 		return c->ops->room(c, 0);
 	r = c->ops->write(c, w->data + w->n, w->size - w->n, CARRIER_WHOLE, 0, &n);
 	w->n += n;
-	op->all_sent = w->n == w->size && (n || !r);
+	op->all_sent = n && w->n == w->size;
 	return r;
 }
 
@@ -96,6 +97,15 @@ static int op_try(struct ipc9_pipe_op *op, struct carrier *c)
 		return try_transact(op, c);
 	}
 	return IPC9_E_INVALID;
+}
+
+void stream_end_all(struct ipc9_pipe *pipe, int code)
+{
+	struct ipc9_pipe_op *op = NULL;
+
+	while ((op = pipe_op_next(pipe, op)))
+		if (!op->done)
+			op_end(op, code);
 }
 
 /* What an operation that waits holds up: CARRIER_READABLE for those that read, CARRIER_WRITABLE for those that write. */
@@ -141,17 +151,30 @@ static unsigned pass(struct ipc9_pipe *pipe, struct carrier *c, bool *ret_done)
 static void sleep_until(struct ipc9_pipe *pipe, const struct carrier *c, int64_t until)
 {
 	int64_t slice = clock_deadline_ms(SLICE_MS);
-	struct pollfd p[2] = { { .fd = c->ops->fd(c), .events = POLLIN },
+	struct pollfd p[2] = { { .fd = -1 },
 		{ .fd = atomic_load_explicit(&pipe->done_fd, memory_order_relaxed),
 		    .events = POLLIN } };
 
+	p[0].fd = c->ops->fd(c, &p[0].events);
 	poll(p, 2, clock_poll_ms(slice < until ? slice : until));
+}
+
+/* Has the descriptor of the pipe tell, once, when something has changed for what waits. */
+static void watch(struct ipc9_pipe *pipe, const struct carrier *c)
+{
+	short events = 0;
+	int fd = c ? c->ops->fd(c, &events) : -1;
+
+	pipe_watch(pipe, fd,
+	    EPOLLONESHOT | (events & POLLIN ? (uint32_t)EPOLLIN : 0u) |
+		(events & POLLOUT ? (uint32_t)EPOLLOUT : 0u));
 }
 
 void stream_progress(struct ipc9_pipe *pipe, int64_t until)
 {
 	struct carrier *c = stream_enter(pipe);
 	bool done = false;
+	unsigned waiting;
 
 	if (!c) { /* disconnected by another thread: the daemon knows the state */
 		pipe_calls_way.progress(pipe, until);
@@ -159,7 +182,7 @@ void stream_progress(struct ipc9_pipe *pipe, int64_t until)
 	}
 	calls_started_free(pipe); /* what had begun before there was a carrier */
 	for (;;) {
-		unsigned waiting = pass(pipe, c, &done);
+		waiting = pass(pipe, c, &done);
 
 		if (waiting && c->ops->events(c, waiting) & waiting) {
 			if (done)
@@ -170,7 +193,7 @@ void stream_progress(struct ipc9_pipe *pipe, int64_t until)
 			break;
 		sleep_until(pipe, c, until);
 	}
-	pipe_watch(pipe, c->ops->fd(c), true);
+	watch(pipe, waiting ? c : NULL);
 	stream_leave(pipe);
 }
 
@@ -188,5 +211,7 @@ int stream_fd(struct ipc9_pipe *pipe)
 {
 	const struct carrier *c = atomic_load_explicit(&pipe->carrier, memory_order_relaxed);
 
-	return c ? c->ops->fd(c) : calls_fd(pipe);
+	short events;
+
+	return c ? c->ops->fd(c, &events) : calls_fd(pipe);
 }

@@ -3,6 +3,7 @@
 #include "client/rings.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -137,7 +138,7 @@ static int rings_write(struct carrier *c, const void *data, size_t size, enum ca
 		return code(s, put(s, data, size, 0, ret_written));
 	}
 	r = put(s, data, size, deadline, ret_written);
-	if (!r && how == CARRIER_WHOLE)
+	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
 		r = conduit_wait_quota(s->conduit, deadline);
 	return code_begun(s, r);
 }
@@ -203,8 +204,9 @@ static uint64_t rings_unread(struct carrier *c)
 	return room < quota ? quota - room : 0;
 }
 
-static int rings_fd(const struct carrier *c)
+static int rings_fd(const struct carrier *c, short *ret_poll)
 {
+	*ret_poll = POLLIN;
 	return conduit_fd(((const struct rings *)(const void *)c)->conduit);
 }
 

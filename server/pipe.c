@@ -399,6 +399,7 @@ static void handle_info(struct request *r, void *args)
 	ok->quota_bytes = e->instance->quota;
 	ok->server = end_is_server(e);
 	ok->state = end_state_number(e);
+	ok->way = e->instance->way;
 	ok->unread_bytes = queue_bytes(&e->queue);
 	ok->sent_bytes = queue_bytes(&end_other(e)->queue);
 	if (ok->state == IPC9_PIPE_LISTENING || ok->state == IPC9_PIPE_DISCONNECTED)

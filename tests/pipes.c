@@ -22,9 +22,15 @@ static void remote_address(const struct pipe_world *w, char *text, size_t size)
 }
 
 const struct pipe_maker pipe_makers[] = {
-	{ "local, by ordinary calls", local_address, false },
-	{ "remote, by ordinary calls", remote_address, true },
-	{ NULL, NULL, false },
+	{ "local, by ordinary calls", local_address, false, IPC9_PIPE_BY_CALLS,
+	    IPC9_PIPE_BY_CALLS },
+	{ "remote, by ordinary calls", remote_address, true, IPC9_PIPE_BY_CALLS,
+	    IPC9_PIPE_BY_CALLS },
+	{ "local, through memory", local_address, false, IPC9_PIPE_WAY_ANY, IPC9_PIPE_BY_MEMORY },
+	{ "local, over a socket", local_address, false, IPC9_PIPE_BY_SOCKET, IPC9_PIPE_BY_SOCKET },
+	{ "remote, over its connection", remote_address, true, IPC9_PIPE_WAY_ANY,
+	    IPC9_PIPE_BY_SOCKET },
+	{ NULL, NULL, false, IPC9_PIPE_WAY_ANY, IPC9_PIPE_WAY_ANY },
 };
 
 /* --- The world --------------------------------------------------------------------------------- */
@@ -66,8 +72,14 @@ int pipe_world_open(struct pipe_world *w, const struct ipc9_pipe_open_options *o
 {
 	char text[128];
 
+	struct ipc9_pipe_open_options with = { .way = w->maker->way };
+
+	if (options) {
+		with = *options;
+		with.way = w->maker->way;
+	}
 	w->maker->address(w, text, sizeof(text));
-	return ipc9_pipe_open_with(w->ipc9, text, options, ret, &w->error);
+	return ipc9_pipe_open_with(w->ipc9, text, &with, ret, &w->error);
 }
 
 void pipe_world_connect(struct pipe_world *w, const struct ipc9_pipe_options *options)

@@ -25,7 +25,9 @@ struct pipe_maker {
 	const char *name;
 	/* The text by which this way reaches the pipe at hand. */
 	void (*address)(const struct pipe_world *world, char *ret_text, size_t size);
-	bool remote; /* another host, for the daemon */
+	bool remote;		    /* another host, for the daemon */
+	enum ipc9_pipe_way way;	    /* at most, as asked for by the client */
+	enum ipc9_pipe_way carried; /* what it comes to */
 };
 
 /* Ends with one without name. */
