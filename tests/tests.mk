@@ -28,6 +28,19 @@ $(BUILD)/tests/preload.so: tests/faults/preload.c tests/faults/faults.h
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(CPPFLAGS) -std=c11 $(CFLAGS) $(WARN) -fno-builtin -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
 
+# Conduits whose ends are killed between any two stores; in objects of their own: tests/e2e/conduit.sh.
+CRASH_SRC := $(wildcard transport/conduit*.c) transport/ring.c transport/shm.c tests/crash/crash.c
+CRASH_OBJ := $(CRASH_SRC:%.c=$(BUILD)/crash/obj/%.o)
+$(BUILD)/crash/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(CPPFLAGS) -DIPC9_CRASH_POINTS '-DSLICE_NS=(20*NS_PER_MS)' $(ALL_CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/crash: $(CRASH_OBJ)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+-include $(CRASH_OBJ:.o=.d)
+
 # --- Speed: `make bench`, BENCH_ARGS as of tests/bench/speed.c -------------------------------------
 BENCH_DIR := $(BUILD)/tests/bench
 BENCH_XDR := $(BENCH_DIR)/echo_xdr.o $(BENCH_DIR)/echo_clnt.o $(BENCH_DIR)/echo_svc.o
@@ -62,7 +75,7 @@ bench: $(BUILD)/tests/speed $(BUILD)/tests/speed-no-spin
 	@$(BUILD)/tests/speed $(BENCH_ARGS)
 
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".
-check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer $(BUILD)/tests/faults
+check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer $(BUILD)/tests/faults $(BUILD)/tests/crash
 	@passed=0 failed=0; \
 	for part in layers shape; do \
 		if scripts/check-$$part; then passed=$$((passed + 1)); else failed=$$((failed + 1)); fi; \

@@ -2,7 +2,7 @@
 /*
  * crash.h - numbered places where a test kills the process: between any two stores that another process can see.
  *
- * They exist in the build of tests/ring/crash.c only, which defines IPC9_CRASH_POINTS and crash_point().
+ * They exist in the program of tests/crash/crash.c only, which defines IPC9_CRASH_POINTS and crash_point().
  */
 #ifndef TRANSPORT_CRASH_H
 #define TRANSPORT_CRASH_H

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * crash.c - one end of a conduit is killed at each numbered point of transport/crash.h, the other one goes on.
+ *
+ *	crash [RUNS]
+ *
+ * RUNS (3) times for each type, each role of who is killed, and each point, at a different passage of it.  Who is left
+ * must see complete records in their order, then that the peer is lost (or its orderly end, where it got that
+ * far), and never wait until its own deadline.  Prints a line for what failed; the last line is
+ * "crash: N passed, N failed, N skipped".  Exit 1 if something failed or a point was never met.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "transport/conduit.h"
+#include "transport/crash.h"
+#include "util/clock.h"
+
+#define QUOTA 100000u
+#define MESSAGES 120
+#define PASSAGES 60
+#define BYTES_MAX 60000u
+#define DEADLINE_MS 20000
+
+/* Of the victim: the process kills itself in the middle of the library's work, which gives no context. */
+static unsigned target, passages;
+
+void crash_point(enum crash_number number)
+{
+	if (number == target && passages && --passages == 0)
+		kill(getpid(), SIGKILL);
+}
+
+static int64_t deadline(void)
+{
+	return clock_deadline_ms(DEADLINE_MS);
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static unsigned char byte_at(uint64_t total)
+{
+	return (unsigned char)((total * 0x9e3779b97f4a7c15u) >> 56);
+}
+
+/* Now and then, so that the other side comes to wait. */
+static void dawdle(uint64_t *random)
+{
+	if (next_random(random) % 16 == 0)
+		usleep(300);
+}
+
+/* Numbered messages, or a stream; each ends in its own way. */
+static int produce(struct conduit *c, uint64_t seed)
+{
+	static unsigned char data[BYTES_MAX];
+	uint64_t random = seed, total = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < MESSAGES && !r; i++) {
+		size_t size = 4 + (size_t)next_random(&random) % (BYTES_MAX - 4), n;
+		struct iovec piece = { data, size };
+
+		for (size_t j = 0; j < size; j++)
+			data[j] = byte_at(total + j);
+		dawdle(&random);
+		if (conduit_type(c) == RING_BYTES) {
+			r = conduit_write(c, data, size, deadline(), &n);
+			total += size;
+		} else {
+			memset(data, (int)i, size);
+			memcpy(data, &i, sizeof(i));
+			r = conduit_send(c, &piece, 1, deadline());
+		}
+		if (!r)
+			r = i % 16 == 15 ? conduit_flush(c, deadline())
+					 : conduit_wait_quota(c, deadline());
+	}
+	if (!r)
+		conduit_end(c);
+	/* Until the other one has seen it. */
+	return r ? r : conduit_wait_closed(c, deadline());
+}
+
+static bool is_message(const unsigned char *data, size_t size, uint32_t number)
+{
+	if (size < sizeof(number) || memcmp(data, &number, sizeof(number)) != 0)
+		return false;
+	for (size_t i = sizeof(number); i < size; i++)
+		if (data[i] != (unsigned char)number)
+			return false;
+	return true;
+}
+
+/* What ended it; -1: something came that was never written. */
+static int consume(struct conduit *c, uint64_t seed)
+{
+	static unsigned char data[BYTES_MAX];
+	uint64_t random = seed, total = 0;
+	uint32_t number = 0;
+	bool more;
+	size_t n;
+	int r;
+
+	for (;;) {
+		dawdle(&random);
+		if (conduit_type(c) == RING_MESSAGES) {
+			r = conduit_read_message(c, data, sizeof(data), deadline(), &n, &more);
+			if (!r && (more || !is_message(data, n, number++)))
+				return -1;
+		} else {
+			r = conduit_read(c, data, 1 + next_random(&random) % sizeof(data),
+			    deadline(), &n);
+			for (size_t i = 0; !r && i < n; i++)
+				if (data[i] != byte_at(total++))
+					return -1;
+		}
+		if (r)
+			break;
+	}
+	if (r == CONDUIT_EOF && conduit_type(c) == RING_MESSAGES && number != MESSAGES)
+		return -1;
+	return r;
+}
+
+struct result {
+	bool good, met;
+};
+
+/* One killing, at the n-th passage of a point. */
+static struct result run(enum ring_type type, bool kill_producer, unsigned point, unsigned n)
+{
+	int memory, sockets[2], status, r;
+	struct conduit *c;
+	bool met;
+	pid_t pid;
+
+	if (conduit_create(type, QUOTA, &memory, sockets))
+		return (struct result){ false, false };
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(sockets[0]);
+		if (conduit_open(memory, sockets[1], CONDUIT_SECOND, type, QUOTA, &c))
+			_exit(1);
+		target = point;
+		passages = n;
+		r = kill_producer ? produce(c, n + 77) : consume(c, n + 77);
+		conduit_close(c);
+		_exit(r == CONDUIT_EOF ? 0 : 1);
+	}
+	close(sockets[1]);
+	if (conduit_open(memory, sockets[0], CONDUIT_FIRST, type, QUOTA, &c))
+		return (struct result){ false, false };
+	r = kill_producer ? consume(c, n) : produce(c, n);
+	conduit_close(c);
+	waitpid(pid, &status, 0);
+	met = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	/* It may have been killed when it had told its end already. */
+	if (met)
+		return (struct result){
+			r == CONDUIT_LOST || r == CONDUIT_EOF || r == CONDUIT_PEERCLOSED, true
+		};
+	return (struct result){ r == CONDUIT_EOF && status == 0, false };
+}
+
+int main(int argc, char **argv)
+{
+	unsigned runs = argc > 1 ? (unsigned)atoi(argv[1]) : 3, passed = 0, failed = 0;
+	unsigned met[CRASH_POINTS] = { 0 };
+	uint64_t random = 42;
+
+	for (unsigned kind = 0; kind < 4 * CRASH_POINTS; kind++) {
+		enum ring_type type = kind % 2 ? RING_MESSAGES : RING_BYTES;
+		bool kill_producer = kind / 2 % 2, good = true;
+		unsigned point = kind / 4;
+
+		for (unsigned i = 0; i < runs && good; i++) {
+			/* The first passage, and any. */
+			unsigned n = i ? 1 + (unsigned)(next_random(&random) % PASSAGES) : 1;
+			struct result r = run(type, kill_producer, point, n);
+
+			met[point] += r.met;
+			good = r.good;
+			if (!good)
+				printf("FAIL %s, %s killed at point %u, passage %u\n",
+				    type == RING_BYTES ? "bytes" : "messages",
+				    kill_producer ? "producer" : "consumer", point, n);
+		}
+		passed += good;
+		failed += !good;
+	}
+	for (unsigned i = 0; i < CRASH_POINTS; i++)
+		if (!met[i]) {
+			printf("FAIL nobody was killed at point %u\n", i);
+			failed++;
+		}
+	printf("crash: %u passed, %u failed, 0 skipped\n", passed, failed);
+	return failed != 0;
+}
