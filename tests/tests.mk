@@ -44,7 +44,9 @@ $(BUILD)/tests/crash: $(CRASH_OBJ)
 # --- Speed: `make bench`, BENCH_ARGS as of tests/bench/speed.c -------------------------------------
 BENCH_DIR := $(BUILD)/tests/bench
 BENCH_XDR := $(BENCH_DIR)/echo_xdr.o $(BENCH_DIR)/echo_clnt.o $(BENCH_DIR)/echo_svc.o
-SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c raw.c rows.c speed.c)
+SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c raw.c ring.c rows.c speed.c)
+# Of the library's own, what no program of others can call.
+SPEED_OWN := $(call obj,$(wildcard transport/conduit*.c) transport/ring.c transport/shm.c)
 NO_SPIN_BUILD := $(BUILD)/no-spin
 BENCH_RPCGEN = $(call quiet,RPCGEN)mkdir -p $(@D) && rm -f $@ && cd tests/bench && rpcgen -C -M
 
@@ -63,9 +65,9 @@ $(call obj,$(SPEED_SRC)): $(BENCH_DIR)/echo.h
 $(call obj,$(SPEED_SRC)): CPPFLAGS += -isystem $(BENCH_DIR)
 
 # The same program twice: as it is, and with a library that does not spin.
-$(BUILD)/tests/speed: $(call obj,$(SPEED_SRC)) $(BENCH_XDR) $(BUILD)/libipc9.a
+$(BUILD)/tests/speed: $(call obj,$(SPEED_SRC)) $(SPEED_OWN) $(BENCH_XDR) $(BUILD)/libipc9.a
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
-$(BUILD)/tests/speed-no-spin: $(call obj,$(SPEED_SRC)) $(BENCH_XDR) $(BUILD)/libipc9.a tests/bench/no_spin.h
+$(BUILD)/tests/speed-no-spin: $(call obj,$(SPEED_SRC)) $(SPEED_OWN) $(BENCH_XDR) $(BUILD)/libipc9.a tests/bench/no_spin.h
 	@$(MAKE) --no-print-directory BUILD=$(NO_SPIN_BUILD) CFLAGS='$(CFLAGS) -include tests/bench/no_spin.h' \
 		$(NO_SPIN_BUILD)/libipc9.a
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.a %.h,$^) $(NO_SPIN_BUILD)/libipc9.a $(TIRPC)

@@ -165,15 +165,14 @@ static int spin(struct conduit *c, struct half *h, struct operation *o, int64_t 
 	int r = RING_AGAIN;
 
 	tell_cpu(h);
-	if (!h->spin.budget || peer_cpu == h->told_cpu)
+	if (peer_cpu == h->told_cpu || !spin_begin(&h->spin, &run))
 		return RING_AGAIN;
 	for (unsigned i = 0; i < TIGHT_LOOKS && r == RING_AGAIN; i++) {
 		relax();
 		r = o->attempt(c, o);
 	}
-	if (r == RING_AGAIN && spin_begin(&h->spin, &run))
-		while (r == RING_AGAIN && spin_again(&run, deadline))
-			r = o->attempt(c, o);
+	while (r == RING_AGAIN && spin_again(&run, deadline))
+		r = o->attempt(c, o);
 	if (r == RING_AGAIN)
 		spin_missed(&h->spin, &run);
 	else
