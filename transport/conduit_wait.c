@@ -165,12 +165,14 @@ static int spin(struct conduit *c, struct half *h, struct operation *o, int64_t 
 	int r = RING_AGAIN;
 
 	tell_cpu(h);
-	if (peer_cpu == h->told_cpu || !spin_begin(&h->spin, &run))
+	if (!h->spin.budget || peer_cpu == h->told_cpu)
 		return RING_AGAIN;
 	for (unsigned i = 0; i < TIGHT_LOOKS && r == RING_AGAIN; i++) {
 		relax();
 		r = o->attempt(c, o);
 	}
+	if (r == RING_AGAIN && !spin_begin(&h->spin, &run))
+		return RING_AGAIN;
 	while (r == RING_AGAIN && spin_again(&run, deadline))
 		r = o->attempt(c, o);
 	if (r == RING_AGAIN)
@@ -210,6 +212,7 @@ static int sleep_once(struct conduit *c, struct half *h, struct operation *o, un
 	int64_t now, until;
 	int r;
 
+	CRASH_POINT(CRASH_SLEEPY);
 	if (h == &c->out)
 		atomic_store_explicit(&c->out_shared->producer_wants, wants, memory_order_seq_cst);
 	atomic_store_explicit(h->waiting, FUTEX, memory_order_seq_cst);

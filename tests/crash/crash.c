@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * crash.c - one end of a conduit is killed at each numbered point of transport/crash.h, the other one goes on.
+ * crash.c - one end of a conduit is killed at each numbered point of transport/crash.h, the other one goes on; or
+ * both are held up at these points, for any time, and nobody may be forgotten.
  *
- *	crash [RUNS]
+ *	crash [RUNS [ITERATIONS]]
  *
  * RUNS (3) times for each type, each role of who is killed, and each point, at a different passage of it.  Who is left
  * must see complete records in their order, then that the peer is lost (or its orderly end, where it got that
- * far), and never wait until its own deadline.  Prints a line for what failed; the last line is
+ * far), and never wait until its own deadline.  Then ITERATIONS (60000) calls and replies, and as many writes
+ * of a stream, with random delays: no sleeper may find by itself what it should have been woken for.  Prints a line for what failed; the last line is
  * "crash: N passed, N failed, N skipped".  Exit 1 if something failed or a point was never met.
  */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "transport/conduit.h"
+#include "transport/conduit_end.h"
 #include "transport/crash.h"
 #include "util/clock.h"
 
@@ -27,12 +30,31 @@
 #define BYTES_MAX 60000u
 #define DEADLINE_MS 20000
 
-/* Of the victim: the process kills itself in the middle of the library's work, which gives no context. */
+/* Of the process itself: it is in the middle of the library's work, which gives no context. */
 static unsigned target, passages;
+static uint64_t delays; /* the state of their random numbers; 0: there are none */
+
+static uint64_t next_random(uint64_t *state);
+
+/* Any time up to some microseconds, and rarely one in which others run. */
+static void delay(void)
+{
+	uint64_t r = next_random(&delays);
+
+	if (r % 512 == 0)
+		usleep(50);
+	else if (r % 32 == 0)
+		sched_yield();
+	else if (r % 4 == 0)
+		for (volatile unsigned i = 0; i < (r >> 20) % 1000; i++)
+			;
+}
 
 void crash_point(enum crash_number number)
 {
-	if (number == target && passages && --passages == 0)
+	if (delays)
+		delay();
+	else if (number == target && passages && --passages == 0)
 		kill(getpid(), SIGKILL);
 }
 
@@ -175,13 +197,134 @@ static struct result run(enum ring_type type, bool kill_producer, unsigned point
 	return (struct result){ r == CONDUIT_EOF && status == 0, false };
 }
 
+/* --- Delays ------------------------------------------------------------------------------------ */
+
+/* Spins or sleeps by chance, so that both meet all that the peer does. */
+static void shake(struct conduit *c)
+{
+	c->in.spin.budget = next_random(&delays) % 4 ? 0 : SPIN_LOOKS;
+	c->out.spin.budget = next_random(&delays) % 4 ? 0 : SPIN_LOOKS;
+	delay();
+}
+
+static bool nobody_was_forgotten(struct conduit *c)
+{
+	struct conduit_counters counters;
+
+	conduit_count(c, &counters);
+	if (counters.forgotten)
+		printf("FAIL %ju of %ju sleeps were forgotten\n", (uintmax_t)counters.forgotten,
+		    (uintmax_t)counters.sleeps);
+	return !counters.forgotten;
+}
+
+static bool answer_calls(struct conduit *c)
+{
+	uint64_t number;
+	struct iovec piece = { &number, sizeof(number) };
+	bool more;
+	size_t n;
+	int r;
+
+	while (!(r = conduit_read_message(c, &number, sizeof(number), deadline(), &n, &more))) {
+		shake(c);
+		r = conduit_send(c, &piece, 1, deadline());
+		if (r)
+			break;
+	}
+	return r == CONDUIT_EOF;
+}
+
+static bool make_calls(struct conduit *c, uint64_t n_calls)
+{
+	uint64_t number, got;
+	struct iovec piece = { &number, sizeof(number) };
+	bool more;
+	size_t n;
+
+	for (number = 0; number < n_calls; number++) {
+		shake(c);
+		if (conduit_send(c, &piece, 1, deadline()) ||
+		    (number % 64 == 0 && conduit_flush(c, deadline())) ||
+		    conduit_read_message(c, &got, sizeof(got), deadline(), &n, &more) ||
+		    got != number)
+			return false;
+	}
+	conduit_end(c);
+	return true;
+}
+
+static bool read_all(struct conduit *c)
+{
+	static unsigned char buffer[70000];
+	size_t n;
+	int r;
+
+	do {
+		shake(c);
+		r = conduit_read(c, buffer, 1 + next_random(&delays) % sizeof(buffer), deadline(),
+		    &n);
+	} while (!r);
+	return r == CONDUIT_EOF;
+}
+
+static bool write_much(struct conduit *c, uint64_t n_writes)
+{
+	static unsigned char buffer[70000];
+	size_t n;
+
+	for (uint64_t i = 0; i < n_writes; i++) {
+		shake(c);
+		if (conduit_write(c, buffer, 1 + next_random(&delays) % sizeof(buffer), deadline(),
+			&n) ||
+		    (i % 4 == 0 && conduit_wait_quota(c, deadline())))
+			return false;
+	}
+	conduit_end(c);
+	return true;
+}
+
+static bool run_delays(enum ring_type type, uint64_t iterations)
+{
+	int memory, sockets[2], status = 1;
+	struct conduit *c;
+	bool good;
+	pid_t pid;
+
+	if (conduit_create(type, 20000, &memory, sockets))
+		return false;
+	fflush(stdout);
+	pid = fork();
+	delays = pid ? 88172645463325252u : 2463534242u;
+	if (conduit_open(memory, sockets[pid == 0], pid ? CONDUIT_FIRST : CONDUIT_SECOND, type,
+		20000, &c))
+		return false;
+	close(sockets[pid != 0]);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		good = type == RING_MESSAGES ? answer_calls(c) : read_all(c);
+		good &= nobody_was_forgotten(c);
+		fflush(stdout);
+		_exit(!good);
+	}
+	good = type == RING_MESSAGES ? make_calls(c, iterations) : write_much(c, iterations);
+	good &= nobody_was_forgotten(c);
+	waitpid(pid, &status, 0);
+	conduit_close(c);
+	delays = 0;
+	if (status)
+		printf("FAIL the other end of %s did not come to its end\n",
+		    type == RING_MESSAGES ? "calls" : "a stream");
+	return good && !status;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned runs = argc > 1 ? (unsigned)atoi(argv[1]) : 3, passed = 0, failed = 0;
 	unsigned met[CRASH_POINTS] = { 0 };
-	uint64_t random = 42;
+	uint64_t random = 42, iterations = argc > 2 ? strtoull(argv[2], NULL, 10) : 60000;
 
-	for (unsigned kind = 0; kind < 4 * CRASH_POINTS; kind++) {
+	for (unsigned kind = 0; runs && kind < 4 * CRASH_POINTS; kind++) {
 		enum ring_type type = kind % 2 ? RING_MESSAGES : RING_BYTES;
 		bool kill_producer = kind / 2 % 2, good = true;
 		unsigned point = kind / 4;
@@ -202,10 +345,16 @@ int main(int argc, char **argv)
 		failed += !good;
 	}
 	for (unsigned i = 0; i < CRASH_POINTS; i++)
-		if (!met[i]) {
+		if (runs && !met[i]) {
 			printf("FAIL nobody was killed at point %u\n", i);
 			failed++;
 		}
+	for (int type = RING_BYTES; type <= RING_MESSAGES; type++) {
+		bool good = run_delays(type, iterations);
+
+		passed += good;
+		failed += !good;
+	}
 	printf("crash: %u passed, %u failed, 0 skipped\n", passed, failed);
 	return failed != 0;
 }

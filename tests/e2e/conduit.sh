@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # conduit.sh - the shared memory of two processes, where no daemon takes part: the model of sleeping and waking, and
-# ends that are killed between any two stores.
+# ends that are killed, or held up, between any two stores.
 #
-# E2E_LONG=1: each point of death 200 times.
+# E2E_LONG=1: each point of death 200 times; ten million random delays each way.
 . "${0%/*}/lib.sh"
 
 # Of the model with these definitions: how many errors spin finds, 0 or 1.
@@ -43,7 +43,14 @@ test_wherever_an_end_is_killed_the_other_sees_whole_records_and_then_its_death()
 	local runs=3
 	[ -z "${E2E_LONG:-}" ] || runs=200
 	[ -x "$BUILD/tests/crash" ] || skip "$BUILD/tests/crash was not built"
-	"$BUILD/tests/crash" $runs >"$T/out" || fail "$(cat "$T/out")"
+	"$BUILD/tests/crash" $runs 1 >"$T/out" || fail "$(cat "$T/out")"
+}
+
+test_however_long_a_step_takes_no_sleeper_is_forgotten() {
+	local iterations=60000
+	[ -z "${E2E_LONG:-}" ] || iterations=10000000
+	[ -x "$BUILD/tests/crash" ] || skip "$BUILD/tests/crash was not built"
+	"$BUILD/tests/crash" 0 $iterations >"$T/out" || fail "$(cat "$T/out")"
 }
 
 run_tests
