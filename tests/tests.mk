@@ -33,7 +33,7 @@ CRASH_SRC := $(wildcard transport/conduit*.c) transport/ring.c transport/shm.c t
 CRASH_OBJ := $(CRASH_SRC:%.c=$(BUILD)/crash/obj/%.o)
 $(BUILD)/crash/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(call quiet,CC)$(CC) $(CPPFLAGS) -DIPC9_CRASH_POINTS '-DSLICE_NS=(20*NS_PER_MS)' $(ALL_CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(CPPFLAGS) -DIPC9_CRASH_POINTS '-DSLICE_NS=(20*NS_PER_MS)' -DGRACE_NAPS=2000 $(ALL_CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/crash: $(CRASH_OBJ)
 	@mkdir -p $(@D)

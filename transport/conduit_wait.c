@@ -40,7 +40,10 @@
 	(NS_PER_MS * 80) /* between two looks at the socket; its clock ticks every 1 to 10 ms */
 #define TIGHT_LOOKS 96	 /* without giving the CPU away, some 1.5 us */
 #define VAIN_MAX 256	 /* wake-ups for nothing, until the sleeper naps */
-#define VAIN_NAP_MS 1
+#define NAP_MS 1
+#ifndef GRACE_NAPS
+#define GRACE_NAPS 20
+#endif
 
 /* --- Waking ------------------------------------------------------------------------------------ */
 
@@ -189,6 +192,17 @@ static void futex_wait(_Atomic uint32_t *word, int64_t ns)
 	syscall(SYS_futex, word, FUTEX_WAIT, FUTEX, &t, NULL, 0);
 }
 
+/* Whoever changed something may have been held up before it came to wake us. */
+static bool is_forgotten(const struct half *h)
+{
+	for (int i = 0; i < GRACE_NAPS; i++) {
+		if (atomic_load_explicit(h->waiting, memory_order_seq_cst) != FUTEX)
+			return false;
+		poll(NULL, 0, NAP_MS);
+	}
+	return atomic_load_explicit(h->waiting, memory_order_seq_cst) == FUTEX;
+}
+
 /* Nobody woke us for a whole slice: the peer may be dead, and must not have forgotten us. */
 static int sleep_out(struct conduit *c, struct half *h, struct operation *o)
 {
@@ -197,7 +211,7 @@ static int sleep_out(struct conduit *c, struct half *h, struct operation *o)
 	if (r == RING_AGAIN) {
 		conduit_look_at_socket(c);
 		r = o->attempt(c, o);
-	} else if (atomic_load_explicit(h->waiting, memory_order_seq_cst) == FUTEX) {
+	} else if (is_forgotten(h)) {
 		count(&c->forgotten);
 	}
 	atomic_store_explicit(h->waiting, NOBODY, memory_order_relaxed);
@@ -282,7 +296,7 @@ static int wait_on(struct conduit *c, struct half *h, struct operation *o, unsig
 		if (r != RING_AGAIN)
 			spin_slept(&h->spin, from);
 		else if (++vain > VAIN_MAX)
-			poll(NULL, 0, VAIN_NAP_MS);
+			poll(NULL, 0, NAP_MS);
 	}
 	return r;
 }
