@@ -17,6 +17,7 @@ enum crash_number {
 	CRASH_WRITTEN,	      /* the users' total is */
 	CRASH_HEAD,	      /* published, nobody woken */
 	CRASH_PRODUCER_STATE, /* the producer's state is told */
+	CRASH_EMPTY,	      /* consumer: nothing was there */
 	CRASH_VIEWED,	      /* consumer: something was seen */
 	CRASH_READ,	      /* the users' total is told */
 	CRASH_TAIL,	      /* given back, nobody woken */

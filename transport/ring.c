@@ -478,6 +478,8 @@ int ring_view(struct ring_consumer *c, struct iovec pieces[2], size_t *ret_n)
 		if (!r && c->memory.type == RING_MESSAGES)
 			r = open_message(c);
 	}
+	if (r == RING_AGAIN)
+		CRASH_POINT(CRASH_EMPTY);
 	if (r)
 		return r;
 	CRASH_POINT(CRASH_VIEWED);

@@ -318,6 +318,48 @@ static bool run_delays(enum ring_type type, uint64_t iterations)
 	return good && !status;
 }
 
+#define SHORT_STREAMS 100
+
+/* Streams of a byte and an end: whoever sees the end has seen the byte. */
+static bool run_ends(void)
+{
+	int memory[SHORT_STREAMS], sockets[SHORT_STREAMS][2], status = 1, wrong = 0;
+	struct conduit *c;
+	char byte = 'x';
+	pid_t pid;
+	size_t n;
+
+	for (int i = 0; i < SHORT_STREAMS; i++)
+		if (conduit_create(RING_BYTES, QUOTA, &memory[i], sockets[i]))
+			return false;
+	fflush(stdout);
+	pid = fork();
+	delays = pid ? 88172645463325252u : 2463534242u;
+	for (int i = 0; i < SHORT_STREAMS; i++) {
+		close(sockets[i][pid != 0]);
+		if (conduit_open(memory[i], sockets[i][pid == 0],
+			pid ? CONDUIT_FIRST : CONDUIT_SECOND, RING_BYTES, QUOTA, &c))
+			_exit(1);
+		shake(c);
+		if (!pid) {
+			conduit_write(c, &byte, 1, deadline(), &n);
+			conduit_end(c);
+			conduit_wait_closed(c, deadline());
+		} else {
+			wrong += conduit_read(c, &byte, 1, deadline(), &n) != 0 ||
+			    conduit_read(c, &byte, 1, deadline(), &n) != CONDUIT_EOF;
+		}
+		conduit_close(c);
+	}
+	if (!pid)
+		_exit(0);
+	waitpid(pid, &status, 0);
+	delays = 0;
+	if (wrong)
+		printf("FAIL %d of %d streams ended before their end\n", wrong, SHORT_STREAMS);
+	return !wrong && !status;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned runs = argc > 1 ? (unsigned)atoi(argv[1]) : 3, passed = 0, failed = 0;
@@ -355,6 +397,10 @@ int main(int argc, char **argv)
 		passed += good;
 		failed += !good;
 	}
+	if (run_ends())
+		passed++;
+	else
+		failed++;
 	printf("crash: %u passed, %u failed, 0 skipped\n", passed, failed);
 	return failed != 0;
 }
