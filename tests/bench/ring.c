@@ -304,6 +304,13 @@ const struct peer ring_place_peer = {
 	.finish = finish_ours,
 };
 
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
 /* --- memcpy ------------------------------------------------------------------------------------ */
 
 static void serve_nobody(const char *netid, const char *address)
@@ -356,6 +363,192 @@ const struct peer memcpy_peer = {
 	.finish = finish_memcpy,
 };
 
+/* --- A bare ring of bytes ---------------------------------------------------------------------- */
+
+/* Two totals, and two words for whoever sleeps. */
+struct bare {
+	_Alignas(64) _Atomic uint64_t head;
+	_Atomic uint32_t head_turn, reader_waits;
+	_Alignas(64) _Atomic uint64_t tail;
+	_Atomic uint32_t tail_turn, writer_waits;
+	_Alignas(4096) char data[COPY_BYTES];
+};
+
+#define BARE_PIECE 262144u
+#define BARE_END UINT64_MAX
+
+struct bare_client {
+	struct bare *ring;
+	struct work work;
+	int fd;
+	bool by_futex;
+	char *data;
+};
+
+static struct bare *map_bare(int memory)
+{
+	struct bare *b =
+	    mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory, 0);
+
+	if (b == MAP_FAILED)
+		die("memory");
+	return b;
+}
+
+/* Until the total is another one. */
+static void bare_wait(_Atomic uint64_t *total, uint64_t old, _Atomic uint32_t *turn,
+    _Atomic uint32_t *waits, bool by_futex)
+{
+	while (atomic_load_explicit(total, memory_order_acquire) == old) {
+		uint32_t now = atomic_load(turn);
+
+		if (!by_futex) {
+			relax();
+			continue;
+		}
+		atomic_store(waits, 1);
+		if (atomic_load(total) == old)
+			syscall(SYS_futex, turn, FUTEX_WAIT, now, NULL, NULL, 0);
+		atomic_store(waits, 0);
+	}
+}
+
+static void bare_tell(_Atomic uint32_t *turn, _Atomic uint32_t *waits)
+{
+	if (!atomic_load(waits))
+		return;
+	atomic_fetch_add(turn, 1);
+	syscall(SYS_futex, turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static size_t bare_piece(uint64_t at, uint64_t there)
+{
+	uint64_t n = there < BARE_PIECE ? there : BARE_PIECE, whole = COPY_BYTES - at % COPY_BYTES;
+
+	return (size_t)(n < whole ? n : whole);
+}
+
+static _Noreturn void serve_bare(const char *netid, const char *address, bool by_futex)
+{
+	int listener = listen_at(netid, address);
+	char *buffer = memory_for(BARE_PIECE);
+
+	for (;;) {
+		int fd = accept(listener, NULL, NULL), memory = memfd_create("bare", MFD_CLOEXEC);
+		struct total total = { 0 };
+		struct bare *b;
+		uint64_t head;
+		char end;
+
+		if (ftruncate(memory, sizeof(*b)))
+			die("memory");
+		b = map_bare(memory);
+		give(fd, &memory, 1);
+		for (;;) {
+			bare_wait(&b->head, total.bytes, &b->head_turn, &b->reader_waits, by_futex);
+			head = atomic_load(&b->head);
+			if (head == BARE_END)
+				break;
+			size_t n = bare_piece(total.bytes, head - total.bytes);
+
+			memcpy(buffer, b->data + total.bytes % COPY_BYTES, n);
+			total.bytes += n;
+			atomic_store(&b->tail, total.bytes);
+			bare_tell(&b->tail_turn, &b->writer_waits);
+		}
+		put_all(fd, &total, sizeof(total));
+		(void)!read(fd, &end, 1);
+		munmap(b, sizeof(*b));
+		close(memory);
+		close(fd);
+	}
+}
+
+static void serve_bare_spinning(const char *netid, const char *address)
+{
+	serve_bare(netid, address, false);
+}
+
+static void serve_bare_by_futex(const char *netid, const char *address)
+{
+	serve_bare(netid, address, true);
+}
+
+static void *open_bare(const struct work *work, bool by_futex)
+{
+	struct bare_client *c = calloc(1, sizeof(*c));
+	int memory;
+
+	c->work = *work;
+	c->by_futex = by_futex;
+	c->data = memory_for(work->bytes);
+	c->fd = reach(work->address, SOCK_STREAM);
+	take(c->fd, &memory, 1);
+	c->ring = map_bare(memory);
+	return c;
+}
+
+static void *open_bare_spinning(const struct work *work)
+{
+	return open_bare(work, false);
+}
+
+static void *open_bare_by_futex(const struct work *work)
+{
+	return open_bare(work, true);
+}
+
+static void send_bare(void *client)
+{
+	struct bare_client *c = client;
+	struct bare *b = c->ring;
+	uint64_t head = atomic_load(&b->head), tail;
+
+	for (size_t done = 0, n; done < c->work.bytes; done += n) {
+		bare_wait(&b->tail, head - COPY_BYTES, &b->tail_turn, &b->writer_waits,
+		    c->by_futex);
+		tail = atomic_load(&b->tail);
+		n = c->work.bytes - done;
+		if (n > COPY_BYTES - (head - tail))
+			n = (size_t)(COPY_BYTES - (head - tail));
+		n = bare_piece(head, n);
+		memcpy(b->data + head % COPY_BYTES, c->data + done, n);
+		head += n;
+		atomic_store(&b->head, head);
+		bare_tell(&b->head_turn, &b->reader_waits);
+	}
+}
+
+static uint64_t finish_bare(void *client)
+{
+	struct bare_client *c = client;
+	uint64_t head = atomic_load(&c->ring->head);
+	struct total total;
+
+	while (atomic_load(&c->ring->tail) != head)
+		usleep(20);
+	atomic_store(&c->ring->head, BARE_END);
+	bare_tell(&c->ring->head_turn, &c->ring->reader_waits);
+	get_all(c->fd, &total, sizeof(total));
+	return total.bytes;
+}
+
+const struct peer bare_spin_peer = {
+	.name = "bare-spin",
+	.serve = serve_bare_spinning,
+	.open = open_bare_spinning,
+	.send = send_bare,
+	.finish = finish_bare,
+};
+
+const struct peer bare_futex_peer = {
+	.name = "bare-futex",
+	.serve = serve_bare_by_futex,
+	.open = open_bare_by_futex,
+	.send = send_bare,
+	.finish = finish_bare,
+};
+
 /* --- One slot each way ------------------------------------------------------------------------- */
 
 struct slots {
@@ -382,7 +575,7 @@ static bool wait_until_not(_Atomic uint32_t *word, uint32_t old, bool by_futex, 
 		if (by_futex && !syscall(SYS_futex, word, FUTEX_WAIT, old, &long_time, NULL, 0))
 			continue;
 		if (!by_futex)
-			__builtin_ia32_pause();
+			relax();
 		if ((by_futex || i % 1048576 == 0) && has_left(fd))
 			return false;
 	}

@@ -48,7 +48,8 @@ struct peer {
 };
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer;
-extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer;
+extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer,
+    bare_spin_peer, bare_futex_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 
