@@ -8,6 +8,7 @@
  */
 #include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,22 @@ static char *memory_for(size_t size)
 	return data;
 }
 
+/* A thread for each client. */
+static _Noreturn void serve_by_threads(const char *netid, const char *address,
+    void *(*serve)(void *context))
+{
+	int listener = listen_at(netid, address);
+
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+		pthread_t thread;
+
+		if (fd < 0 || pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd))
+			die("thread");
+		pthread_detach(thread);
+	}
+}
+
 /* --- Ours: the receiver ------------------------------------------------------------------------ */
 
 typedef uint64_t lanes __attribute__((vector_size(64)));
@@ -168,37 +185,38 @@ static struct total receive_in_place(struct conduit *c)
 	return total;
 }
 
+static void *serve_one(void *context)
+{
+	int fd = (int)(intptr_t)context, memory, sockets[2], gives[2];
+	enum ring_type type;
+	struct total total = { 0 };
+	struct hello hello;
+	struct conduit *c;
+
+	get_all(fd, &hello, sizeof(hello));
+	type = hello.mode == MODE_ECHO ? RING_MESSAGES : RING_BYTES;
+	if (conduit_create(type, QUOTA, &memory, sockets))
+		die("conduit");
+	gives[0] = memory;
+	gives[1] = sockets[1];
+	give(fd, gives, 2);
+	close(sockets[1]);
+	if (conduit_open(memory, sockets[0], CONDUIT_FIRST, type, QUOTA, &c))
+		die("conduit");
+	if (hello.mode == MODE_ECHO)
+		echo(c, hello.bytes);
+	else
+		total = hello.mode == MODE_PLACE ? receive_in_place(c) : receive(c, hello.bytes);
+	if (hello.mode != MODE_ECHO)
+		put_all(fd, &total, sizeof(total));
+	conduit_close(c);
+	close(fd);
+	return NULL;
+}
+
 static void serve_ours(const char *netid, const char *address)
 {
-	int listener = listen_at(netid, address);
-
-	for (;;) {
-		int fd = accept(listener, NULL, NULL), memory, sockets[2], gives[2];
-		enum ring_type type;
-		struct total total = { 0 };
-		struct hello hello;
-		struct conduit *c;
-
-		get_all(fd, &hello, sizeof(hello));
-		type = hello.mode == MODE_ECHO ? RING_MESSAGES : RING_BYTES;
-		if (conduit_create(type, QUOTA, &memory, sockets))
-			die("conduit");
-		gives[0] = memory;
-		gives[1] = sockets[1];
-		give(fd, gives, 2);
-		close(sockets[1]);
-		if (conduit_open(memory, sockets[0], CONDUIT_FIRST, type, QUOTA, &c))
-			die("conduit");
-		if (hello.mode == MODE_ECHO)
-			echo(c, hello.bytes);
-		else
-			total = hello.mode == MODE_PLACE ? receive_in_place(c)
-							 : receive(c, hello.bytes);
-		if (hello.mode != MODE_ECHO)
-			put_all(fd, &total, sizeof(total));
-		conduit_close(c);
-		close(fd);
-	}
+	serve_by_threads(netid, address, serve_one);
 }
 
 /* --- Ours: the sender -------------------------------------------------------------------------- */
@@ -599,39 +617,46 @@ static struct slots *map_slots(int memory)
 	return s;
 }
 
-/* Each client has slots of its own, and is the only one. */
-static _Noreturn void serve_slots(const char *netid, const char *address, bool by_futex)
+/* Each client has slots of its own. */
+static void *serve_slots(int fd, bool by_futex)
 {
-	int listener = listen_at(netid, address);
+	int memory = memfd_create("slots", MFD_CLOEXEC);
+	struct slots *s;
+	uint32_t last = 0;
 
-	for (;;) {
-		int fd = accept(listener, NULL, NULL), memory = memfd_create("slots", MFD_CLOEXEC);
-		struct slots *s;
-		uint32_t last = 0;
-
-		if (ftruncate(memory, sizeof(*s)))
-			die("memory");
-		give(fd, &memory, 1);
-		s = map_slots(memory);
-		while (wait_until_not(&s->request, last, by_futex, fd)) {
-			last = atomic_load(&s->request);
-			memcpy(s->back, s->there, s->bytes);
-			ring_the_other(&s->reply, last, by_futex);
-		}
-		munmap(s, sizeof(*s));
-		close(memory);
-		close(fd);
+	if (ftruncate(memory, sizeof(*s)))
+		die("memory");
+	give(fd, &memory, 1);
+	s = map_slots(memory);
+	while (wait_until_not(&s->request, last, by_futex, fd)) {
+		last = atomic_load(&s->request);
+		memcpy(s->back, s->there, s->bytes);
+		ring_the_other(&s->reply, last, by_futex);
 	}
+	munmap(s, sizeof(*s));
+	close(memory);
+	close(fd);
+	return NULL;
+}
+
+static void *serve_one_spinning(void *context)
+{
+	return serve_slots((int)(intptr_t)context, false);
+}
+
+static void *serve_one_by_futex(void *context)
+{
+	return serve_slots((int)(intptr_t)context, true);
 }
 
 static void serve_spinning(const char *netid, const char *address)
 {
-	serve_slots(netid, address, false);
+	serve_by_threads(netid, address, serve_one_spinning);
 }
 
 static void serve_by_futex(const char *netid, const char *address)
 {
-	serve_slots(netid, address, true);
+	serve_by_threads(netid, address, serve_one_by_futex);
 }
 
 struct slot_client {
