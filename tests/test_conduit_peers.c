@@ -165,16 +165,16 @@ static void test_a_stopped_peer_loses_nothing(void)
 #define OWN_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-/* From now on nothing can be reserved any more. */
-static bool refuse_memory(void)
+/* From now on a system call fails. */
+static bool refuse(unsigned call, unsigned error)
 {
 #ifdef OWN_ARCH
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { 6, filter };
@@ -182,6 +182,7 @@ static bool refuse_memory(void)
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	    !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 #else
+	(void)call, (void)error;
 	return false;
 #endif
 }
@@ -207,7 +208,7 @@ static int run_without_memory(void)
 	size_t n;
 
 	memset(data, 5, MIB);
-	if (!refuse_memory())
+	if (!refuse(SYS_fallocate, ENOSPC) || !refuse(SYS_madvise, ENOMEM))
 		return 77;
 	before = count_descriptors();
 	if (conduit_create(RING_BYTES, MIB, &memory, sockets) != -ENOSPC ||
@@ -231,7 +232,8 @@ static int run_without_memory(void)
 	return conduit_send(m.a, &piece, 1, patient()) == -ENOMEM ? 0 : 6;
 }
 
-static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(void)
+/* A child whose system calls can fail. */
+static void check_in_child(int (*run)(void))
 {
 	pid_t pid;
 	int code;
@@ -239,12 +241,49 @@ static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(v
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		_exit(run_without_memory());
+		_exit(run());
 	code = exit_code(pid);
 	if (code == 77)
 		skip_test("system calls cannot be filtered here");
 	else
 		EQUAL(code, 0);
+}
+
+static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(void)
+{
+	check_in_child(run_without_memory);
+}
+
+static int run_on_an_old_kernel(void)
+{
+	struct pair p;
+	size_t n;
+	int before = count_descriptors();
+
+	if (!refuse(SYS_madvise, EINVAL))
+		return 77;
+	p = open_pair(RING_BYTES, MIB);
+	if (count_descriptors() != before + 4)
+		return 1;
+	if (write_size(p.a, MIB, 0, &n) || n != MIB || conduit_room(p.a) != 0)
+		return 2;
+	close_pair(&p);
+	return count_descriptors() == before ? 0 : 3;
+}
+
+static void test_where_memory_is_reserved_by_descriptors_only_a_ring_grows_too(void)
+{
+	check_in_child(run_on_an_old_kernel);
+}
+
+static void test_an_end_has_one_descriptor(void)
+{
+	int before = count_descriptors();
+	struct pair p = open_pair(RING_BYTES, MIB);
+
+	HOLDS(count_descriptors() <= before + 2 || p.a->memory_fd >= 0);
+	close_pair(&p);
+	EQUAL(count_descriptors(), before);
 }
 
 /* --- A hostile peer ---------------------------------------------------------------------------- */
@@ -315,10 +354,9 @@ static void *run_vandal(void *context)
 	return NULL;
 }
 
-static bool start_vandal(struct vandal *v, struct conduit *victim)
+static bool start_vandal(struct vandal *v, struct conduit *victim, int file)
 {
-	void *memory =
-	    mmap(NULL, victim->size, PROT_READ | PROT_WRITE, MAP_SHARED, victim->memory_fd, 0);
+	void *memory = mmap(NULL, victim->size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 
 	if (!HOLDS(memory != MAP_FAILED))
 		return false;
@@ -378,13 +416,15 @@ static void test_whatever_a_peer_writes_into_the_memory_calls_return_and_nothing
 
 	while (v.steps < enough) {
 		enum ring_type type = rounds++ % 2 ? RING_BYTES : RING_MESSAGES;
-		struct pair p = open_pair(type, 100000);
+		int file;
+		struct pair p = open_pair_and_memory(type, 100000, &file);
 		struct conduit_counters counters;
 
 		for (int i = 0; i < 10; i++)
 			write_now(p.b);
-		if (!start_vandal(&v, p.a))
+		if (!start_vandal(&v, p.a, file))
 			break;
+		close(file);
 		for (int i = 0; i < 3000; i++) {
 			int64_t before = clock_now();
 			int r = do_something(p.a, &random, buffer);
@@ -519,6 +559,8 @@ SUITE(conduit_peers, TEST(test_what_a_killed_peer_had_written_is_read_then_it_is
     TEST(test_whoever_waits_for_a_peer_that_is_killed_is_told),
     TEST(test_calls_that_do_not_wait_notice_a_death), TEST(test_a_stopped_peer_loses_nothing),
     TEST(test_without_memory_making_fails_cleanly_and_what_there_is_goes_on),
+    TEST(test_where_memory_is_reserved_by_descriptors_only_a_ring_grows_too),
+    TEST(test_an_end_has_one_descriptor),
     TEST(test_whatever_a_peer_writes_into_the_memory_calls_return_and_nothing_breaks),
     TEST(test_no_wake_up_is_lost_between_calls_and_replies),
     TEST(test_no_wake_up_is_lost_at_a_ring_that_is_full_and_empty_by_turns));
