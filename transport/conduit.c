@@ -105,14 +105,18 @@ static void init_halves(struct conduit *c, enum conduit_side side, uint64_t ring
 	ring_consumer_init(&c->consumer, &m);
 }
 
-/* Whoever gave the file says that this was done.  Finds out, too, whether its descriptor is needed later. */
-static int reserve_header(struct conduit *c)
+/*
+ * Whoever gave the file says that this was done.  By the descriptor it costs little where that is true.  Finds out, too,
+ * whether the descriptor is needed later.
+ */
+static int reserve_first(struct conduit *c, uint64_t ring)
 {
-	int r = shm_reserve_mapped(c->memory, HEADER_BYTES);
+	int r = shm_reserve(c->memory_fd, 0, HEADER_BYTES + RING_FIRST_BYTES);
 
-	if (r == -EOPNOTSUPP)
-		return shm_reserve(c->memory_fd, 0, HEADER_BYTES);
-	c->memory_fd = -1;
+	if (!r)
+		r = shm_reserve(c->memory_fd, HEADER_BYTES + ring, RING_FIRST_BYTES);
+	if (!r && shm_reserve_mapped(c->memory, HEADER_BYTES) == 0)
+		c->memory_fd = -1;
 	return r;
 }
 
@@ -141,17 +145,13 @@ int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type 
 		free(c);
 		return r;
 	}
-	r = reserve_header(c);
-	init_halves(c, side, ring);
-	if (!r)
-		r = reserve_part(&c->out.backing, 0, RING_FIRST_BYTES);
-	if (!r)
-		r = reserve_part(&c->in.backing, 0, RING_FIRST_BYTES);
+	r = reserve_first(c, ring);
 	if (r) {
 		shm_unmap(c->memory, c->size);
 		free(c);
 		return r;
 	}
+	init_halves(c, side, ring);
 	if (c->memory_fd < 0)
 		close(memory);
 	*ret = c;
