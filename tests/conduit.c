@@ -29,15 +29,24 @@ static struct conduit *open_side(int memory, int socket, enum conduit_side side,
 	return c;
 }
 
-struct pair open_pair(enum ring_type type, uint64_t quota)
+struct pair open_pair_and_memory(enum ring_type type, uint64_t quota, int *ret_memory)
 {
 	struct pair p = { 0 };
-	int memory, sockets[2];
+	int sockets[2];
 
-	if (!EQUAL(conduit_create(type, quota, &memory, sockets), 0))
+	if (!EQUAL(conduit_create(type, quota, ret_memory, sockets), 0))
 		exit(1);
-	p.a = open_side(dup(memory), sockets[0], CONDUIT_FIRST, type, quota);
-	p.b = open_side(memory, sockets[1], CONDUIT_SECOND, type, quota);
+	p.a = open_side(dup(*ret_memory), sockets[0], CONDUIT_FIRST, type, quota);
+	p.b = open_side(dup(*ret_memory), sockets[1], CONDUIT_SECOND, type, quota);
+	return p;
+}
+
+struct pair open_pair(enum ring_type type, uint64_t quota)
+{
+	int memory;
+	struct pair p = open_pair_and_memory(type, quota, &memory);
+
+	close(memory);
 	return p;
 }
 

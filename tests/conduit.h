@@ -23,6 +23,9 @@ struct pair {
 struct pair open_pair(enum ring_type type, uint64_t quota);
 void close_pair(struct pair *p);
 
+/* The same, and one more descriptor of the memory. */
+struct pair open_pair_and_memory(enum ring_type type, uint64_t quota, int *ret_memory);
+
 /* A child that runs with the second side; the parent has the first one.  What it returns is its exit code. */
 struct conduit *start_peer(enum ring_type type, uint64_t quota, int (*run)(struct conduit *c),
     pid_t *ret_pid);

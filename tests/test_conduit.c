@@ -368,6 +368,19 @@ static void test_a_write_completes_at_the_quota_and_not_above(void)
 	free(data);
 }
 
+static void test_a_flush_waits_for_empty_messages_too(void)
+{
+	struct pair p = open_pair(RING_MESSAGES, MIB);
+	bool more;
+	size_t n;
+
+	EQUAL(send_text(p.a, "", 0), 0);
+	EQUAL(conduit_flush(p.a, 0), CONDUIT_TIMEDOUT);
+	EQUAL(conduit_read_message(p.b, NULL, 0, 0, &n, &more), 0);
+	EQUAL(conduit_flush(p.a, 0), 0);
+	close_pair(&p);
+}
+
 /* Reads byte after byte, slowly, so that whoever waits for any of them sleeps. */
 static int read_slowly(struct conduit *c)
 {
@@ -649,6 +662,7 @@ SUITE(conduit, TEST(test_ends_that_do_not_agree_are_refused),
     TEST(test_disconnecting_voids_what_is_queued_both_ways),
     TEST(test_a_byte_stream_ends_for_a_reader_that_was_gone_meanwhile),
     TEST(test_a_write_completes_at_the_quota_and_not_above),
+    TEST(test_a_flush_waits_for_empty_messages_too),
     TEST(test_waiting_for_completion_and_flush_ends_when_enough_was_read),
     TEST(test_a_cancelled_operation_returns_and_the_end_goes_on),
     TEST(test_after_an_abort_nothing_waits),

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -164,16 +165,16 @@ static void test_a_stopped_peer_loses_nothing(void)
 #define OWN_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-/* From now on nothing can be reserved any more. */
-static bool refuse_memory(void)
+/* From now on a system call fails. */
+static bool refuse(unsigned call, unsigned error)
 {
 #ifdef OWN_ARCH
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { 6, filter };
@@ -181,6 +182,7 @@ static bool refuse_memory(void)
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	    !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 #else
+	(void)call, (void)error;
 	return false;
 #endif
 }
@@ -206,7 +208,7 @@ static int run_without_memory(void)
 	size_t n;
 
 	memset(data, 5, MIB);
-	if (!refuse_memory())
+	if (!refuse(SYS_fallocate, ENOSPC) || !refuse(SYS_madvise, ENOMEM))
 		return 77;
 	before = count_descriptors();
 	if (conduit_create(RING_BYTES, MIB, &memory, sockets) != -ENOSPC ||
@@ -230,7 +232,8 @@ static int run_without_memory(void)
 	return conduit_send(m.a, &piece, 1, patient()) == -ENOMEM ? 0 : 6;
 }
 
-static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(void)
+/* A child whose system calls can fail. */
+static void check_in_child(int (*run)(void))
 {
 	pid_t pid;
 	int code;
@@ -238,7 +241,7 @@ static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(v
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		_exit(run_without_memory());
+		_exit(run());
 	code = exit_code(pid);
 	if (code == 77)
 		skip_test("system calls cannot be filtered here");
@@ -246,7 +249,44 @@ static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(v
 		EQUAL(code, 0);
 }
 
-/* --- Sleeping and waking ----------------------------------------------------------------------- */
+static void test_without_memory_making_fails_cleanly_and_what_there_is_goes_on(void)
+{
+	check_in_child(run_without_memory);
+}
+
+static int run_on_an_old_kernel(void)
+{
+	struct pair p;
+	size_t n;
+	int before = count_descriptors();
+
+	if (!refuse(SYS_madvise, EINVAL))
+		return 77;
+	p = open_pair(RING_BYTES, MIB);
+	if (count_descriptors() != before + 4)
+		return 1;
+	if (write_size(p.a, MIB, 0, &n) || n != MIB || conduit_room(p.a) != 0)
+		return 2;
+	close_pair(&p);
+	return count_descriptors() == before ? 0 : 3;
+}
+
+static void test_where_memory_is_reserved_by_descriptors_only_a_ring_grows_too(void)
+{
+	check_in_child(run_on_an_old_kernel);
+}
+
+static void test_an_end_has_one_descriptor(void)
+{
+	int before = count_descriptors();
+	struct pair p = open_pair(RING_BYTES, MIB);
+
+	HOLDS(count_descriptors() <= before + 2 || p.a->memory_fd >= 0);
+	close_pair(&p);
+	EQUAL(count_descriptors(), before);
+}
+
+/* --- A hostile peer ---------------------------------------------------------------------------- */
 
 static bool is_long(void)
 {
@@ -255,6 +295,16 @@ static bool is_long(void)
 	return value && *value && *value != '0';
 }
 
+/* Has the memory of one of the sides, and writes to all of it as fast as it can. */
+struct vandal {
+	struct ring_shared *words; /* of both rings, in a mapping of its own */
+	unsigned char *data;	   /* of the ring that the victim reads */
+	size_t data_size;
+	uint64_t random, steps;
+	_Atomic bool stops;
+	pthread_t thread;
+};
+
 static uint64_t next_random(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -262,6 +312,140 @@ static uint64_t next_random(uint64_t *state)
 	*state ^= *state << 17;
 	return *state;
 }
+
+/* Near to what was there, mostly: then it takes longer until the victim has had enough. */
+static uint64_t lie(struct vandal *v, uint64_t truth)
+{
+	uint64_t r = next_random(&v->random);
+
+	if (r % 64 == 0)
+		return next_random(&v->random);
+	return r % 8 == 0 ? truth + (r >> 32) % 70000 : truth + (r >> 32) % 64 * 8;
+}
+
+static void vandalize(struct vandal *v)
+{
+	struct ring_shared *s = &v->words[next_random(&v->random) % 2];
+	_Atomic uint64_t *wide[] = { &s->head, &s->written, &s->tail, &s->read, &s->jumps[0].at,
+		&s->jumps[0].offset, &s->jumps[1].at, &s->jumps[1].offset, &s->producer_wants };
+	_Atomic uint32_t *narrow[] = { &s->producer_cpu, &s->producer_waiting, &s->consumer_cpu,
+		&s->consumer_waiting };
+	uint64_t r = next_random(&v->random), truth;
+	size_t at = (size_t)(r >> 8) % (v->data_size / 8) * 8;
+	uint32_t header[2] = { (uint32_t)(r >> 20) % (r % 5 ? 300u : UINT32_MAX), r % 64 == 7 };
+
+	if (r % 4 == 0) {
+		truth = atomic_load(wide[(r >> 3) % 9]);
+		atomic_store(wide[(r >> 3) % 9], lie(v, truth));
+	} else if (r % 4 == 1) {
+		atomic_store(narrow[(r >> 3) % 4], (uint32_t)(r >> 10) % 4);
+	} else {
+		memcpy(v->data + (r % 4 == 2 ? at % 4096 : at), header, sizeof(header));
+	}
+	v->steps++;
+}
+
+static void *run_vandal(void *context)
+{
+	struct vandal *v = context;
+
+	while (!atomic_load_explicit(&v->stops, memory_order_relaxed))
+		vandalize(v);
+	return NULL;
+}
+
+static bool start_vandal(struct vandal *v, struct conduit *victim, int file)
+{
+	void *memory = mmap(NULL, victim->size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+	if (!HOLDS(memory != MAP_FAILED))
+		return false;
+	v->words = memory;
+	v->data_size = RING_FIRST_BYTES;
+	v->data = (unsigned char *)memory +
+	    (victim->consumer.memory.data - (unsigned char *)victim->memory);
+	atomic_store(&v->stops, false);
+	return EQUAL(pthread_create(&v->thread, NULL, run_vandal, v), 0);
+}
+
+/* One of what the victim may do; its result. */
+static int do_something(struct conduit *c, uint64_t *random, unsigned char *buffer)
+{
+	int64_t deadline = next_random(random) % 64 ? 0 : clock_now() + 50000;
+	size_t size = (size_t)next_random(random) % 3000, n;
+	struct iovec piece = { buffer, size }, pieces[2];
+	uint64_t total, first;
+	bool more;
+	int r;
+
+	switch (next_random(random) % 8) {
+	case 0:
+		return conduit_read(c, buffer, size, deadline, &n);
+	case 1:
+		if (conduit_type(c) == RING_BYTES)
+			return conduit_write(c, buffer, size, deadline, &n);
+		return conduit_send(c, &piece, 1, deadline);
+	case 2:
+		return conduit_peek(c, buffer, size, &n, &total, &first);
+	case 3:
+		return conduit_flush(c, deadline);
+	case 4:
+		return conduit_wait_quota(c, deadline);
+	case 5:
+		conduit_arm(c, CONDUIT_READING | CONDUIT_WRITING);
+		conduit_answer(c);
+		return 0;
+	case 6:
+		r = conduit_view(c, deadline, pieces, &n);
+		if (!r)
+			conduit_consume(c, pieces[0].iov_len);
+		return r;
+	default:
+		if (conduit_type(c) == RING_BYTES)
+			return conduit_read(c, buffer, size, deadline, &n);
+		return conduit_read_message(c, buffer, size, deadline, &n, &more);
+	}
+}
+
+static void test_whatever_a_peer_writes_into_the_memory_calls_return_and_nothing_breaks(void)
+{
+	uint64_t enough = is_long() ? 100000000 : 3000000;
+	struct vandal v = { .random = 2463534242u };
+	uint64_t random = 88172645463325252u, broken = 0, rounds = 0;
+	unsigned char *buffer = calloc(1, 4096);
+
+	while (v.steps < enough) {
+		enum ring_type type = rounds++ % 2 ? RING_BYTES : RING_MESSAGES;
+		int file;
+		struct pair p = open_pair_and_memory(type, 100000, &file);
+		struct conduit_counters counters;
+
+		for (int i = 0; i < 10; i++)
+			write_now(p.b);
+		if (!start_vandal(&v, p.a, file))
+			break;
+		close(file);
+		for (int i = 0; i < 3000; i++) {
+			int64_t before = clock_now();
+			int r = do_something(p.a, &random, buffer);
+
+			if (!HOLDS(r >= 0 || r == -ENOMEM) ||
+			    !HOLDS(clock_now() - before < PATIENT_MS * NS_PER_MS))
+				break;
+		}
+		atomic_store(&v.stops, true);
+		pthread_join(v.thread, NULL);
+		munmap(v.words, p.a->size);
+		conduit_count(p.a, &counters);
+		broken += counters.broken;
+		close_pair(&p);
+	}
+	HOLDS(broken > 0);
+	HOLDS(broken <= rounds);
+	free(buffer);
+}
+
+/* --- Sleeping and waking ----------------------------------------------------------------------- */
 
 /* Does nothing for a while, of any length up to some microseconds, and rarely much longer. */
 static void delay(uint64_t *random)
@@ -375,5 +559,8 @@ SUITE(conduit_peers, TEST(test_what_a_killed_peer_had_written_is_read_then_it_is
     TEST(test_whoever_waits_for_a_peer_that_is_killed_is_told),
     TEST(test_calls_that_do_not_wait_notice_a_death), TEST(test_a_stopped_peer_loses_nothing),
     TEST(test_without_memory_making_fails_cleanly_and_what_there_is_goes_on),
+    TEST(test_where_memory_is_reserved_by_descriptors_only_a_ring_grows_too),
+    TEST(test_an_end_has_one_descriptor),
+    TEST(test_whatever_a_peer_writes_into_the_memory_calls_return_and_nothing_breaks),
     TEST(test_no_wake_up_is_lost_between_calls_and_replies),
     TEST(test_no_wake_up_is_lost_at_a_ring_that_is_full_and_empty_by_turns));

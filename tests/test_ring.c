@@ -673,20 +673,19 @@ static void set_header(struct fixture *f, uint32_t size, uint32_t flags)
 
 static void test_a_message_that_cannot_be_breaks_the_ring(void)
 {
+	/* What is queued are two of 48 with their headers. */
+	static const uint32_t headers[][2] = { { 97, 0 }, { UINT32_MAX, 0 },
+		{ RING_MESSAGE_MAX + 1, 0 }, { 40, 1 } };
+	struct iovec pieces[2];
 	struct fixture f;
+	size_t n;
 
-	open_used(&f, RING_MESSAGES);
-	set_header(&f, 97, 0); /* what is queued are two of 48 with their headers */
-	check_consumer_breaks(&f);
-	open_used(&f, RING_MESSAGES);
-	set_header(&f, UINT32_MAX, 0);
-	check_consumer_breaks(&f);
-	open_used(&f, RING_MESSAGES);
-	set_header(&f, RING_MESSAGE_MAX + 1, 0);
-	check_consumer_breaks(&f);
-	open_used(&f, RING_MESSAGES);
-	set_header(&f, 40, 1);
-	check_consumer_breaks(&f);
+	for (int i = 0; i < 4; i++) {
+		open_used(&f, RING_MESSAGES);
+		set_header(&f, headers[i][0], headers[i][1]);
+		EQUAL(ring_view(&f.c, pieces, &n), -EPROTO);
+		check_consumer_breaks(&f);
+	}
 	open_used(&f, RING_MESSAGES);
 	atomic_store(&f.shared->written, f.c.read + 39);
 	check_consumer_breaks(&f);

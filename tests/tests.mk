@@ -28,10 +28,25 @@ $(BUILD)/tests/preload.so: tests/faults/preload.c tests/faults/faults.h
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(CPPFLAGS) -std=c11 $(CFLAGS) $(WARN) -fno-builtin -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
 
+# Conduits whose ends are killed between any two stores; in objects of their own: tests/e2e/conduit.sh.
+CRASH_SRC := $(wildcard transport/conduit*.c) transport/ring.c transport/shm.c tests/crash/crash.c
+CRASH_OBJ := $(CRASH_SRC:%.c=$(BUILD)/crash/obj/%.o)
+$(BUILD)/crash/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(CPPFLAGS) -DIPC9_CRASH_POINTS '-DSLICE_NS=(20*NS_PER_MS)' -DGRACE_NAPS=2000 $(ALL_CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/crash: $(CRASH_OBJ)
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+-include $(CRASH_OBJ:.o=.d)
+
 # --- Speed: `make bench`, BENCH_ARGS as of tests/bench/speed.c -------------------------------------
 BENCH_DIR := $(BUILD)/tests/bench
 BENCH_XDR := $(BENCH_DIR)/echo_xdr.o $(BENCH_DIR)/echo_clnt.o $(BENCH_DIR)/echo_svc.o
-SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c raw.c rows.c speed.c)
+SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c raw.c ring.c rows.c speed.c)
+# Of the library's own, what no program of others can call.
+SPEED_OWN := $(call obj,$(wildcard transport/conduit*.c) transport/ring.c transport/shm.c)
 NO_SPIN_BUILD := $(BUILD)/no-spin
 BENCH_RPCGEN = $(call quiet,RPCGEN)mkdir -p $(@D) && rm -f $@ && cd tests/bench && rpcgen -C -M
 
@@ -50,9 +65,9 @@ $(call obj,$(SPEED_SRC)): $(BENCH_DIR)/echo.h
 $(call obj,$(SPEED_SRC)): CPPFLAGS += -isystem $(BENCH_DIR)
 
 # The same program twice: as it is, and with a library that does not spin.
-$(BUILD)/tests/speed: $(call obj,$(SPEED_SRC)) $(BENCH_XDR) $(BUILD)/libipc9.a
+$(BUILD)/tests/speed: $(call obj,$(SPEED_SRC)) $(SPEED_OWN) $(BENCH_XDR) $(BUILD)/libipc9.a
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TIRPC)
-$(BUILD)/tests/speed-no-spin: $(call obj,$(SPEED_SRC)) $(BENCH_XDR) $(BUILD)/libipc9.a tests/bench/no_spin.h
+$(BUILD)/tests/speed-no-spin: $(call obj,$(SPEED_SRC)) $(SPEED_OWN) $(BENCH_XDR) $(BUILD)/libipc9.a tests/bench/no_spin.h
 	@$(MAKE) --no-print-directory BUILD=$(NO_SPIN_BUILD) CFLAGS='$(CFLAGS) -include tests/bench/no_spin.h' \
 		$(NO_SPIN_BUILD)/libipc9.a
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.a %.h,$^) $(NO_SPIN_BUILD)/libipc9.a $(TIRPC)
@@ -62,7 +77,7 @@ bench: $(BUILD)/tests/speed $(BUILD)/tests/speed-no-spin
 	@$(BUILD)/tests/speed $(BENCH_ARGS)
 
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".
-check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer $(BUILD)/tests/faults
+check: all $(BUILD)/tests/unit $(BUILD)/tests/golden $(BUILD)/tests/peer $(BUILD)/tests/faults $(BUILD)/tests/crash
 	@passed=0 failed=0; \
 	for part in layers shape; do \
 		if scripts/check-$$part; then passed=$$((passed + 1)); else failed=$$((failed + 1)); fi; \

@@ -59,6 +59,8 @@ static int reserve_part(void *context, uint64_t offset, uint64_t size)
 {
 	const struct backing *b = context;
 
+	if (b->fd < 0)
+		return shm_reserve_mapped(b->mapped + offset, size);
 	return shm_reserve(b->fd, b->offset + offset, size);
 }
 
@@ -80,8 +82,10 @@ static void init_halves(struct conduit *c, enum conduit_side side, uint64_t ring
 
 	c->out_shared = &words[own];
 	c->in_shared = &words[other];
-	c->out.backing = (struct backing){ c->memory_fd, HEADER_BYTES + own * ring };
-	c->in.backing = (struct backing){ c->memory_fd, HEADER_BYTES + other * ring };
+	c->out.backing =
+	    (struct backing){ c->memory_fd, HEADER_BYTES + own * ring, data + own * ring };
+	c->in.backing =
+	    (struct backing){ c->memory_fd, HEADER_BYTES + other * ring, data + other * ring };
 	c->out.waiting = &c->out_shared->producer_waiting;
 	c->out.peer_waiting = &c->out_shared->consumer_waiting;
 	c->out.cpu = &c->out_shared->producer_cpu;
@@ -99,6 +103,21 @@ static void init_halves(struct conduit *c, enum conduit_side side, uint64_t ring
 	m.data = data + other * ring;
 	m.context = &c->in.backing;
 	ring_consumer_init(&c->consumer, &m);
+}
+
+/*
+ * Whoever gave the file says that this was done.  By the descriptor it costs little where that is true.  Finds out, too,
+ * whether the descriptor is needed later.
+ */
+static int reserve_first(struct conduit *c, uint64_t ring)
+{
+	int r = shm_reserve(c->memory_fd, 0, HEADER_BYTES + RING_FIRST_BYTES);
+
+	if (!r)
+		r = shm_reserve(c->memory_fd, HEADER_BYTES + ring, RING_FIRST_BYTES);
+	if (!r && shm_reserve_mapped(c->memory, HEADER_BYTES) == 0)
+		c->memory_fd = -1;
+	return r;
 }
 
 int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type type,
@@ -126,18 +145,15 @@ int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type 
 		free(c);
 		return r;
 	}
-	init_halves(c, side, ring);
-	/* Whoever gave it says that this was done. */
-	r = shm_reserve(memory, 0, HEADER_BYTES);
-	if (!r)
-		r = reserve_part(&c->out.backing, 0, RING_FIRST_BYTES);
-	if (!r)
-		r = reserve_part(&c->in.backing, 0, RING_FIRST_BYTES);
+	r = reserve_first(c, ring);
 	if (r) {
 		shm_unmap(c->memory, c->size);
 		free(c);
 		return r;
 	}
+	init_halves(c, side, ring);
+	if (c->memory_fd < 0)
+		close(memory);
 	*ret = c;
 	return 0;
 }
@@ -147,7 +163,8 @@ struct conduit *conduit_forget(struct conduit *c)
 	if (!c)
 		return NULL;
 	shm_unmap(c->memory, c->size);
-	close(c->memory_fd);
+	if (c->memory_fd >= 0)
+		close(c->memory_fd);
 	close(c->socket);
 	free(c);
 	return NULL;

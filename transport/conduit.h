@@ -61,7 +61,8 @@ int conduit_create(enum ring_type type, uint64_t quota_bytes, int *ret_memory, i
 
 /*
  * One end, from what was given for it; the two ends take different sides.  On success the descriptors belong to
- * the conduit; on failure they stay the caller's.  -EPROTO: they are not what conduit_create makes of type and quota.
+ * the conduit, which keeps the socket only where the kernel allows that (5.14); on failure they stay the caller's.
+ * -EPROTO: they are not what conduit_create makes of type and quota.
  */
 int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type type,
     uint64_t quota_bytes, struct conduit **ret);

@@ -18,10 +18,11 @@ enum waiting {
 	BELL /* a byte on the socket */
 };
 
-/* Part of the file. */
+/* Part of the file: mapped there, and reserved by the descriptor where that cannot be done in the mapping (else -1). */
 struct backing {
 	int fd;
 	uint64_t offset;
+	unsigned char *mapped;
 };
 
 /* One direction of an end, used by one thread at a time but for `cancels`. */
@@ -49,7 +50,8 @@ struct conduit {
 	enum ring_type type;
 	uint64_t quota, size;
 	void *memory;
-	int memory_fd, socket;
+	int memory_fd; /* -1: not needed any more */
+	int socket;
 };
 
 /* --- Waking ------------------------------------------------------------------------------------ */

@@ -33,12 +33,17 @@
 #include "transport/crash.h"
 #include "util/clock.h"
 
+#ifndef SLICE_NS /* a test of many deaths takes a shorter one */
 #define SLICE_NS (NS_PER_MS * 100)
+#endif
 #define LOOK_NS                                                                                    \
 	(NS_PER_MS * 80) /* between two looks at the socket; its clock ticks every 1 to 10 ms */
 #define TIGHT_LOOKS 96	 /* without giving the CPU away, some 1.5 us */
 #define VAIN_MAX 256	 /* wake-ups for nothing, until the sleeper naps */
-#define VAIN_NAP_MS 1
+#define NAP_MS 1
+#ifndef GRACE_NAPS
+#define GRACE_NAPS 20
+#endif
 
 /* --- Waking ------------------------------------------------------------------------------------ */
 
@@ -169,9 +174,10 @@ static int spin(struct conduit *c, struct half *h, struct operation *o, int64_t 
 		relax();
 		r = o->attempt(c, o);
 	}
-	if (r == RING_AGAIN && spin_begin(&h->spin, &run))
-		while (r == RING_AGAIN && spin_again(&run, deadline))
-			r = o->attempt(c, o);
+	if (r == RING_AGAIN && !spin_begin(&h->spin, &run))
+		return RING_AGAIN;
+	while (r == RING_AGAIN && spin_again(&run, deadline))
+		r = o->attempt(c, o);
 	if (r == RING_AGAIN)
 		spin_missed(&h->spin, &run);
 	else
@@ -186,6 +192,17 @@ static void futex_wait(_Atomic uint32_t *word, int64_t ns)
 	syscall(SYS_futex, word, FUTEX_WAIT, FUTEX, &t, NULL, 0);
 }
 
+/* Whoever changed something may have been held up before it came to wake us. */
+static bool is_forgotten(const struct half *h)
+{
+	for (int i = 0; i < GRACE_NAPS; i++) {
+		if (atomic_load_explicit(h->waiting, memory_order_seq_cst) != FUTEX)
+			return false;
+		poll(NULL, 0, NAP_MS);
+	}
+	return atomic_load_explicit(h->waiting, memory_order_seq_cst) == FUTEX;
+}
+
 /* Nobody woke us for a whole slice: the peer may be dead, and must not have forgotten us. */
 static int sleep_out(struct conduit *c, struct half *h, struct operation *o)
 {
@@ -194,7 +211,7 @@ static int sleep_out(struct conduit *c, struct half *h, struct operation *o)
 	if (r == RING_AGAIN) {
 		conduit_look_at_socket(c);
 		r = o->attempt(c, o);
-	} else if (atomic_load_explicit(h->waiting, memory_order_seq_cst) == FUTEX) {
+	} else if (is_forgotten(h)) {
 		count(&c->forgotten);
 	}
 	atomic_store_explicit(h->waiting, NOBODY, memory_order_relaxed);
@@ -209,6 +226,7 @@ static int sleep_once(struct conduit *c, struct half *h, struct operation *o, un
 	int64_t now, until;
 	int r;
 
+	CRASH_POINT(CRASH_SLEEPY);
 	if (h == &c->out)
 		atomic_store_explicit(&c->out_shared->producer_wants, wants, memory_order_seq_cst);
 	atomic_store_explicit(h->waiting, FUTEX, memory_order_seq_cst);
@@ -278,7 +296,7 @@ static int wait_on(struct conduit *c, struct half *h, struct operation *o, unsig
 		if (r != RING_AGAIN)
 			spin_slept(&h->spin, from);
 		else if (++vain > VAIN_MAX)
-			poll(NULL, 0, VAIN_NAP_MS);
+			poll(NULL, 0, NAP_MS);
 	}
 	return r;
 }

@@ -478,6 +478,8 @@ int ring_view(struct ring_consumer *c, struct iovec pieces[2], size_t *ret_n)
 		if (!r && c->memory.type == RING_MESSAGES)
 			r = open_message(c);
 	}
+	if (r == RING_AGAIN)
+		CRASH_POINT(CRASH_EMPTY);
 	if (r)
 		return r;
 	CRASH_POINT(CRASH_VIEWED);
@@ -506,11 +508,13 @@ void ring_consume(struct ring_consumer *c, size_t n)
 		assert(c->in_message && n <= c->message_size - c->message_read);
 		c->message_read += (uint32_t)n;
 		c->read += n;
-		/* Before the tail, so that where all was given back all counts as read. */
-		atomic_store_explicit(&s->read, c->read, memory_order_seq_cst);
-		CRASH_POINT(CRASH_READ);
-		if (c->message_read < c->message_size)
+		if (c->message_read < c->message_size) {
+			atomic_store_explicit(&s->read, c->read, memory_order_seq_cst);
 			return;
+		}
+		/* Before the tail, so that where all was given back all counts as read. */
+		atomic_store_explicit(&s->read, c->read, memory_order_relaxed);
+		CRASH_POINT(CRASH_READ);
 		c->tail += record_bytes(c->message_size);
 		c->in_message = false;
 	}

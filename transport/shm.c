@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define SEAL_EXEC 0x20 /* F_SEAL_EXEC of newer kernels, which may set it by themselves */
+#define POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, which older headers do not know */
+#define SEAL_EXEC 0x20	  /* F_SEAL_EXEC of newer kernels, which may set it by themselves */
 
 int shm_reserve(int fd, uint64_t offset, uint64_t size)
 {
@@ -24,6 +25,20 @@ int shm_reserve(int fd, uint64_t offset, uint64_t size)
 		r = fallocate(fd, 0, (off_t)offset, (off_t)size);
 	while (r && errno == EINTR);
 	return r ? -errno : 0;
+}
+
+int shm_reserve_mapped(void *memory, uint64_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)memory & ~(page - 1);
+	int r;
+
+	do
+		r = madvise((void *)at, (size_t)((uintptr_t)memory + size - at), POPULATE_WRITE);
+	while (r && errno == EINTR);
+	if (!r)
+		return 0;
+	/* EFAULT: what would have been a signal. */
+	return errno == EINVAL ? -EOPNOTSUPP : errno == EFAULT ? -ENOMEM : -errno;
 }
 
 static int fill(int fd, uint64_t size, const struct shm_range *ranges, size_t n)

@@ -37,7 +37,13 @@ int shm_create(uint64_t size, const struct shm_range *ranges, size_t n, int *ret
 int shm_adopt(int fd, uint64_t size, void **ret_memory);
 void shm_unmap(void *memory, uint64_t size);
 
-/* Sees to it that there is memory behind a range.  0 or -errno (-ENOSPC, -ENOMEM), and then nothing has changed. */
+/* Sees to it that there is memory behind a range.  0 or -errno (-ENOSPC, -ENOMEM); then some of it may be there. */
 int shm_reserve(int fd, uint64_t offset, uint64_t size);
+
+/*
+ * The same for a part of what is mapped (rounded to pages), which needs no descriptor any more.  -EOPNOTSUPP where the
+ * kernel is older than 5.14: then the descriptor has to be kept.
+ */
+int shm_reserve_mapped(void *memory, uint64_t size);
 
 #endif

@@ -218,14 +218,15 @@ static void *caller(void *context)
 void load_callers(const struct load *load)
 {
 	struct callers all = { .load = load };
+	unsigned n = load->n ? load->n : CALLERS;
 	pthread_t threads[CALLERS];
 	pthread_attr_t attributes;
 	int64_t begin, end;
 
-	pthread_barrier_init(&all.ready, NULL, CALLERS + 1);
+	pthread_barrier_init(&all.ready, NULL, n + 1);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	for (int i = 0; i < CALLERS; i++)
+	for (unsigned i = 0; i < n; i++)
 		if (pthread_create(&threads[i], &attributes, caller, &all))
 			die("thread");
 	pthread_barrier_wait(&all.ready);
@@ -233,7 +234,7 @@ void load_callers(const struct load *load)
 	usleep((useconds_t)(load->seconds * 1e6));
 	end = now_ns();
 	atomic_store(&all.stopping, true);
-	for (int i = 0; i < CALLERS; i++)
+	for (unsigned i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 	printf("calls_s=%.0f\n", (double)all.calls * 1e9 / (double)(end - begin));
 }

@@ -23,7 +23,9 @@
 
 /* --- Servers and clients ----------------------------------------------------------------------- */
 
-static const struct peer *const peers[] = { &our_peer, &raw_peer, &raw_epoll_peer, &raw_spin_peer };
+static const struct peer *const peers[] = { &our_peer, &raw_peer, &raw_epoll_peer, &raw_spin_peer,
+	&ring_peer, &ring_place_peer, &memcpy_peer, &slot_spin_peer, &slot_futex_peer,
+	&bare_spin_peer, &bare_futex_peer };
 
 static const struct peer *find_peer(const char *name)
 {
@@ -56,6 +58,7 @@ static const struct {
 	{ "batches", load_batches, SMALL_BYTES, false },
 	{ "callers", load_callers, SMALL_BYTES, false },
 	{ "bulk", load_bulk, BULK_BYTES, true },
+	{ "pieces", load_bulk, PIECE_BYTES, true },
 	{ "datagrams", load_datagrams, DATAGRAM_BYTES, true },
 	{ "crowd", crowd_idle, 0, false },
 	{ "news", crowd_news, 0, false },

@@ -18,6 +18,7 @@
 #define DATAGRAM_BYTES 400
 #define NEWS_BYTES 4096
 #define BULK_BYTES 1048576
+#define PIECE_BYTES 65536
 #define BATCH_CALLS 64
 #define CALLERS 64
 #define SPIN_NS 50000 /* of the spinning raw reference */
@@ -47,6 +48,8 @@ struct peer {
 };
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer;
+extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer,
+    bare_spin_peer, bare_futex_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 # The tree is built once more by clang into a folder of its own, by the same rules with other flags.  A new
 # target is a word here, tests/fuzz/fuzz_NAME.c, and seeds in tests/fuzz/corpus/NAME.
 
-FUZZ_TARGETS := record call types name config dispatch idl replies
+FUZZ_TARGETS := record call types name config dispatch idl replies ring
 FUZZ_CC      ?= clang
 FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_SAN     := address,undefined
