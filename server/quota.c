@@ -43,6 +43,7 @@ static const char *const names[QUOTA_RESOURCES] = {
 	[QUOTA_BYTES] = "bytes",
 	[QUOTA_WAITING] = "waiting",
 	[QUOTA_CONNECTIONS] = "connections",
+	[QUOTA_DESCRIPTORS] = "descriptors",
 };
 
 const char *quota_resource_name(enum quota_resource r)

@@ -23,6 +23,7 @@ enum quota_resource {
 	QUOTA_BYTES,	   /* payload that is kept, with what it takes to keep it */
 	QUOTA_WAITING,	   /* calls that wait for something */
 	QUOTA_CONNECTIONS, /* those of networks are limited by the engine, and only counted here */
+	QUOTA_DESCRIPTORS, /* that are kept for somebody */
 	QUOTA_RESOURCES
 };
 

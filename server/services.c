@@ -5,12 +5,14 @@
 extern const struct service service_control;
 extern const struct service service_bench;
 extern const struct service service_clipboard;
+extern const struct service service_filemap;
 extern const struct service service_mailslot;
 extern const struct service service_pipe;
 
 const struct service *const services[] = {
 	&service_control,
 	&service_clipboard,
+	&service_filemap,
 	&service_mailslot,
 	&service_pipe,
 	&service_bench,

@@ -26,7 +26,7 @@ static struct caller stranger(const char *address)
 
 static struct quota *quota_of(uint64_t total)
 {
-	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total };
+	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total, total };
 
 	return quota_new(totals);
 }
