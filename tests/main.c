@@ -20,7 +20,7 @@ extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, s
     suite_queue, suite_quota, suite_shares, suite_content, suite_control, suite_clipboard,
     suite_mailslot, suite_pipe, suite_bench, suite_library, suite_idl, suite_idl_file,
     suite_idl_value, suite_rpc, suite_rpc_async, suite_acl, suite_rules, suite_rpc_faults,
-    suite_rpc_faults_async, suite_policy, suite_names, suite_descriptors;
+    suite_rpc_faults_async, suite_policy, suite_names, suite_descriptors, suite_filemap, suite_sync;
 
 static const struct suite *const suites[] = {
 	&suite_text,
@@ -58,6 +58,8 @@ static const struct suite *const suites[] = {
 	&suite_control,
 	&suite_acl,
 	&suite_clipboard,
+	&suite_filemap,
+	&suite_sync,
 	&suite_mailslot,
 	&suite_pipe,
 	&suite_bench,
