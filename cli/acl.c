@@ -276,7 +276,7 @@ static const struct verb acl_verbs[] = {
 	    .about =
 		"The whole list, in one step: lines in the order of the options, or those of a file.  WHO\n"
 		"is anyone, local, uid:N, gid:N, user:PRINCIPAL or host:CIDR; RIGHTS is all, or some of\n"
-		"read,write,create,delete,admin.  The first line that has both caller and right decides;\n"
+		"read,write (of a mailslot write).  The first line that has both caller and right decides;\n"
 		"behind the last nobody may.  What is open stays open.\n" },
 	{ .name = "test",
 	    .summary = "Tells whether somebody would be allowed something, and by which line",

@@ -30,6 +30,7 @@
 #include "cli/signals.h"
 
 #define SERVE_AHEAD_MAX 16
+#define SERVE_NAME_BYTES 300 /* //./pipe/ and the longest NAME */
 
 struct serve_client;
 
@@ -267,6 +268,42 @@ static void serve_wait_gone(struct serve *serve, size_t n_before)
 	(void)pthread_mutex_unlock(&serve->lock);
 }
 
+/* Creates an instance with the list that the pipe has now. */
+static int serve_create_with_its_list(struct serve *serve, struct ipc9_pipe_options options,
+    struct ipc9_pipe **ret, struct ipc9_error *ret_error)
+{
+	const char *name = invocation_operand(serve->invocation, 0);
+	struct ipc9_acl_listing *listing = NULL;
+	char full[SERVE_NAME_BYTES];
+	int r;
+
+	if (strncmp(name, "//", 2) != 0 && strncmp(name, "\\\\", 2) != 0) {
+		(void)snprintf(full, sizeof(full), "//./pipe/%s", name);
+		name = full;
+	}
+	r = ipc9_acl_get(serve->ipc9, name, &listing, ret_error);
+	if (r)
+		return r;
+	options.rules = listing->rules;
+	options.n_rules = listing->n_rules;
+	r = ipc9_pipe_create(serve->ipc9, name, &options, ret, ret_error);
+	ipc9_acl_listing_free(listing);
+	return r;
+}
+
+/* As ipc9_pipe_create; a list that somebody gave the pipe meanwhile (ipc9 acl set) stays. */
+static int serve_create(struct serve *serve, const struct ipc9_pipe_options *options,
+    struct ipc9_pipe **ret, struct ipc9_error *ret_error)
+{
+	const char *name = invocation_operand(serve->invocation, 0);
+	int r = ipc9_pipe_create(serve->ipc9, name, options, ret, ret_error);
+
+	if (r != IPC9_E_INVALID || !serve->begun || !options->rules)
+		return r;
+	r = serve_create_with_its_list(serve, *options, ret, ret_error);
+	return r == IPC9_E_NOENT ? ipc9_pipe_create(serve->ipc9, name, options, ret, ret_error) : r;
+}
+
 /* Sees to it that an instance listens, and others behind it.  0, or the code for *ret_error. */
 static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
 {
@@ -278,8 +315,8 @@ static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
 
 		while (r == 0 && serve_room(serve) > 0) {
 			options.first &= !serve->begun;
-			r = ipc9_pipe_create(serve->ipc9, invocation_operand(serve->invocation, 0),
-			    &options, &serve->listening[serve->n_listening], ret_error);
+			r = serve_create(serve, &options, &serve->listening[serve->n_listening],
+			    ret_error);
 			serve->n_listening += r == 0;
 			serve->begun |= r == 0;
 		}

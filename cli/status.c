@@ -202,7 +202,8 @@ static const struct verb status_verbs[] = {
 		"Without //HOST the daemon of this host, reached over its local socket.\n"
 		"\n"
 		"--quota shows, as USED/SHARE, what you use; to those with the right admin, what each\n"
-		"user and each anonymous host uses. A share is half of what the others leave.\n" },
+		"user and each anonymous host uses. A share is what they may have now, at most half\n"
+		"of what the others leave (ipc9d.conf(5)).\n" },
 	{ .run = NULL },
 };
 

@@ -221,8 +221,8 @@ static int create(struct ipc9_filemap *map, const struct ipc9_filemap_options *o
 		return r;
 	if (options->rules)
 		args.rules = &rules;
-	/* Memory is not made, nor a file made longer, for a name that is there. */
-	if (!(options->flags & IPC9_FILEMAP_CREATE_NEW)) {
+	/* Memory is not made, nor a file made longer, for a name that is there; but a list has to be compared. */
+	if (!(options->flags & IPC9_FILEMAP_CREATE_NEW) && !options->rules) {
 		r = filemap_open(&map->handle, IPC9_FILEMAP_MAPPING, args.rights, e);
 		if (r != IPC9_E_NOENT)
 			return r;

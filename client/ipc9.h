@@ -22,7 +22,7 @@
  * from it (copy, paste, mailslot, pipe) belongs to one thread at a time, but for a pipe: one thread may read
  * it and poll it while another writes and ends it; mappings and what programs synchronize by say their own rules.  Free objects before their context.
  *
- * The library prints nothing, never exits, installs no signal handler, and raises no SIGPIPE.  After fork
+ * The library prints nothing (libtirpc below it does when memory ends: "xdr_array: out of memory"), never exits, installs no signal handler, and raises no SIGPIPE.  After fork
  * the child uses none of the parent's objects.
  */
 #ifndef IPC9_H
@@ -206,7 +206,10 @@ IPC9_PUBLIC int ipc9_clipboard_list(struct ipc9 *ipc9, const char *board,
 IPC9_PUBLIC struct ipc9_clipboard_listing *ipc9_clipboard_listing_free(
     struct ipc9_clipboard_listing *listing);
 
-/* Empties a board.  ret_version may be NULL. */
+/*
+ * Empties a board; a shared one without an access list of its own goes away with that, and it is no error when there
+ * was none.  ret_version may be NULL.
+ */
 IPC9_PUBLIC int ipc9_clipboard_clear(struct ipc9 *ipc9, const char *board,
     struct ipc9_clipboard_version *ret_version, struct ipc9_error *ret_error);
 
@@ -324,8 +327,8 @@ struct ipc9_pipe_options {
 /*
  * Creates one instance of a pipe on this host; clients can connect from then on, also before
  * ipc9_pipe_accept.  options: NULL means a byte pipe, duplex, one instance.  IPC9_E_BUSY: all instances are
- * there; IPC9_E_ACCESS: the name is another user's, or reserved for others; IPC9_E_INVALID: a rule is none, and
- * nothing was created.
+ * there; IPC9_E_ACCESS: the name is another user's, or reserved for others; IPC9_E_INVALID: a rule is none, or
+ * the pipe is there with other rules than these (NULL: whichever it has), and nothing was created.
  */
 IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
     const struct ipc9_pipe_options *options, struct ipc9_pipe **ret_pipe,
@@ -422,12 +425,16 @@ IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_li
  *	allow uid:1000 read,write
  *	deny host:10.0.0.0/8 all
  *
- * in the form of ipc9d.conf(5).  The first line that has the caller and the right decides; behind the last one
+ * in the form of ipc9d.conf(5), with "all" or those rights that the mechanism asks of an object (ipc9-acl(1)); with another
+ * one IPC9_E_INVALID.  The first line that has the caller and the right decides; behind the last one
  * nobody may.  Before the list is asked the host's configuration must let the caller in; its administrators
  * need no list.
  *
+ * An object on which the caller has none of these rights is not there for them: whatever names it is answered
+ * IPC9_E_NOENT; with one of them, but not the one that is needed, IPC9_E_ACCESS.
+ *
  * name is an object with its mechanism, //HOST/pipe/NAME or //./clipboard/NAME.  The functions answer the owner and
- * administrators, all others IPC9_E_ACCESS; IPC9_E_NOENT; IPC9_E_BADNAME; IPC9_E_UNSUPPORTED: that daemon has no
+ * administrators, all others IPC9_E_ACCESS, or IPC9_E_NOENT as said; IPC9_E_BADNAME; IPC9_E_UNSUPPORTED: that daemon has no
  * lists.  Each blocks for one exchange with a daemon.
  */
 
@@ -494,7 +501,7 @@ IPC9_PUBLIC int ipc9_status(struct ipc9 *ipc9, const char *host, struct ipc9_sta
     struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_status *ipc9_status_free(struct ipc9_status *status);
 
-/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total. */
+/* Of one resource.  Nobody takes more than half of what the others leave of a daemon's total: ipc9d.conf(5). */
 struct ipc9_quota_use {
 	uint64_t used;
 	uint64_t share; /* what it may be now, used included; of the host: the total */
@@ -504,9 +511,10 @@ struct ipc9_quota_info {
 	struct ipc9_identity who; /* pid is of no meaning; of the host: all 0 */
 	struct ipc9_quota_use
 	    objects; /* named things, instances of pipes, copies that are being made */
-	struct ipc9_quota_use bytes;   /* payload that is kept */
+	struct ipc9_quota_use bytes;   /* payload that is kept, and access lists */
 	struct ipc9_quota_use waiting; /* calls that wait */
-	struct ipc9_quota_use connections;
+	struct ipc9_quota_use
+	    connections; /* of other hosts: limited for each address; of the host: local ones */
 };
 
 struct ipc9_quota_listing {

@@ -70,16 +70,20 @@ struct ipc9_filemap_options {
 
 /*
  * Makes a mapping, or opens the one of that name; then ipc9_filemap_existed tells, its own size stays, and of the options
- * only access and flags count.  IPC9_E_BADSTATE: the name is a mutex, semaphore or event; IPC9_E_ACCESS: it is another
- * user's, or the host reserves it for others; IPC9_E_QUOTA; IPC9_E_INVALID: no size, an empty file, an unknown flag, a rule
- * that is none; -errno: the file cannot be opened or made longer, or there is not so much memory.  Blocks for two
- * exchanges with the daemon, and for as long as reserving takes (1/4 s for 1 GiB).
+ * only access and flags count (rules, if there are any, have to be those that it has).  IPC9_E_BADSTATE: the name is a
+ * mutex, semaphore or event; IPC9_E_ACCESS: it is another user's, or the host reserves it for others; IPC9_E_QUOTA;
+ * IPC9_E_INVALID: no size, an empty file, an unknown flag, a rule that is none; -errno: the file cannot be opened or made
+ * longer, or there is not so much memory.  Blocks for two exchanges with the daemon, and for as long as reserving takes
+ * (1/4 s for 1 GiB).
  */
 IPC9_PUBLIC int ipc9_filemap_create(struct ipc9 *ipc9, const char *name,
     const struct ipc9_filemap_options *options, struct ipc9_filemap **ret_map,
     struct ipc9_error *ret_error);
 
-/* Opens one that is there.  IPC9_E_NOENT; IPC9_E_BADSTATE; IPC9_E_ACCESS: also for writing what was made to be read. */
+/*
+ * Opens one that is there.  IPC9_E_NOENT: also where it does not admit the caller to anything; IPC9_E_BADSTATE;
+ * IPC9_E_ACCESS: not for writing, or it was made to be read alone.
+ */
 IPC9_PUBLIC int ipc9_filemap_open(struct ipc9 *ipc9, const char *name,
     enum ipc9_filemap_access access, struct ipc9_filemap **ret_map, struct ipc9_error *ret_error);
 

@@ -327,7 +327,7 @@ static int register_all(struct ipc9_rpc_server *s)
 			address_universal(&s->listeners[l].address, entries[i].universal);
 		}
 	}
-	r = registration_start(entries, n, false, &s->registration);
+	r = registration_start(entries, n, NULL, false, &s->registration);
 	free(entries);
 	return r;
 }

@@ -204,7 +204,7 @@ static int create(struct ipc9_sync *s, const struct ipc9_sync_options *options,
 	args.flags = (options->flags & IPC9_SYNC_CREATE_NEW ? IPC9_FILEMAP_NEW : 0) |
 	    (options->flags & IPC9_SYNC_CREATE_KEEP ? IPC9_FILEMAP_KEEP : 0) |
 	    (options->flags & IPC9_SYNC_CREATE_MANUAL ? IPC9_FILEMAP_MANUAL : 0);
-	if (!(options->flags & IPC9_SYNC_CREATE_NEW)) {
+	if (!(options->flags & IPC9_SYNC_CREATE_NEW) && !options->rules) {
 		r = open_there(s, e);
 		if (r != IPC9_E_NOENT)
 			return r;

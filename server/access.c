@@ -8,7 +8,8 @@
 
 #include "util/text.h"
 
-#define NOBODY 65534
+#define NOBODY 65534	  /* what is told of who is not known */
+#define NO_GID UINT32_MAX /* a group that no rule names: parse_id takes less */
 
 /* --- Rules as text ----------------------------------------------------------------------------- */
 
@@ -38,6 +39,20 @@ const char *access_right_name(enum right right)
 		if (rights[i].right == (unsigned)right)
 			return rights[i].name;
 	return "none";
+}
+
+void access_rights(unsigned set, char text[ACCESS_RIGHTS_SIZE])
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]) && set; i++) {
+		if ((set & rights[i].right) != rights[i].right)
+			continue;
+		text_format(text + n, ACCESS_RIGHTS_SIZE - n, "%s%s", n ? "," : "", rights[i].name);
+		n = strlen(text);
+		set &= ~rights[i].right;
+	}
 }
 
 static bool parse_rights(char *text, unsigned *ret)
@@ -169,21 +184,11 @@ void access_who(const struct access_rule *rule, char text[ACCESS_WHO_SIZE])
 
 void access_line(const struct access_rule *rule, char line[ACCESS_LINE_SIZE])
 {
-	char who[ACCESS_WHO_SIZE], all[48] = "";
-	size_t n = 0;
+	char who[ACCESS_WHO_SIZE], all[ACCESS_RIGHTS_SIZE];
 
 	access_who(rule, who);
-	if (rule->rights == RIGHT_ALL)
-		text_format(all, sizeof(all), ",all");
-	for (size_t i = 1; rule->rights != RIGHT_ALL && i < sizeof(rights) / sizeof(rights[0]);
-	     i++) {
-		if (!(rule->rights & rights[i].right))
-			continue;
-		text_format(all + n, sizeof(all) - n, ",%s", rights[i].name);
-		n = strlen(all);
-	}
-	text_format(line, ACCESS_LINE_SIZE, "%s %s %s", rule->allow ? "allow" : "deny", who,
-	    all + 1);
+	access_rights(rule->rights, all);
+	text_format(line, ACCESS_LINE_SIZE, "%s %s %s", rule->allow ? "allow" : "deny", who, all);
 }
 
 void access_list_take(struct access_list *list, struct access_list *from)
@@ -222,17 +227,44 @@ static bool is_trusted(const struct access *a, const struct address *from)
 	return false;
 }
 
-/* Takes over a claim that is trusted; what it says of root only with trust_root. */
-static void believe(const struct access *a, const struct message_auth_sys *claim, struct caller *c)
+static const char *make_anonymous(struct caller *c, const char *why)
 {
-	if (claim->uid == 0 && !a->trust_root)
-		return;
+	c->how = IPC9_BY_NONE;
+	c->uid = c->gid = c->n_groups = 0;
+	return why;
+}
+
+const char *access_believe(const struct access *a, struct caller *c)
+{
+	uint32_t n = c->n_groups;
+	bool root_group = c->gid == 0;
+
+	if (c->how != IPC9_BY_CLAIM)
+		return NULL;
+	if (!is_trusted(a, &c->address))
+		return make_anonymous(c, "claims from there are not believed (trust_sys)");
+	if (a->trust_root)
+		return NULL;
+	if (c->uid == 0)
+		return make_anonymous(c, "a claim of uid 0 is not believed (trust_root)");
+	if (root_group)
+		c->gid = NO_GID;
+	c->n_groups = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (c->claimed[i] != 0)
+			c->claimed[c->n_groups++] = c->claimed[i];
+	return root_group || c->n_groups < n ? "a claimed gid 0 counts for nothing (trust_root)"
+					     : NULL;
+}
+
+static void take_claim(const struct message_auth_sys *claim, struct caller *c)
+{
 	c->how = IPC9_BY_CLAIM;
 	c->uid = claim->uid;
-	c->gid = claim->gid == 0 && !a->trust_root ? NOBODY : claim->gid;
+	c->gid = claim->gid;
+	c->n_groups = claim->n_groups;
 	for (uint32_t i = 0; i < claim->n_groups; i++)
-		if (claim->groups[i] != 0 || a->trust_root)
-			c->claimed[c->n_groups++] = claim->groups[i];
+		c->claimed[i] = claim->groups[i];
 	c->groups = c->claimed;
 }
 
@@ -262,9 +294,11 @@ int access_identify(const struct access *a, const struct peer *peer,
 	} else {
 		return -ENOTSUP;
 	}
-	if (!peer->local && !peer->datagram && credential->flavor == AUTH_SYS &&
-	    is_trusted(a, &peer->address))
-		believe(a, &claim, ret);
+	/* Anybody can write an address into a datagram. */
+	if (!peer->local && !peer->datagram && credential->flavor == AUTH_SYS) {
+		take_claim(&claim, ret);
+		access_believe(a, ret);
+	}
 	return 0;
 }
 
@@ -304,7 +338,7 @@ void access_tell(const struct caller *c, char buffer[ADDRESS_TEXT_SIZE], struct 
 		address_host_text(&c->address, buffer);
 	ret->how = c->how;
 	ret->uid = c->how == IPC9_BY_NONE ? NOBODY : c->uid;
-	ret->gid = c->how == IPC9_BY_NONE ? NOBODY : c->gid;
+	ret->gid = c->how == IPC9_BY_NONE || c->gid == NO_GID ? NOBODY : c->gid;
 	ret->pid = c->pid;
 	ret->host = buffer;
 	ret->principal = nobody;
@@ -368,11 +402,16 @@ static void tell(char *why, const struct access_rule *rule, const char *where)
 	}
 }
 
+bool access_runs_daemon(const struct caller *c, uint32_t daemon_uid)
+{
+	return c->local && (c->uid == 0 || c->uid == daemon_uid);
+}
+
 static bool let_in(const struct access *a, const struct caller *c, unsigned right, char *why)
 {
 	const struct access_rule *rule;
 
-	if (c->local && (c->uid == 0 || c->uid == a->daemon_uid)) {
+	if (access_runs_daemon(c, a->daemon_uid)) {
 		tell(why, NULL,
 		    c->uid == 0 ? "local root may everything"
 				: "the daemon's own user may everything");
@@ -418,6 +457,10 @@ bool access_decide(const struct access *a, const struct caller *c, enum right ri
 		let_in(a, c, RIGHT_ADMIN, why);
 		return true;
 	}
+	if (!(right & o->rights)) {
+		tell(why, NULL, "only its owner and administrators, whatever its list says");
+		return false;
+	}
 	rule = deciding(o->has_list ? &o->list : o->defaults, c, right);
 	if (rule)
 		tell(why, rule, o->has_list ? "list of the object" : "default of the mechanism");
@@ -432,6 +475,14 @@ bool access_allows(const struct access *a, const struct caller *c, enum right ri
     const struct object *o)
 {
 	return access_decide(a, c, right, o, NULL);
+}
+
+bool access_sees(const struct access *a, const struct caller *c, const struct object *o)
+{
+	for (unsigned right = 1; right < RIGHT_ALL; right <<= 1)
+		if (o->rights & right && access_allows(a, c, (enum right)right, o))
+			return true;
+	return false;
 }
 
 /* --- Callers that are made up ------------------------------------------------------------------ */
@@ -469,7 +520,7 @@ static const char *add_word(const char *word, struct caller *c)
 
 const char *access_caller_parse(const char *text, struct caller *ret)
 {
-	struct caller c = { .local = true, .gid = NOBODY };
+	struct caller c = { .local = true, .gid = NO_GID };
 	char copy[IPC9_WHO_MAX + 1], *state = NULL;
 	const char *why = NULL;
 
@@ -490,10 +541,4 @@ const char *access_caller_parse(const char *text, struct caller *ret)
 	*ret = c;
 	ret->groups = ret->claimed;
 	return NULL;
-}
-
-bool access_believes(const struct access *a, const struct caller *c)
-{
-	return c->how != IPC9_BY_CLAIM ||
-	    (is_trusted(a, &c->address) && (c->uid != 0 || a->trust_root));
 }

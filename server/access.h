@@ -97,6 +97,8 @@ void access_list_take(struct access_list *list, struct access_list *from);
 struct object {
 	bool owned;
 	uint32_t owner; /* uid */
+	unsigned
+	    rights; /* those that a list speaks of; all others are the owner's and administrators' alone */
 	bool
 	    has_list; /* somebody gave it a list; it may be empty, and then only the owner may anything */
 	struct access_list list;
@@ -122,11 +124,21 @@ int access_identify(const struct access *access, const struct peer *peer,
 /* A copy that outlives the request, for telling who it was: without groups, which go with the connection. */
 struct caller access_keep(const struct caller *caller);
 
+/* Whether it is local root or the user whom the daemon runs as: who could as well end it. */
+bool access_runs_daemon(const struct caller *caller, uint32_t daemon_uid);
+
 /* object may be NULL: the daemon's rules alone. */
 bool access_allows(const struct access *access, const struct caller *caller, enum right right,
     const struct object *object);
 
-/* The same, and what decided, for a person: "deny uid:5 write (list of the object)". */
+/*
+ * Whether a caller may know that an object is there: its owner, administrators, and who has any of the rights that are asked
+ * of it.
+ */
+bool access_sees(const struct access *access, const struct caller *caller,
+    const struct object *object);
+
+/* As access_allows, and what decided, for a person: "deny uid:5 write (list of the object)". */
 #define ACCESS_WHY_SIZE (ACCESS_LINE_SIZE + 64)
 bool access_decide(const struct access *access, const struct caller *caller, enum right right,
     const struct object *object, char why[ACCESS_WHY_SIZE]);
@@ -138,10 +150,16 @@ bool access_decide(const struct access *access, const struct caller *caller, enu
  */
 const char *access_caller_parse(const char *text, struct caller *ret_caller);
 
-/* Whether a made-up caller would be taken for who it claims to be: trust_sys and trust_root. */
-bool access_believes(const struct access *access, const struct caller *caller);
+/*
+ * Takes from a caller who claims to be somebody (IPC9_BY_CLAIM) what trust_sys and trust_root do not believe; it is then
+ * anonymous, or without root's group.  NULL, or what was taken.
+ */
+const char *access_believe(const struct access *access, struct caller *caller);
 
 const char *access_right_name(enum right right);
+/* Several of them: "read,write". */
+#define ACCESS_RIGHTS_SIZE 48
+void access_rights(unsigned rights, char text[ACCESS_RIGHTS_SIZE]);
 /* RIGHT_READ for "read", ...; 0: no such right. */
 unsigned access_right(const char *name);
 

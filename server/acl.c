@@ -10,7 +10,6 @@
 #include "server/daemon.h"
 #include "server/named.h"
 #include "server/services.h"
-#include "util/name.h"
 #include "util/text.h"
 
 static bool is_own_board(const char *mechanism, const char *name)
@@ -21,8 +20,9 @@ static bool is_own_board(const char *mechanism, const char *name)
 /* The object, if it is the caller's business; ends the request otherwise. */
 static struct named *find(struct request *r, const char *mechanism, const char *name)
 {
-	struct named *n = NULL;
-	const char *why;
+	static const char only_owner[] =
+	    "only its owner and administrators see and change its list";
+	struct named *n;
 	size_t i = 0;
 
 	while (services[i] && strcmp(services[i]->name, mechanism) != 0)
@@ -33,17 +33,21 @@ static struct named *find(struct request *r, const char *mechanism, const char *
 		return NULL;
 	}
 	n = services[i]->find(r, r->daemon->states[i], name);
-	if (!n && (why = name_check_object(name, is_own_board(mechanism, name))))
-		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
-	else if (!n)
-		request_fail(r, IPC9_STATUS_NOENT, 0, "no %s of that name", services[i]->name);
-	else if (!access_is_owner(&r->caller, &n->object) &&
-	    !access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)) {
-		request_refuse(r, &n->object, RIGHT_ADMIN,
-		    "only its owner and administrators see and change its list");
+	if (n &&
+	    (access_is_owner(&r->caller, &n->object) ||
+		access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)))
+		return n;
+	if (n && access_sees(&r->daemon->access, &r->caller, &n->object)) {
+		request_refuse(r, &n->object, RIGHT_ADMIN, only_owner);
 		return NULL;
 	}
-	return n;
+	if (n)
+		audit_refusal(r, n, RIGHT_ADMIN, only_owner);
+	if (is_own_board(mechanism, name))
+		request_fail(r, IPC9_STATUS_NOENT, 0, "you have no clipboard there yet");
+	else
+		named_fail_absent(r, services[i], name);
+	return NULL;
 }
 
 void acl_handle_get(struct request *r, void *args)
@@ -75,42 +79,29 @@ void acl_handle_set(struct request *r, void *args)
 {
 	const ipc9_acl_set_args *a = args;
 	struct named *n = find(r, a->mechanism, a->name);
-	char why[ACCESS_WHY_SIZE], action[64];
-	int e;
+	char what[64];
 
-	if (!n)
+	if (!n || !named_take_rules(r, n, &a->rules))
 		return;
-	e = named_set_rules(n, &a->rules, why);
-	if (e > 0) {
-		request_fail(r, e, 0, "%s", why);
-		return;
-	}
-	if (e) {
-		request_trouble(r, e);
-		return;
-	}
-	text_format(action, sizeof(action), "access list (%u lines) of %.31s",
-	    a->rules.lines.lines_len, a->mechanism);
-	audit_change(r, action, n);
+	text_format(what, sizeof(what), "access list, %u lines", a->rules.lines.lines_len);
+	audit_change(r, what, n);
 	request_done(r);
 }
 
-/* Whom the call asks about; NULL, or what is wrong with it.  *ret_note: what else there is to say. */
+/* Whom the call asks about; NULL, or what is wrong with it.  *ret_note: what of it would not be believed, or NULL. */
 static const char *read_who(struct request *r, const char *text, struct caller *ret,
     const char **ret_note)
 {
 	const char *wrong;
 
-	*ret_note = "";
+	*ret_note = NULL;
 	if (!*text) {
 		*ret = r->caller;
 		return NULL;
 	}
 	wrong = access_caller_parse(text, ret);
-	if (!wrong && !access_believes(&r->daemon->access, ret)) {
-		ret->how = IPC9_BY_NONE;
-		*ret_note = "; claims from there are not believed (trust_sys, trust_root)";
-	}
+	if (!wrong)
+		*ret_note = access_believe(&r->daemon->access, ret);
 	return wrong;
 }
 
@@ -137,7 +128,7 @@ void acl_handle_test(struct request *r, void *args)
 		return;
 	}
 	ok->allowed = access_decide(&r->daemon->access, &who, (enum right)right, &n->object, why);
-	text_format(text, sizeof(text), "%s%s", why, note);
+	text_format(text, sizeof(text), "%s%s%s", why, note ? "; " : "", note ? note : "");
 	ok->why = text;
 	request_reply(r, &res);
 }

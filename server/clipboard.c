@@ -4,9 +4,12 @@
  *
  * 1. A board's item is replaced as a whole, by PUBLISH or CLEAR, and never changed otherwise; what a ticket
  *    gathers is seen by nobody before that.
- * 2. seq is one counter for all boards, so that a version names one item of one board for the daemon's life.
+ * 2. seq is one counter for all boards, so that a version names one item of one board for the daemon's life, and those
+ *    of a name only grow, also when its board was freed in between.
  * 3. A board is charged to whoever made it, a ticket to whoever began it.  The bytes of an item are charged to
  *    whoever copied them, on the board as in the ticket: so nobody fills another's share.
+ * 4. A shared board is empty only while it has a list of its own: CLEAR frees the others, or they would be charged for
+ *    ever.  A user's own board stays, because its version can be asked for at any time, and must not begin again.
  */
 #include "rpcgen-out/clipboard.h"
 
@@ -127,9 +130,14 @@ static bool is_own(const char *name)
 	return strcmp(name, "~") == 0;
 }
 
-/* The name that a board is kept under; false for a caller without a board of their own. */
+/*
+ * The name that a board is kept under; false for a caller without a board of their own, and for the name that somebody's own
+ * is kept under: it is none to them.
+ */
 static bool board_key(const struct request *r, const char *name, char key[IPC9_NAME_MAX + 1])
 {
+	if (!is_own(name) && name[0] == '~')
+		return false;
 	if (!is_own(name))
 		text_format(key, IPC9_NAME_MAX + 1, "%s", name);
 	else if (r->caller.how != IPC9_BY_NONE)
@@ -146,15 +154,24 @@ static struct board *board_find(const struct request *r, const char *name)
 
 	if (!board_key(r, name, key))
 		return NULL;
-	return (struct board *)(void *)named_find(&c->boards, key);
+	return (struct board *)(void *)named_find_for(r, &c->boards, key);
 }
 
 static struct named *find_board(struct request *r, void *state, const char *name)
 {
 	const struct clipboard *c = state;
 	char key[IPC9_NAME_MAX + 1];
+	struct named *n = NULL;
 
-	return board_key(r, name, key) ? named_find(&c->boards, key) : NULL;
+	if (board_key(r, name, key))
+		return named_find(&c->boards, key);
+	/* Administrators, and its owner, may call it what it is kept under. */
+	if (name[0] == '~')
+		n = named_find(&c->boards, name);
+	if (n && !access_is_owner(&r->caller, &n->object) &&
+	    !access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL))
+		n = NULL;
+	return n;
 }
 
 static void board_free(struct clipboard *c, struct board *b)
@@ -163,32 +180,6 @@ static void board_free(struct clipboard *c, struct board *b)
 	item_clear(c, &b->item);
 	charge_release(&b->charge);
 	free(b);
-}
-
-/* Empty boards that nobody gave a list are only kept while their makers have room for them. */
-static bool drop_empty_board(struct clipboard *c, const struct caller *maker)
-{
-	for (struct named *n = c->boards.head; n; n = n->hh.next) {
-		struct board *b = (struct board *)(void *)n;
-
-		if (b->item.n == 0 && !b->named.object.has_list &&
-		    charge_is_of(&b->charge, maker)) {
-			board_free(c, b);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Charges one more board or ticket. */
-static int charge_object(const struct request *r, struct charge *charge)
-{
-	struct quota *q = r->daemon->quota;
-	int e = quota_charge(q, &r->caller, QUOTA_OBJECTS, 1, charge);
-
-	if (e == IPC9_STATUS_QUOTA && drop_empty_board(r->state, &r->caller))
-		e = quota_charge(q, &r->caller, QUOTA_OBJECTS, 1, charge);
-	return e;
 }
 
 static int board_new(const struct request *r, const char *name, struct board **ret)
@@ -203,10 +194,10 @@ static int board_new(const struct request *r, const char *name, struct board **r
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
-	e = charge_object(r, &b->charge);
+	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &b->charge);
 	if (!e)
-		e = named_add(&c->boards, &b->named, key, &r->caller,
-		    is_own(name) ? NULL : &shared_list);
+		e = named_add(&c->boards, &b->named, r, key, is_own(name) ? NULL : &shared_list,
+		    &b->charge);
 	if (e) {
 		charge_release(&b->charge);
 		free(b);
@@ -261,11 +252,13 @@ static ipc9_board_version version_of(const struct clipboard *c, const struct boa
 	return (ipc9_board_version){ c->epoch, b ? b->seq : 0 };
 }
 
-static void reply_version(struct request *r, const struct board *b)
+/* Tells the version that a change has just made. */
+static void reply_changed(struct request *r)
 {
+	const struct clipboard *c = r->state;
 	ipc9_clipboard_version_res res = { .status = IPC9_STATUS_OK };
 
-	res.ipc9_clipboard_version_res_u.current = version_of(r->state, b);
+	res.ipc9_clipboard_version_res_u.current = (ipc9_board_version){ c->epoch, c->seq };
 	request_reply(r, &res);
 }
 
@@ -323,7 +316,7 @@ static int ticket_new(struct request *r, const char *name, struct ticket **ret)
 
 	if (!t)
 		return -ENOMEM;
-	e = charge_object(r, &t->charge);
+	e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &t->charge);
 	if (e) {
 		free(t);
 		return e;
@@ -356,18 +349,31 @@ static unsigned tickets_of(const struct clipboard *c, const struct connection *c
 	return n;
 }
 
+/* Whether the caller may replace a board's item; ends the request if not. */
+static bool may_write(struct request *r, const struct board *b)
+{
+	char why[ACCESS_WHY_SIZE];
+
+	if (access_decide(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object, why))
+		return true;
+	named_refuse_taken(r, &b->named, RIGHT_WRITE, why);
+	return false;
+}
+
 static void handle_begin(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
 	struct clipboard *c = r->state;
 	ipc9_clipboard_begin_res res = { .status = IPC9_STATUS_OK };
+	const struct board *b;
 	struct ticket *t;
 	int e;
 
 	if (!check_name(r, a->name))
 		return;
-	/* PUBLISH asks again; whoever may not make the board need not send its content first. */
-	if (!is_own(a->name) && !board_find(r, a->name) && !named_may_create(r, a->name))
+	/* PUBLISH asks again; whoever may not need not send the content first. */
+	b = board_find(r, a->name);
+	if (b ? !may_write(r, b) : !named_may_create(r, a->name))
 		return;
 	if (tickets_of(c, r->call.connection) >= TICKETS_EACH_MAX) {
 		request_fail(r, IPC9_STATUS_QUOTA, TICKETS_EACH_MAX,
@@ -457,16 +463,10 @@ static void handle_put(struct request *r, void *args)
 /* Makes the ticket's board; ends the request when the caller may not. */
 static struct board *board_to_make(struct request *r, const char *name)
 {
-	char why[ACCESS_WHY_SIZE];
 	struct board *b = NULL;
 	int e;
 
-	if (!access_decide(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL, why)) {
-		audit_refusal(r, NULL, RIGHT_CREATE, why);
-		request_fail(r, IPC9_STATUS_ACCESS, 0, "you may not make new boards here");
-		return NULL;
-	}
-	if (!is_own(name) && !named_may_create(r, name))
+	if (!named_may_create(r, name))
 		return NULL;
 	e = board_new(r, name, &b);
 	if (e == -EACCES)
@@ -479,15 +479,11 @@ static struct board *board_to_make(struct request *r, const char *name)
 /* Finds or makes the ticket's board; ends the request when the caller may not. */
 static struct board *board_to_write(struct request *r, const char *name)
 {
-	char why[ACCESS_WHY_SIZE];
 	struct board *b = board_find(r, name);
 
 	if (!b)
 		return board_to_make(r, name);
-	if (access_decide(&r->daemon->access, &r->caller, RIGHT_WRITE, &b->named.object, why))
-		return b;
-	request_refuse(r, &b->named.object, RIGHT_WRITE, why);
-	return NULL;
+	return may_write(r, b) ? b : NULL;
 }
 
 static void handle_publish(struct request *r, void *args)
@@ -507,7 +503,7 @@ static void handle_publish(struct request *r, void *args)
 		return;
 	replace_item(r->state, b, &t->item, &r->caller);
 	ticket_free(t);
-	reply_version(r, b);
+	reply_changed(r);
 }
 
 static void handle_discard(struct request *r, void *args)
@@ -540,9 +536,12 @@ static void handle_get(struct request *r, void *args)
 		request_fail(r, IPC9_STATUS_CHANGED, 0, "somebody copied to it meanwhile");
 		return;
 	}
+	if (!b && !is_own(a->board)) {
+		named_fail_absent(r, request_service(r), a->board);
+		return;
+	}
 	if (!b || b->item.n == 0) {
-		request_fail(r, !b && !is_own(a->board) ? IPC9_STATUS_NOENT : IPC9_STATUS_EMPTY, 0,
-		    "%s", "");
+		request_fail(r, IPC9_STATUS_EMPTY, 0, "%s", "");
 		return;
 	}
 	f = item_find(&b->item, a->type);
@@ -575,7 +574,7 @@ static void handle_list(struct request *r, void *args)
 		return;
 	b = board_find(r, a->name);
 	if (!b && !is_own(a->name)) {
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	ok->current = version_of(r->state, b);
@@ -592,21 +591,26 @@ static void handle_list(struct request *r, void *args)
 static void handle_clear(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
+	struct clipboard *c = r->state;
+	bool own = is_own(a->name);
 	struct board *b;
 
 	if (!check_name(r, a->name))
 		return;
 	b = board_find(r, a->name);
-	if (!b && !is_own(a->name)) {
-		request_fail(r, IPC9_STATUS_NOENT, 0, "%s", "");
+	if (!b && !own) { /* it is empty, perhaps by a call of which this is a repeat */
+		c->seq++;
+		reply_changed(r);
 		return;
 	}
 	if (!b)
 		b = board_to_write(r, a->name);
 	if (!b)
 		return;
-	replace_item(r->state, b, NULL, &r->caller);
-	reply_version(r, b);
+	replace_item(c, b, NULL, &r->caller);
+	reply_changed(r);
+	if (!own && !b->named.object.has_list)
+		board_free(c, b);
 }
 
 /* --- Service ----------------------------------------------------------------------------------- */
@@ -648,8 +652,7 @@ static const struct procedure procedures[] = {
 	{
 	    PROCEDURE(IPC9_CLIPBOARDPROC_BEGIN, ipc9_name_args, ipc9_clipboard_begin_res),
 	    .right = RIGHT_WRITE,
-	    .handle = handle_begin,
-	    .object = object_of_name,
+	    .handle = handle_begin, /* it may make the board, and looks by itself */
 	},
 	{
 	    PROCEDURE(IPC9_CLIPBOARDPROC_ADD, ipc9_clipboard_add_args, ipc9_void_res),
@@ -701,5 +704,6 @@ const struct service service_clipboard = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.rights = RIGHT_READ | RIGHT_WRITE,
 	.find = find_board,
 };

@@ -178,6 +178,45 @@ static int add_deny(struct config *c, const char *value, struct config_error *e)
 	return add_rule(c, value, false, e);
 }
 
+/* Whether nobody of a rule that allows is an administrator by it, because an earlier one denies them that. */
+static bool is_denied_before(const struct config *c, size_t line)
+{
+	char who[ACCESS_WHO_SIZE], other[ACCESS_WHO_SIZE];
+
+	access_who(&c->rules.rules[line], who);
+	for (size_t i = 0; i < line; i++) {
+		const struct access_rule *rule = &c->rules.rules[i];
+
+		access_who(rule, other);
+		if (!rule->allow && rule->rights & RIGHT_ADMIN &&
+		    (rule->who == WHO_ANYONE || strcmp(who, other) == 0))
+			return true;
+	}
+	return false;
+}
+
+bool config_next_warning(const struct config *c, size_t *at, struct config_error *e)
+{
+	char line[ACCESS_LINE_SIZE], others[ACCESS_RIGHTS_SIZE];
+
+	for (; *at < c->rules.n; ++*at) {
+		const struct access_rule *rule = &c->rules.rules[*at];
+		bool names = rule->who == WHO_UID || rule->who == WHO_GID || rule->who == WHO_USER;
+
+		if (!rule->allow || names || !(rule->rights & RIGHT_ADMIN) ||
+		    is_denied_before(c, *at))
+			continue;
+		access_line(rule, line);
+		access_rights(rule->rights & ~(unsigned)RIGHT_ADMIN, others);
+		complain(e,
+		    "\"%s\" makes everybody whom it concerns an administrator of all objects%s%s",
+		    line, *others ? "; to let them in and no more, write " : "", others);
+		++*at;
+		return true;
+	}
+	return false;
+}
+
 /* --- Reserved names ---------------------------------------------------------------------------- */
 
 /* The name of a mechanism with named objects, good for the program's life; or NULL. */

@@ -82,6 +82,12 @@ int config_read_environment(struct config *config, struct config_error *ret_erro
 bool config_may_create(const struct config *config, const char *mechanism, const char *name,
     const struct caller *caller, char *ret_whom, size_t size);
 
+/*
+ * Goes through what is allowed and yet hardly meant: lines that make administrators of people whom they do not name.  *at
+ * is 0 at first.  False: there are no more.
+ */
+bool config_next_warning(const struct config *config, size_t *at, struct config_error *ret_warning);
+
 /* Fills in the paths that nobody said, by who we are. */
 int config_finish(struct config *config, struct config_error *ret_error);
 

@@ -69,6 +69,15 @@ static void tell_amounts(const uint64_t used[QUOTA_RESOURCES],
 	ret->connections = (ipc9_quota_amount){ used[QUOTA_CONNECTIONS], share[QUOTA_CONNECTIONS] };
 }
 
+/* The same of one principal: what limits the connections of those who are not local is the engine. */
+static void tell_user(const struct daemon *d, const struct quota_usage *u, ipc9_quota_amounts *ret)
+{
+	tell_amounts(u->used, u->share, ret);
+	if (!u->who.local)
+		ret->connections = (ipc9_quota_amount){ u->used[QUOTA_NETWORK],
+			server_limits(d->server)->connections_per_host };
+}
+
 static void tell_host(const struct quota *q, ipc9_quota_amounts *ret)
 {
 	uint64_t used[QUOTA_RESOURCES], totals[QUOTA_RESOURCES];
@@ -101,7 +110,7 @@ static void handle_quota(struct request *r, void *args)
 	for (size_t i = 0; i < n; i++) {
 		lines[i].id = usages[i].id;
 		access_tell(&usages[i].who, from[i], &lines[i].who);
-		tell_amounts(usages[i].used, usages[i].share, &lines[i].amounts);
+		tell_user(r->daemon, &usages[i], &lines[i].amounts);
 	}
 	tell_host(q, &ok->host);
 	ok->lines.lines_len = (u_int)n;

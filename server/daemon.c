@@ -119,7 +119,7 @@ static int start_registration(struct daemon *d)
 		    d->config.socket);
 		n++;
 	}
-	r = registration_start(entries, n, true, &d->registration);
+	r = registration_start(entries, n, NULL, true, &d->registration);
 	if (r)
 		log_error("registration: %s", strerror(-r));
 	free(entries);
@@ -143,8 +143,9 @@ static void on_admitted_closed(struct connection_watch *watch)
 }
 
 /*
- * The engine limits what hosts have (transport/hosts.h), so theirs are only counted: as what local users leave.  With
- * all network connections in use a local user gets half of local_connections, and the next one something as well.
+ * The engine limits what hosts have (transport/hosts.h), so theirs are only counted: local users share their own total, but
+ * never more than there is besides.  With all network connections in use that is local_connections: a local user
+ * gets half of it, and the next one something as well.
  */
 bool daemon_admit(void *context, struct connection *connection, const struct peer *peer)
 {
@@ -160,7 +161,7 @@ bool daemon_admit(void *context, struct connection *connection, const struct pee
 	if (!a)
 		return false;
 	if (peer->local ? quota_charge(d->quota, &who, QUOTA_CONNECTIONS, 1, &a->charge)
-			: quota_count(d->quota, &who, QUOTA_CONNECTIONS, 1, &a->charge)) {
+			: quota_count(d->quota, &who, QUOTA_NETWORK, 1, &a->charge)) {
 		free(a);
 		return false;
 	}
@@ -181,6 +182,14 @@ static void take_over_access(struct daemon *d)
 	d->access.n_trusted = c->n_trusted;
 	d->access.trust_root = c->trust_root;
 	d->access.daemon_uid = geteuid();
+}
+
+static void warn_of_rules(const struct daemon *d)
+{
+	struct config_error warning;
+
+	for (size_t i = 0; config_next_warning(&d->config, &i, &warning);)
+		log_warning("configuration: %s", warning.text);
 }
 
 static int start_services(struct daemon *d)
@@ -228,9 +237,14 @@ static int start_quota(struct daemon *d)
 	for (size_t i = 0; i < QUOTA_RESOURCES; i++)
 		totals[i] = d->config.quotas[i];
 	totals[QUOTA_DESCRIPTORS] = l->other_descriptors;
-	if (!totals[QUOTA_CONNECTIONS])
-		totals[QUOTA_CONNECTIONS] = (uint64_t)l->connections + l->local_connections;
-	d->quota = quota_new(totals);
+	totals[QUOTA_NETWORK] = (uint64_t)l->connections + l->local_connections;
+	if (!totals[QUOTA_CONNECTIONS]) {
+		/* However many they are, local users leave networks a quarter. */
+		totals[QUOTA_CONNECTIONS] = totals[QUOTA_NETWORK];
+		if (d->config.listen != LISTEN_NOTHING)
+			totals[QUOTA_CONNECTIONS] -= l->connections / 4;
+	}
+	d->quota = quota_new(totals, d->access.daemon_uid);
 	return d->quota ? 0 : -ENOMEM;
 }
 
@@ -323,6 +337,7 @@ int daemon_run(struct config *config)
 
 	config_init(config);
 	take_over_access(&d);
+	warn_of_rules(&d);
 	gethostname(d.host, sizeof(d.host) - 1);
 	r = start(&d);
 	if (!r) {

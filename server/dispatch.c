@@ -124,7 +124,14 @@ static void run(struct request *r, XDR *xdrs)
 		return;
 	}
 	object = p->object ? p->object(r, args) : NULL;
-	if (object && !access_decide(&r->daemon->access, &r->caller, p->right, object, why))
+	if (object && access_decide(&r->daemon->access, &r->caller, p->right, object, why))
+		object = NULL; /* it is as good as any */
+	if (object && !access_sees(&r->daemon->access, &r->caller, object)) {
+		audit_refusal(r, LIST_ENTRY(object, const struct named, object), p->right, why);
+		r->hidden = object;
+		object = NULL;
+	}
+	if (object)
 		request_refuse(r, object, p->right, why);
 	else
 		p->handle(r, args);
@@ -141,6 +148,7 @@ void dispatch_call(void *context, struct call *call, const struct message_call *
 
 	r->daemon = d;
 	r->procedure = NULL;
+	r->hidden = NULL;
 	r->object = NULL;
 	r->amount = 0;
 	r->waiting = (struct charge){ 0 };
@@ -254,6 +262,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 		[QUOTA_BYTES] = "what is kept has to be read or cleared first",
 		[QUOTA_WAITING] = "fewer calls have to wait at a time",
 		[QUOTA_CONNECTIONS] = "close some first",
+		[QUOTA_NETWORK] = "close some first",
 		[QUOTA_DESCRIPTORS] = "remove some objects first",
 	};
 	const struct quota *q = r->daemon->quota;
@@ -264,7 +273,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 	else
 		request_fail(r, why, share,
 		    "%s: %s %" PRIu64 " of at most %" PRIu64
-		    ", half of what others leave; %s (ipc9 status --quota)",
+		    ", which is what others leave; %s (ipc9 status --quota)",
 		    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
 		    quota_used(q, who, resource), share, cures[resource]);
 }

@@ -3,7 +3,7 @@
  * dispatch.h - from a call to the row of a table, and from the row to its handler.
  *
  * The order is always the same: find program, version and procedure; who is calling; may they come in; decode
- * the arguments, all of them and nothing beyond; find the object; may they do that to it; the handler.
+ * the arguments, all of them and nothing beyond; find the object; may they do that to it, or know of it; the handler.
  */
 #ifndef SERVER_DISPATCH_H
 #define SERVER_DISPATCH_H
@@ -26,6 +26,8 @@ struct request {
 	void *state;	/* of the service */
 	const struct procedure *procedure;
 	struct caller caller;
+	const struct object
+	    *hidden; /* what the call is about, and its caller may not know of: named_find_for */
 	void *object;
 	uint64_t amount;
 	call_ended_fn *ended;  /* while it is parked */
@@ -66,7 +68,10 @@ struct procedure {
 	 * (and set to NULL in there).
 	 */
 	void (*handle)(struct request *request, void *args);
-	/* The object that the call is about, or NULL when there is none of that name; may be NULL itself. */
+	/*
+	 * The object that the call is about, or NULL when there is none of that name; may be NULL itself.  Who may not even
+	 * know of it gets as far as the handler, which finds none (named_find_for) and answers as if there were none.
+	 */
 	const struct object *(*object)(struct request *request, const void *args);
 };
 

@@ -133,9 +133,11 @@ static const char *pair_check(const struct descriptor_pair *fds, const ipc9_file
 
 /* --- Objects ----------------------------------------------------------------------------------- */
 
-static struct shared *find_shared(const struct filemaps *all, const char *name)
+static struct shared *find_shared(const struct request *r, const char *name)
 {
-	return (struct shared *)(void *)named_find(&all->names, name);
+	const struct filemaps *all = r->state;
+
+	return (struct shared *)(void *)named_find_for(r, &all->names, name);
 }
 
 static struct named *find_named(struct request *r, void *state, const char *name)
@@ -225,7 +227,7 @@ static struct shared *shared_new(struct request *r, const ipc9_filemap_create_ar
 	e = charge_all(r, s, &resource);
 	if (e)
 		request_fail_charge(r, e, &r->caller, resource);
-	else if ((e = named_add(&all->names, &s->named, a->name, &r->caller, NULL)))
+	else if ((e = named_add(&all->names, &s->named, r, a->name, NULL, &s->charge)))
 		request_trouble(r, e);
 	if (e) {
 		shared_free_new(s);
@@ -358,7 +360,7 @@ static bool may_open(struct request *r, const struct shared *s, int kind, unsign
 	char why[ACCESS_WHY_SIZE];
 
 	if (!access_decide(access, &r->caller, RIGHT_READ, &s->named.object, why))
-		request_refuse(r, &s->named.object, RIGHT_READ, why);
+		named_refuse_taken(r, &s->named, RIGHT_READ, why);
 	else if (s->kind != kind)
 		request_fail(r, IPC9_STATUS_BADSTATE, (uint64_t)s->kind,
 		    "that name is %s %s, not %s %s; all kinds share one name space",
@@ -422,6 +424,16 @@ static void create_new(struct request *r, const ipc9_filemap_create_args *a)
 		pair_close(&fds);
 }
 
+/* For who wants a new one: the name is taken, by whom only those are told who may know of it. */
+static void refuse_taken(struct request *r, const struct shared *s)
+{
+	if (access_sees(&r->daemon->access, &r->caller, &s->named.object))
+		request_fail(r, IPC9_STATUS_EXISTS, 0, "it belongs to uid %u, process %u",
+		    s->owner.uid, s->owner.pid);
+	else
+		request_fail(r, IPC9_STATUS_EXISTS, 0, "somebody else has an object of that name");
+}
+
 static void handle_create(struct request *r, void *args)
 {
 	const ipc9_filemap_create_args *a = args;
@@ -434,14 +446,13 @@ static void handle_create(struct request *r, void *args)
 		    bad_name ? bad_name : bad);
 		return;
 	}
-	s = find_shared(r->state, a->name);
+	s = find_shared(r, a->name);
 	if (!s) {
 		if (named_may_create(r, a->name))
 			create_new(r, a);
 	} else if (a->flags & IPC9_FILEMAP_NEW) {
-		request_fail(r, IPC9_STATUS_EXISTS, 0, "it belongs to uid %u, process %u",
-		    s->owner.uid, s->owner.pid);
-	} else if (may_open(r, s, a->kind, a->rights)) {
+		refuse_taken(r, s);
+	} else if (may_open(r, s, a->kind, a->rights) && named_has_rules(r, &s->named, a->rules)) {
 		answer_open(r, s, a->rights, IPC9_FILEMAP_EXISTED);
 	}
 }
@@ -449,7 +460,7 @@ static void handle_create(struct request *r, void *args)
 static const struct object *object_of_open(struct request *r, const void *args)
 {
 	const ipc9_filemap_open_args *a = args;
-	const struct shared *s = find_shared(r->state, a->name);
+	const struct shared *s = find_shared(r, a->name);
 
 	return s ? &s->named.object : NULL;
 }
@@ -457,13 +468,13 @@ static const struct object *object_of_open(struct request *r, const void *args)
 static void handle_open(struct request *r, void *args)
 {
 	const ipc9_filemap_open_args *a = args;
-	struct shared *s = find_shared(r->state, a->name);
+	struct shared *s = find_shared(r, a->name);
 
 	if (!is_kind(a->kind) || !are_rights(a->rights))
 		request_fail(r, IPC9_STATUS_INVALID, 0, "%s",
 		    "the kind is mapping, mutex, semaphore or event, the rights read, or read and write");
 	else if (!s)
-		named_fail_absent(r, a->name);
+		named_fail_absent(r, request_service(r), a->name);
 	else if (may_open(r, s, a->kind, a->rights))
 		answer_open(r, s, a->rights, IPC9_FILEMAP_EXISTED);
 }
@@ -486,7 +497,7 @@ static void handle_close(struct request *r, void *args)
 static const struct object *object_of_name(struct request *r, const void *args)
 {
 	const ipc9_name_args *a = args;
-	const struct shared *s = find_shared(r->state, a->name);
+	const struct shared *s = find_shared(r, a->name);
 
 	return s ? &s->named.object : NULL;
 }
@@ -494,10 +505,10 @@ static const struct object *object_of_name(struct request *r, const void *args)
 static void handle_remove(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
-	struct shared *s = find_shared(r->state, a->name);
+	struct shared *s = find_shared(r, a->name);
 
 	if (!s) {
-		named_fail_absent(r, a->name);
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	take_name(s);
@@ -510,12 +521,12 @@ static void handle_remove(struct request *r, void *args)
 static void handle_info(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
-	const struct shared *s = find_shared(r->state, a->name);
+	const struct shared *s = find_shared(r, a->name);
 	ipc9_filemap_info_res res = { .status = IPC9_STATUS_OK };
 	char from[ADDRESS_TEXT_SIZE];
 
 	if (!s) {
-		named_fail_absent(r, a->name);
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	describe(s, from, &res.ipc9_filemap_info_res_u.state);
@@ -637,5 +648,6 @@ const struct service service_filemap = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.rights = RIGHT_READ | RIGHT_WRITE | RIGHT_DELETE,
 	.find = find_named,
 };

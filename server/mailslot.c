@@ -223,9 +223,11 @@ static void broadcast_key(unsigned char key[DEDUP_KEY_SIZE], const ipc9_id *id, 
 
 /* --- Slots ------------------------------------------------------------------------------------- */
 
-static struct slot *slot_by_name(const struct mailslots *all, const char *name)
+static struct slot *slot_by_name(const struct request *r, const char *name)
 {
-	return (struct slot *)(void *)named_find(&all->names, name);
+	const struct mailslots *all = r->state;
+
+	return (struct slot *)(void *)named_find_for(r, &all->names, name);
 }
 
 /* The slot of a handle, if this connection is its server; ends the request otherwise. */
@@ -294,7 +296,7 @@ static int slot_new(struct request *r, const ipc9_mailslot_create_args *a, struc
 	list_init(&s->readers);
 	list_init(&s->watch.link);
 	MAP_ADD_KEY(by_handle, all->by_id, &s->id, sizeof(s->id), s, added);
-	if (!added || named_add(&all->names, &s->named, a->name, &r->caller, &default_list)) {
+	if (!added || named_add(&all->names, &s->named, r, a->name, &default_list, &s->charge)) {
 		if (added)
 			HASH_DELETE(by_handle, all->by_id, s);
 		charge_release(&s->charge);
@@ -317,7 +319,6 @@ static struct named *find_slot(struct request *r, void *state, const char *name)
 static void handle_create(struct request *r, void *args)
 {
 	const ipc9_mailslot_create_args *a = args;
-	const struct mailslots *all = r->state;
 	const char *why = name_check_object(a->name, false);
 	ipc9_mailslot_create_res res = { .status = IPC9_STATUS_OK };
 	struct slot *s;
@@ -329,10 +330,14 @@ static void handle_create(struct request *r, void *args)
 	}
 	if (!named_may_create(r, a->name))
 		return;
-	s = slot_by_name(all, a->name);
-	if (s) {
+	s = slot_by_name(r, a->name);
+	if (s && access_sees(&r->daemon->access, &r->caller, &s->named.object)) {
 		request_fail(r, IPC9_STATUS_EXISTS, 0, "it belongs to uid %u, process %u",
 		    s->owner.uid, s->owner.pid);
+		return;
+	}
+	if (s) {
+		request_fail(r, IPC9_STATUS_EXISTS, 0, "somebody else has a mailslot of that name");
 		return;
 	}
 	e = slot_new(r, a, &s);
@@ -412,7 +417,7 @@ static void handle_read(struct request *r, void *args)
 static const struct object *object_of_send(struct request *r, const void *args)
 {
 	const ipc9_mailslot_send_args *a = args;
-	struct slot *s = slot_by_name(r->state, a->name);
+	struct slot *s = slot_by_name(r, a->name);
 
 	return s ? &s->named.object : NULL;
 }
@@ -433,7 +438,7 @@ static void handle_send(struct request *r, void *args)
 {
 	const ipc9_mailslot_send_args *a = args;
 	struct mailslots *all = r->state;
-	struct slot *s = slot_by_name(all, a->name);
+	struct slot *s = slot_by_name(r, a->name);
 	const struct arrival arrival = { &r->caller, false, &a->data };
 	ipc9_mailslot_send_res res = { .status = IPC9_STATUS_OK };
 	unsigned char key[DEDUP_KEY_SIZE];
@@ -448,7 +453,7 @@ static void handle_send(struct request *r, void *args)
 	}
 	if (before != DEDUP_SEEN && !s) {
 		dedup_forget(all->directed, key);
-		named_fail_absent(r, a->name);
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	if (before != DEDUP_SEEN) {
@@ -472,13 +477,13 @@ static bool is_our_domain(const struct daemon *d, const char *domain)
 }
 
 /* Queues a broadcast here unless it is here already.  Nobody is told when it does not go in. */
-static bool take_broadcast(struct mailslots *all, const ipc9_mailslot_broadcast_args *a,
-    const struct caller *sender)
+static bool take_broadcast(const struct request *r, const ipc9_mailslot_broadcast_args *a)
 {
+	struct mailslots *all = r->state;
 	const ipc9_blob data = { .data = (const unsigned char *)a->data.data_val,
 		.len = a->data.data_len };
-	const struct arrival arrival = { sender, true, &data };
-	struct slot *s = slot_by_name(all, a->name);
+	const struct arrival arrival = { &r->caller, true, &data };
+	struct slot *s = slot_by_name(r, a->name);
 	unsigned char key[DEDUP_KEY_SIZE];
 
 	if (!s)
@@ -499,14 +504,14 @@ static void handle_broadcast(struct request *r, void *args)
 	const ipc9_mailslot_broadcast_args *a = args;
 
 	if (is_our_domain(r->daemon, a->domain))
-		take_broadcast(r->state, a, &r->caller);
+		take_broadcast(r, a);
 	call_drop(&r->call);
 }
 
 static const struct object *object_of_broadcast(struct request *r, const void *args)
 {
 	const ipc9_mailslot_broadcast_args *a = args;
-	struct slot *s = slot_by_name(r->state, a->name);
+	struct slot *s = slot_by_name(r, a->name);
 
 	return s ? &s->named.object : NULL;
 }
@@ -569,10 +574,10 @@ static void handle_sendall(struct request *r, void *args)
 	}
 	ok->datagrams =
 	    r->daemon->domain ? domain_broadcast(r->daemon->domain, datagram, (size_t)size) : 0;
-	s = slot_by_name(r->state, a->name);
+	s = slot_by_name(r, a->name);
 	if (s && is_our_domain(r->daemon, b.domain) &&
 	    access_allows(&r->daemon->access, &r->caller, RIGHT_WRITE, &s->named.object))
-		ok->here = take_broadcast(r->state, &b, &r->caller);
+		ok->here = take_broadcast(r, &b);
 	request_reply(r, &res);
 }
 
@@ -596,7 +601,7 @@ static void describe(const struct slot *s, char from[ADDRESS_TEXT_SIZE], ipc9_ma
 static const struct object *object_of_info(struct request *r, const void *args)
 {
 	const ipc9_name_args *a = args;
-	struct slot *s = slot_by_name(r->state, a->name);
+	struct slot *s = slot_by_name(r, a->name);
 
 	return s ? &s->named.object : NULL;
 }
@@ -604,12 +609,12 @@ static const struct object *object_of_info(struct request *r, const void *args)
 static void handle_info(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
-	const struct slot *s = slot_by_name(r->state, a->name);
+	const struct slot *s = slot_by_name(r, a->name);
 	ipc9_mailslot_info_res res = { .status = IPC9_STATUS_OK };
 	char from[ADDRESS_TEXT_SIZE];
 
 	if (!s) {
-		named_fail_absent(r, a->name);
+		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
 	describe(s, from, &res.ipc9_mailslot_info_res_u.state);
@@ -750,5 +755,6 @@ const struct service service_mailslot = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.rights = RIGHT_WRITE,
 	.find = find_slot,
 };

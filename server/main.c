@@ -31,7 +31,7 @@ static const struct {
 	{ { "config", required_argument, NULL, 'c' }, "FILE",
 	    "read FILE and no other configuration file" },
 	{ { "check-config", no_argument, NULL, OPTION_CHECK }, NULL,
-	    "read the configuration, say what is wrong, and end" },
+	    "read the configuration, say what is wrong or hardly meant, and end" },
 	{ { "no-rpcbind", no_argument, NULL, OPTION_NO_RPCBIND }, NULL,
 	    "do not register with rpcbind" },
 	{ { "user", no_argument, NULL, OPTION_USER }, NULL,
@@ -148,6 +148,14 @@ static int read_all(struct config *c, const struct arguments *a, const struct se
 	return r ? r : config_finish(c, e);
 }
 
+static void print_warnings(const struct config *c)
+{
+	struct config_error warning;
+
+	for (size_t i = 0; config_next_warning(c, &i, &warning);)
+		fprintf(stderr, "ipc9d: warning: %s\n", warning.text);
+}
+
 int main(int argc, char **argv)
 {
 	struct setting settings[2] = { { NULL, NULL }, { NULL, NULL } };
@@ -164,6 +172,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "ipc9d: %s\n", r == -EINVAL ? error.text : strerror(-r));
 			r = EXIT_USAGE;
 		} else if (arguments.check) {
+			print_warnings(&config);
 			printf("configuration is fine\n");
 			r = finish_output();
 		} else {

@@ -34,8 +34,15 @@ struct named *named_find(const struct named_map *map, const char *name)
 	return n;
 }
 
-int named_add(struct named_map *map, struct named *n, const char *name,
-    const struct caller *creator, const struct access_list *list)
+struct named *named_find_for(const struct request *r, const struct named_map *map, const char *name)
+{
+	struct named *n = named_find(map, name);
+
+	return n && &n->object == r->hidden ? NULL : n;
+}
+
+int named_add(struct named_map *map, struct named *n, const struct request *r, const char *name,
+    const struct access_list *list, const struct charge *payer)
 {
 	bool added = false;
 
@@ -51,41 +58,91 @@ int named_add(struct named_map *map, struct named *n, const char *name,
 		free(n->name);
 		return -ENOMEM;
 	}
-	access_own(&n->object, creator);
+	n->service = request_service(r);
+	n->object.rights = n->service->rights;
+	access_own(&n->object, &r->caller);
 	n->object.defaults = list;
+	n->payer = payer;
 	return 0;
 }
 
-/* 0, -ENOMEM, or IPC9_STATUS_INVALID with *ret_why and *ret_line. */
-static int read_rules(const ipc9_rules *rules, struct access_list *ret, u_int *ret_line,
-    const char **ret_why)
+/* How a call is told: IPC9_STATUS_INVALID. */
+static int bad_line(const ipc9_rules *rules, u_int line, const char *why, char *ret_why)
+{
+	text_format(ret_why, ACCESS_WHY_SIZE, "access list, line %u (\"%.100s\"): %s", line + 1,
+	    rules->lines.lines_val[line], why);
+	return IPC9_STATUS_INVALID;
+}
+
+/* What is wrong with the rights of a rule for an object of that service; NULL: nothing. */
+static const char *check_rights(const struct service *s, const struct access_rule *rule,
+    char text[160])
+{
+	unsigned alien = rule->rights == RIGHT_ALL ? 0 : rule->rights & ~s->rights;
+	char names[ACCESS_RIGHTS_SIZE];
+
+	if (!alien)
+		return NULL;
+	access_rights(s->rights, names);
+	text_format(text, 160, "%s means nothing for a %s; RIGHTS is all, or some of %s",
+	    access_right_name((enum right)(alien & -alien)), s->name, names);
+	return text;
+}
+
+/* 0, -ENOMEM, or IPC9_STATUS_INVALID with ret_why. */
+static int read_rules(const struct named *n, const ipc9_rules *rules, struct access_list *ret,
+    char *ret_why)
 {
 	for (u_int i = 0; i < rules->lines.lines_len; i++) {
+		const char *why;
 		struct access_rule rule;
+		char text[160];
 
-		*ret_line = i;
-		*ret_why = access_line_parse(rules->lines.lines_val[i], &rule);
-		if (*ret_why)
-			return IPC9_STATUS_INVALID;
+		why = access_line_parse(rules->lines.lines_val[i], &rule);
+		if (!why)
+			why = check_rights(n->service, &rule, text);
+		if (why)
+			return bad_line(rules, i, why, ret_why);
 		if (access_list_add(ret, &rule))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-int named_set_rules(struct named *n, const ipc9_rules *rules, char *ret_why)
+/*
+ * Charges what a list takes.  An administrator may have to shut an object whose owner has left nothing of their share, and
+ * pays for the list then.
+ */
+static int pay_rules(struct request *r, struct named *n, uint64_t bytes)
+{
+	struct charge charge = { 0 };
+	int e;
+
+	if (bytes <= n->paid.amount) {
+		charge_shrink(&n->paid, n->paid.amount - bytes);
+		return 0;
+	}
+	e = charge_add(n->payer, QUOTA_BYTES, bytes, &charge);
+	if (e == IPC9_STATUS_QUOTA && !charge_is_of(n->payer, &r->caller))
+		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_BYTES, bytes, &charge);
+	if (e)
+		return e;
+	charge_release(&n->paid);
+	n->paid = charge;
+	return 0;
+}
+
+/* 0, -ENOMEM, IPC9_STATUS_QUOTA, or IPC9_STATUS_INVALID with ret_why; on failure the object keeps what it had. */
+static int set_rules(struct request *r, struct named *n, const ipc9_rules *rules,
+    char ret_why[ACCESS_WHY_SIZE])
 {
 	struct access_list list = { 0 };
-	const char *why = NULL;
-	u_int line = 0;
-	int e = read_rules(rules, &list, &line, &why);
+	int e = read_rules(n, rules, &list, ret_why);
 
+	if (!e)
+		e = pay_rules(r, n, list.n * sizeof(*list.rules));
 	if (e) {
 		access_list_clear(&list);
-		if (why)
-			text_format(ret_why, ACCESS_WHY_SIZE,
-			    "access list, line %u (\"%.100s\"): %s", line + 1,
-			    rules->lines.lines_val[line], why);
 		return e;
 	}
 	access_list_take(&n->object.list, &list);
@@ -96,13 +153,51 @@ int named_set_rules(struct named *n, const ipc9_rules *rules, char *ret_why)
 bool named_take_rules(struct request *r, struct named *n, const ipc9_rules *rules)
 {
 	char why[ACCESS_WHY_SIZE];
-	int e = rules ? named_set_rules(n, rules, why) : 0;
+	int e = rules ? set_rules(r, n, rules, why) : 0;
+	bool own;
+
+	if (e == IPC9_STATUS_INVALID) {
+		request_fail(r, e, 0, "%s", why);
+	} else if (e) {
+		own = charge_is_of(n->payer, &r->caller);
+		request_fail_charge(r, e, own ? &r->caller : charge_payer(n->payer), QUOTA_BYTES);
+	}
+	return !e;
+}
+
+static bool same_list(const struct access_list *a, const struct access_list *b)
+{
+	char one[ACCESS_LINE_SIZE], other[ACCESS_LINE_SIZE];
+	size_t n = b ? b->n : 0;
+
+	for (size_t i = 0; i < a->n && a->n == n; i++) {
+		access_line(&a->rules[i], one);
+		access_line(&b->rules[i], other);
+		if (strcmp(one, other) != 0)
+			return false;
+	}
+	return a->n == n;
+}
+
+bool named_has_rules(struct request *r, const struct named *n, const ipc9_rules *rules)
+{
+	const struct object *o = &n->object;
+	struct access_list list = { 0 };
+	char why[ACCESS_WHY_SIZE];
+	bool same = true;
+	int e = rules ? read_rules(n, rules, &list, why) : 0;
 
 	if (e > 0)
 		request_fail(r, e, 0, "%s", why);
 	else if (e)
 		request_trouble(r, e);
-	return !e;
+	else if (rules)
+		same = same_list(&list, o->has_list ? &o->list : o->defaults);
+	if (!same)
+		request_fail(r, IPC9_STATUS_INVALID, 0,
+		    "it is there with another access list, which ipc9 acl set changes; give that one or none");
+	access_list_clear(&list);
+	return !e && same;
 }
 
 bool named_may_create(struct request *r, const char *name)
@@ -110,6 +205,14 @@ bool named_may_create(struct request *r, const char *name)
 	char why[ACCESS_WHY_SIZE], you[ACCESS_TEXT_SIZE], whom[128];
 	const char *mechanism = request_service(r)->name;
 
+	if (!access_decide(&r->daemon->access, &r->caller, RIGHT_CREATE, NULL, why)) {
+		audit_refusal(r, NULL, RIGHT_CREATE, why);
+		access_describe(&r->caller, you);
+		request_fail(r, IPC9_STATUS_ACCESS, 0,
+		    "there is none that admits you (%.100s), and you may not make one (right create)",
+		    you);
+		return false;
+	}
 	if (config_may_create(&r->daemon->config, mechanism, name, &r->caller, whom, sizeof(whom)))
 		return true;
 	text_format(why, sizeof(why), "reserve = %s:%.*s %s (configuration)", mechanism,
@@ -122,17 +225,37 @@ bool named_may_create(struct request *r, const char *name)
 	return false;
 }
 
-void named_fail_absent(struct request *r, const char *name)
+void named_refuse_taken(struct request *r, const struct named *n, enum right right, const char *why)
+{
+	if (access_sees(&r->daemon->access, &r->caller, &n->object)) {
+		request_refuse(r, &n->object, right, why);
+	} else if (named_may_create(r, n->name)) {
+		audit_refusal(r, n, right, why);
+		request_fail(r, IPC9_STATUS_ACCESS, 0, "somebody else has a %s of that name",
+		    n->service->name);
+	}
+}
+
+void named_fail_absent(struct request *r, const struct service *s, const char *name)
 {
 	const char *why = name_check_object(name, false);
+	char you[ACCESS_TEXT_SIZE];
 
-	request_fail(r, why ? IPC9_STATUS_BADNAME : IPC9_STATUS_NOENT, 0, "%s", why ? why : "");
+	access_describe(&r->caller, you);
+	if (why)
+		request_fail(r, IPC9_STATUS_BADNAME, 0, "%s", why);
+	else if (access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL))
+		request_fail(r, IPC9_STATUS_NOENT, 0, "no %s of that name", s->name);
+	else
+		request_fail(r, IPC9_STATUS_NOENT, 0,
+		    "no %s of that name, or none that admits you (%s)", s->name, you);
 }
 
 void named_remove(struct named_map *map, struct named *n)
 {
 	HASH_DELETE(hh, map->head, n);
 	access_list_clear(&n->object.list);
+	charge_release(&n->paid);
 	free(n->key);
 	free(n->name);
 }

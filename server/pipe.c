@@ -44,9 +44,11 @@ static void on_write_ended(struct call *call, enum call_end end)
 
 /* --- Making and opening ------------------------------------------------------------------------ */
 
-static struct pipe_name *name_find(const struct pipes *all, const char *name)
+static struct pipe_name *name_find(const struct request *r, const char *name)
 {
-	return (struct pipe_name *)(void *)named_find(&all->names, name);
+	const struct pipes *all = r->state;
+
+	return (struct pipe_name *)(void *)named_find_for(r, &all->names, name);
 }
 
 static struct named *find_pipe(struct request *r, void *state, const char *name)
@@ -67,7 +69,7 @@ static int name_new(struct request *r, const ipc9_pipe_create_args *a, struct pi
 	if (n)
 		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &n->charge);
 	if (!e)
-		e = named_add(&all->names, &n->named, a->name, &r->caller, NULL);
+		e = named_add(&all->names, &n->named, r, a->name, NULL, &n->charge);
 	if (e) {
 		if (n)
 			charge_release(&n->charge);
@@ -133,7 +135,7 @@ static const char *check_create(const ipc9_pipe_create_args *a)
 static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pipe_create_args *a)
 {
 	if (!access_is_owner(&r->caller, &n->named.object))
-		request_refuse(r, &n->named.object, RIGHT_CREATE, "only its owner adds instances");
+		named_refuse_taken(r, &n->named, RIGHT_CREATE, "only its owner adds instances");
 	else if (a->flags & IPC9_PIPE_CREATE_FIRST)
 		request_fail(r, IPC9_STATUS_EXISTS, 0, "it has %u instance%s already",
 		    n->n_instances, n->n_instances == 1 ? "" : "s");
@@ -143,7 +145,7 @@ static bool may_join(struct request *r, const struct pipe_name *n, const ipc9_pi
 		request_fail(r, IPC9_STATUS_BUSY, n->max_instances, "all %u instances are there",
 		    n->max_instances);
 	else
-		return true;
+		return named_has_rules(r, &n->named, a->rules);
 	return false;
 }
 
@@ -152,7 +154,7 @@ static void handle_create(struct request *r, void *args)
 	const ipc9_pipe_create_args *a = args;
 	struct pipes *all = r->state;
 	const char *bad_name = name_check_object(a->name, false), *bad = check_create(a);
-	struct pipe_name *n = name_find(all, a->name);
+	struct pipe_name *n = name_find(r, a->name);
 	ipc9_pipe_create_res res = { .status = IPC9_STATUS_OK };
 	bool first = !n;
 	struct instance *i;
@@ -202,7 +204,7 @@ static void handle_accept(struct request *r, void *args)
 static const struct object *object_of_open(struct request *r, const void *args)
 {
 	const ipc9_pipe_open_args *a = args;
-	struct pipe_name *n = name_find(r->state, a->name);
+	struct pipe_name *n = name_find(r, a->name);
 
 	return n ? &n->named.object : NULL;
 }
@@ -217,7 +219,7 @@ static bool check_open(struct request *r, const char *name, const struct pipe_na
 		request_fail(r, IPC9_STATUS_UNSUPPORTED, 0,
 		    "this daemon serves ordinary calls only");
 	else if (!n)
-		named_fail_absent(r, name);
+		named_fail_absent(r, request_service(r), name);
 	else if ((flags & IPC9_PIPE_OPEN_READ && !(n->direction & IPC9_PIPE_OUTBOUND)) ||
 	    (flags & IPC9_PIPE_OPEN_WRITE && !(n->direction & IPC9_PIPE_INBOUND)))
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "the pipe does not have this direction");
@@ -236,7 +238,7 @@ static bool check_open(struct request *r, const char *name, const struct pipe_na
 static void handle_open(struct request *r, void *args)
 {
 	const ipc9_pipe_open_args *a = args;
-	struct pipe_name *n = name_find(r->state, a->name);
+	struct pipe_name *n = name_find(r, a->name);
 	ipc9_pipe_open_res res = { .status = IPC9_STATUS_OK };
 	ipc9_pipe_open_ok *ok = &res.ipc9_pipe_open_res_u.ok;
 	char from[ADDRESS_TEXT_SIZE];
@@ -499,5 +501,6 @@ const struct service service_pipe = {
 	.start = start,
 	.stop = stop,
 	.count = count,
+	.rights = RIGHT_READ | RIGHT_WRITE,
 	.find = find_pipe,
 };

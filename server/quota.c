@@ -2,10 +2,14 @@
 /*
  * quota.c - see quota.h.
  *
- * 1. used[r] of the quota is the sum of its users' used[r], and a user's is the sum of its charges.
- * 2. No charge takes used[r] over totals[r]; only quota_count may.
- * 3. A user exists exactly as long as something is charged to it.
+ * 1. used[r] of the quota is the sum of its users' used[r], a group's that of its own users, and a user's is the sum
+ *    of its charges.
+ * 2. No charge takes used[r] over limit_of(r); only quota_count may, and what it counts may bring the limit of
+ *    connections below what is used of them.
+ * 3. A user exists exactly as long as something is charged to it, and a group as long as it has a user.
  * 4. Ids grow along the map's list, where new users stand at the end.
+ * 5. reserve[r] is the part of used[r] that was taken from what is kept back.  Only favoured users have any; they take it
+ *    last and give it back first, and all together never take more than is kept back.
  */
 #include "server/quota.h"
 
@@ -17,10 +21,20 @@
 #include "transport/hosts.h"
 #include "util/map.h"
 
+#define KEPT_BACK 16 /* this part of each total is */
+
 /* Who it is, without padding: compared as bytes. */
 struct quota_key {
 	uint32_t how, uid;
-	struct host_key host; /* of anonymous ones */
+	struct host_key host; /* of those who are not local */
+};
+
+/* Those who share what one may have: all anonymous hosts, or all who are claimed from one host. */
+struct quota_group {
+	UT_hash_handle hh;
+	struct quota_key key; /* without uid, and without host where all hosts are in it */
+	size_t n_users;
+	uint64_t used[QUOTA_RESOURCES];
 };
 
 struct quota_user {
@@ -29,13 +43,16 @@ struct quota_user {
 	uint64_t id;
 	struct caller who;
 	struct quota *quota;
-	uint64_t used[QUOTA_RESOURCES];
+	struct quota_group *group; /* NULL of local ones */
+	uint64_t used[QUOTA_RESOURCES], reserve[QUOTA_RESOURCES];
 };
 
 struct quota {
 	struct quota_user *users;
+	struct quota_group *groups;
 	uint64_t last_id;
-	uint64_t totals[QUOTA_RESOURCES], used[QUOTA_RESOURCES];
+	uint32_t daemon_uid;
+	uint64_t totals[QUOTA_RESOURCES], used[QUOTA_RESOURCES], reserve[QUOTA_RESOURCES];
 };
 
 static const char *const names[QUOTA_RESOURCES] = {
@@ -43,6 +60,7 @@ static const char *const names[QUOTA_RESOURCES] = {
 	[QUOTA_BYTES] = "bytes",
 	[QUOTA_WAITING] = "waiting",
 	[QUOTA_CONNECTIONS] = "connections",
+	[QUOTA_NETWORK] = "connections",
 	[QUOTA_DESCRIPTORS] = "descriptors",
 };
 
@@ -51,12 +69,14 @@ const char *quota_resource_name(enum quota_resource r)
 	return names[r];
 }
 
-struct quota *quota_new(const uint64_t totals[QUOTA_RESOURCES])
+struct quota *quota_new(const uint64_t totals[QUOTA_RESOURCES], uint32_t daemon_uid)
 {
 	struct quota *q = calloc(1, sizeof(*q));
 
-	if (q)
-		memcpy(q->totals, totals, sizeof(q->totals));
+	if (!q)
+		return NULL;
+	memcpy(q->totals, totals, sizeof(q->totals));
+	q->daemon_uid = daemon_uid;
 	return q;
 }
 
@@ -85,10 +105,20 @@ static struct quota_key key_of(const struct caller *c)
 
 	memset(&key, 0, sizeof(key));
 	key.how = (uint32_t)c->how;
-	if (c->how == IPC9_BY_NONE)
-		(void)host_key_of(&c->address, &key.host);
-	else
+	if (c->how != IPC9_BY_NONE)
 		key.uid = c->uid;
+	if (!c->local)
+		(void)host_key_of(&c->address, &key.host);
+	return key;
+}
+
+static struct quota_key group_key_of(const struct caller *c)
+{
+	struct quota_key key = key_of(c);
+
+	key.uid = 0;
+	if (c->how == IPC9_BY_NONE)
+		memset(&key.host, 0, sizeof(key.host));
 	return key;
 }
 
@@ -100,20 +130,64 @@ static struct quota_user *find(const struct quota *q, const struct quota_key *ke
 	return u;
 }
 
+static struct quota_group *find_group(const struct quota *q, const struct caller *c)
+{
+	struct quota_key key = group_key_of(c);
+	struct quota_group *g = NULL;
+
+	if (!c->local)
+		HASH_FIND(hh, q->groups, &key, sizeof(key), g);
+	return g;
+}
+
+static void leave_group(struct quota *q, struct quota_group *g)
+{
+	if (!g || --g->n_users)
+		return;
+	HASH_DELETE(hh, q->groups, g);
+	free(g);
+}
+
+/* Enters the group of one who is not local, which is made when it is not there; NULL without memory. */
+static struct quota_group *enter_group(struct quota *q, const struct caller *c)
+{
+	struct quota_group *g = find_group(q, c);
+	bool added = true;
+
+	if (!g) {
+		g = calloc(1, sizeof(*g));
+		if (!g)
+			return NULL;
+		g->key = group_key_of(c);
+		MAP_ADD_KEY(hh, q->groups, &g->key, sizeof(g->key), g, added);
+	}
+	if (!added) {
+		free(g);
+		return NULL;
+	}
+	g->n_users++;
+	return g;
+}
+
 static struct quota_user *make(struct quota *q, const struct quota_key *key, const struct caller *c)
 {
 	struct quota_user *u = calloc(1, sizeof(*u));
-	bool added;
+	bool added = false;
 
 	if (!u)
 		return NULL;
 	u->key = *key;
-	u->id = ++q->last_id;
 	u->who = access_keep(c);
 	u->quota = q;
-	MAP_ADD_KEY(hh, q->users, &u->key, sizeof(u->key), u, added);
-	if (added)
+	if (!c->local)
+		u->group = enter_group(q, c);
+	if (c->local || u->group)
+		MAP_ADD_KEY(hh, q->users, &u->key, sizeof(u->key), u, added);
+	if (added) {
+		u->id = ++q->last_id;
 		return u;
+	}
+	leave_group(q, u->group);
 	free(u);
 	return NULL;
 }
@@ -126,34 +200,91 @@ static void free_if_unused(struct quota_user *u)
 		if (u->used[r])
 			return;
 	HASH_DELETE(hh, q->users, u);
+	leave_group(q, u->group);
 	free(u);
+}
+
+/* --- Shares ------------------------------------------------------------------------------------ */
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static uint64_t limit_of(const struct quota *q, enum quota_resource r)
+{
+	uint64_t left = minus(q->totals[QUOTA_NETWORK], q->used[QUOTA_NETWORK]);
+
+	return r == QUOTA_CONNECTIONS && left < q->totals[r] ? left : q->totals[r];
+}
+
+static uint64_t kept_back_of(const struct quota *q, enum quota_resource r)
+{
+	return limit_of(q, r) / KEPT_BACK;
+}
+
+/* Half of what the others leave of so much. */
+static uint64_t half_left(uint64_t total, uint64_t used, uint64_t own)
+{
+	return minus(total, used - own) / 2;
+}
+
+/* What anybody may have who is not in a group, without what is kept back; own: what they have of it. */
+static uint64_t open_share(const struct quota *q, enum quota_resource r, uint64_t own)
+{
+	return half_left(limit_of(q, r) - kept_back_of(q, r), q->used[r] - q->reserve[r], own);
+}
+
+/* u: the caller's, NULL while nothing is charged to them. */
+static uint64_t share_of(const struct quota *q, const struct caller *c, const struct quota_user *u,
+    enum quota_resource r)
+{
+	uint64_t own = u ? u->used[r] - u->reserve[r] : 0, reserve = u ? u->reserve[r] : 0, share;
+
+	if (!c->local) {
+		const struct quota_group *g = u ? u->group : find_group(q, c);
+		uint64_t together = g ? g->used[r] : 0;
+
+		return half_left(open_share(q, r, together), together, own);
+	}
+	share = open_share(q, r, own);
+	if (!access_runs_daemon(c, q->daemon_uid))
+		return share;
+	/* Beyond what there was for everybody, also when that has become less than they have. */
+	return (share > own ? share : own) + minus(kept_back_of(q, r), q->reserve[r] - reserve);
 }
 
 /* --- Charges ----------------------------------------------------------------------------------- */
 
-/* Half of what the others leave. */
-static uint64_t share_of(const struct quota *q, const struct quota_user *u, enum quota_resource r)
+static bool fits(const struct quota_user *u, enum quota_resource r, uint64_t amount)
 {
-	uint64_t others = q->used[r] - (u ? u->used[r] : 0);
+	uint64_t share = share_of(u->quota, &u->who, u, r);
 
-	return others < q->totals[r] ? (q->totals[r] - others) / 2 : 0;
+	return amount <= share && u->used[r] <= share - amount;
 }
 
-static void take(struct quota_user *u, enum quota_resource r, uint64_t amount,
+/* Of an amount that fits: what comes from that which is kept back. */
+static uint64_t reserve_in(const struct quota_user *u, enum quota_resource r, uint64_t amount)
+{
+	uint64_t own = u->used[r] - u->reserve[r];
+
+	if (!access_runs_daemon(&u->who, u->quota->daemon_uid))
+		return 0;
+	return minus(amount, minus(open_share(u->quota, r, own), own));
+}
+
+static void take(struct quota_user *u, enum quota_resource r, uint64_t amount, uint64_t reserve,
     struct charge *charge)
 {
 	u->used[r] += amount;
+	u->reserve[r] += reserve;
+	if (u->group)
+		u->group->used[r] += amount;
 	u->quota->used[r] += amount;
+	u->quota->reserve[r] += reserve;
 	charge->user = u;
 	charge->resource = r;
 	charge->amount += amount;
-}
-
-static bool fits(const struct quota_user *u, enum quota_resource r, uint64_t amount)
-{
-	uint64_t share = share_of(u->quota, u, r);
-
-	return amount <= share && u->used[r] <= share - amount;
 }
 
 static int charge_caller(struct quota *q, const struct caller *c, enum quota_resource r,
@@ -173,7 +304,7 @@ static int charge_caller(struct quota *q, const struct caller *c, enum quota_res
 		free_if_unused(u);
 		return IPC9_STATUS_QUOTA;
 	}
-	take(u, r, amount, charge);
+	take(u, r, amount, limited ? reserve_in(u, r, amount) : 0, charge);
 	return 0;
 }
 
@@ -198,7 +329,7 @@ int charge_add(const struct charge *payer, enum quota_resource r, uint64_t amoun
 		return 0;
 	if (!fits(payer->user, r, amount))
 		return IPC9_STATUS_QUOTA;
-	take(payer->user, r, amount, charge);
+	take(payer->user, r, amount, reserve_in(payer->user, r, amount), charge);
 	return 0;
 }
 
@@ -216,14 +347,21 @@ bool charge_is_of(const struct charge *charge, const struct caller *c)
 
 void charge_shrink(struct charge *charge, uint64_t amount)
 {
+	enum quota_resource r = charge->resource;
 	struct quota_user *u = charge->user;
+	uint64_t reserve;
 
 	assert(amount <= charge->amount);
 	if (!u)
 		return;
+	reserve = amount < u->reserve[r] ? amount : u->reserve[r];
 	charge->amount -= amount;
-	u->used[charge->resource] -= amount;
-	u->quota->used[charge->resource] -= amount;
+	u->used[r] -= amount;
+	u->reserve[r] -= reserve;
+	if (u->group)
+		u->group->used[r] -= amount;
+	u->quota->used[r] -= amount;
+	u->quota->reserve[r] -= reserve;
 	if (!charge->amount)
 		charge->user = NULL;
 	free_if_unused(u);
@@ -240,7 +378,7 @@ uint64_t quota_share(const struct quota *q, const struct caller *c, enum quota_r
 {
 	struct quota_key key = key_of(c);
 
-	return share_of(q, find(q, &key), r);
+	return share_of(q, c, find(q, &key), r);
 }
 
 uint64_t quota_used(const struct quota *q, const struct caller *c, enum quota_resource r)
@@ -251,11 +389,13 @@ uint64_t quota_used(const struct quota *q, const struct caller *c, enum quota_re
 	return u ? u->used[r] : 0;
 }
 
-static void tell(const struct quota *q, const struct quota_user *u, struct quota_usage *ret)
+static void tell(const struct quota *q, const struct caller *c, const struct quota_user *u,
+    struct quota_usage *ret)
 {
+	ret->who = access_keep(c);
 	for (size_t r = 0; r < QUOTA_RESOURCES; r++) {
 		ret->used[r] = u ? u->used[r] : 0;
-		ret->share[r] = share_of(q, u, (enum quota_resource)r);
+		ret->share[r] = share_of(q, c, u, (enum quota_resource)r);
 	}
 	ret->id = u ? u->id : 0;
 }
@@ -265,10 +405,8 @@ size_t quota_list(const struct quota *q, uint64_t after, struct quota_usage *ret
 	size_t n = 0;
 
 	for (const struct quota_user *u = q->users; u && n < max; u = u->hh.next) {
-		if (u->id <= after)
-			continue;
-		ret[n].who = u->who;
-		tell(q, u, &ret[n++]);
+		if (u->id > after)
+			tell(q, &u->who, u, &ret[n++]);
 	}
 	return n;
 }
@@ -277,6 +415,5 @@ void quota_own(const struct quota *q, const struct caller *c, struct quota_usage
 {
 	struct quota_key key = key_of(c);
 
-	ret->who = access_keep(c);
-	tell(q, find(q, &key), ret);
+	tell(q, c, find(q, &key), ret);
 }

@@ -2,9 +2,16 @@
 /*
  * quota.h - how much of the daemon each principal may use.
  *
- * A principal is a user, by how they are known and their uid, or an anonymous peer's host (transport/hosts.h).  There is
- * a total for each resource, and one rule: nobody takes more than half of what the others leave.  A first
- * greedy user gets half of the total, a second a quarter, and somebody who comes late still gets something.
+ * A principal is a local user, a user whom a host claims (and each host's are others), or an anonymous peer's host
+ * (transport/hosts.h).  There is a total for each resource, and one rule: nobody takes more than half of what the
+ * others leave.  A first greedy user gets half of the total, a second a quarter, and somebody who comes late still
+ * gets something.
+ *
+ * Because principals of networks cost nothing to make, they count together: all anonymous hosts as one, and
+ * all whom one host claims as one; and the same rule holds once more for each of them within what these may have.
+ *
+ * A sixteenth of each total is kept back for local root and the user whom the daemon runs as: they may have it beyond
+ * what the rule gives them.
  *
  * What is used is a charge, which lies inside what it pays for and is released with it.  All that lies in one object
  * is paid by the same principal: the object's own charge is the payer of the others.
@@ -19,10 +26,15 @@
 #include "server/access.h"
 
 enum quota_resource {
-	QUOTA_OBJECTS,	   /* named things, instances, copies that are being made */
-	QUOTA_BYTES,	   /* payload that is kept, with what it takes to keep it */
-	QUOTA_WAITING,	   /* calls that wait for something */
-	QUOTA_CONNECTIONS, /* those of networks are limited by the engine, and only counted here */
+	QUOTA_OBJECTS, /* named things, instances, copies that are being made */
+	QUOTA_BYTES,   /* payload that is kept, with what it takes to keep it, and access lists */
+	QUOTA_WAITING, /* calls that wait for something */
+	QUOTA_CONNECTIONS, /* of local users */
+	/*
+	 * Connections of networks: limited by the engine, and only counted here.  The total is how many connections there
+	 * may be at all: local ones are never given more than is left of that.
+	 */
+	QUOTA_NETWORK,
 	QUOTA_DESCRIPTORS, /* that are kept for somebody */
 	QUOTA_RESOURCES
 };
@@ -38,7 +50,7 @@ struct charge {
 };
 
 /* totals: for each resource; copied.  NULL without memory. */
-struct quota *quota_new(const uint64_t totals[QUOTA_RESOURCES]);
+struct quota *quota_new(const uint64_t totals[QUOTA_RESOURCES], uint32_t daemon_uid);
 /* All charges have been released. */
 struct quota *quota_free(struct quota *quota);
 

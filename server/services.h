@@ -25,6 +25,11 @@ struct service {
 	/* Called when all connections are closed. */
 	void (*stop)(void *state);
 	void (*count)(const void *state, struct tally *tally);
+	/*
+	 * The rights that its procedures ask of an object, beside being its owner; a line of an object's list names no
+	 * others.  It is the table in ipc9-acl(1).
+	 */
+	unsigned rights;
 	/* The object of a name, as the request's caller means it; NULL: there is none.  NULL: no named objects. */
 	struct named *(*find)(struct request *request, void *state, const char *name);
 };

@@ -180,6 +180,41 @@ CLIENT *daemon_client(const struct daemon_fixture *d, bool local, uint32_t prog)
 	return client;
 }
 
+CLIENT *daemon_client_claiming(const struct daemon_fixture *d, uint32_t prog, uint32_t uid)
+{
+	CLIENT *client = daemon_client(d, false, prog);
+	char host[] = "elsewhere";
+
+	auth_destroy(client->cl_auth);
+	client->cl_auth = authunix_create(host, uid, uid, 0, NULL);
+	return client;
+}
+
+CLIENT *daemon_client_anonymous(const struct daemon_fixture *d, uint32_t prog)
+{
+	struct channel *channel = NULL;
+	struct address a;
+	CLIENT *client;
+	int fd = -1;
+
+	address_parse("127.0.0.1", d->port, &a);
+	if (connect_address(&a, clock_deadline_ms(5000), &fd) || channel_new(fd, false, &channel))
+		give_up("cannot connect to ipc9d");
+	client = channel_client(channel, prog, 1);
+	channel_unref(channel);
+	daemon_patience(client, 5000);
+	return client;
+}
+
+void daemon_client_end(CLIENT *client)
+{
+	if (client->cl_auth->ah_cred.oa_flavor == AUTH_SYS) {
+		auth_destroy(client->cl_auth);
+		client->cl_auth = authnone_create();
+	}
+	clnt_destroy(client);
+}
+
 void daemon_patience(CLIENT *client, unsigned ms)
 {
 	channel_client_deadline(client, clock_deadline_ms(ms));

@@ -30,6 +30,13 @@ void daemon_kill(struct daemon_fixture *daemon);
 /* A connection of its own for a program: over the local socket, or over TCP on loopback. */
 CLIENT *daemon_client(const struct daemon_fixture *daemon, bool local, uint32_t program);
 
+/* The same over TCP, claiming to be uid (AUTH_SYS), or nobody. */
+CLIENT *daemon_client_claiming(const struct daemon_fixture *daemon, uint32_t program, uint32_t uid);
+CLIENT *daemon_client_anonymous(const struct daemon_fixture *daemon, uint32_t program);
+
+/* clnt_destroy for all of these. */
+void daemon_client_end(CLIENT *client);
+
 /* The same as a bare channel, with one reference, for calls that overlap. */
 struct channel *daemon_channel(const struct daemon_fixture *daemon, bool local);
 

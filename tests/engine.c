@@ -77,6 +77,16 @@ static void large(struct call *call, uint32_t size)
 	bytes_unref(b);
 }
 
+/* Fails when a good part of the reply is there. */
+static bool_t xdr_never(XDR *xdrs, uint32_t *number)
+{
+	for (uint32_t i = 0; i < 1000; i++)
+		if (!xdr_uint32_t(xdrs, &i))
+			return FALSE;
+	errno = (int)*number;
+	return FALSE;
+}
+
 static void swap(struct call *call, uint32_t n)
 {
 	int fds[DESCRIPTORS_MAX], back[DESCRIPTORS_MAX];
@@ -136,6 +146,9 @@ static void on_call(void *context, struct call *call, const struct message_call 
 		break;
 	case ENGINE_LARGE:
 		large(call, number);
+		break;
+	case ENGINE_FAIL:
+		call_reply(call, (xdrproc_t)xdr_never, &number);
 		break;
 	case ENGINE_SWAP:
 		swap(call, number);

@@ -25,6 +25,7 @@ enum engine_procedure {
 	    5, /* a number: takes so many descriptors and answers with them, last one first */
 	ENGINE_TURN =
 	    6, /* a number: answers with it, and hands the connection over; then it carries ENGINE_TURNED */
+	ENGINE_FAIL = 7, /* a number: its results cannot be encoded, with that errno */
 };
 
 #define ENGINE_TURNED "no record" /* and then its end */

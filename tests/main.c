@@ -20,7 +20,8 @@ extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, s
     suite_queue, suite_quota, suite_shares, suite_content, suite_control, suite_clipboard,
     suite_mailslot, suite_pipe, suite_bench, suite_library, suite_idl, suite_idl_file,
     suite_idl_value, suite_rpc, suite_rpc_async, suite_acl, suite_rules, suite_rpc_faults,
-    suite_rpc_faults_async, suite_policy, suite_names, suite_descriptors, suite_filemap, suite_sync;
+    suite_rpc_faults_async, suite_policy, suite_names, suite_hidden, suite_registration,
+    suite_descriptors, suite_acl_library, suite_filemap, suite_sync;
 
 static const struct suite *const suites[] = {
 	&suite_text,
@@ -44,6 +45,7 @@ static const struct suite *const suites[] = {
 	&suite_udp_loss,
 	&suite_channel,
 	&suite_connect,
+	&suite_registration,
 	&suite_access,
 	&suite_rules,
 	&suite_policy,
@@ -57,6 +59,8 @@ static const struct suite *const suites[] = {
 	&suite_content,
 	&suite_control,
 	&suite_acl,
+	&suite_acl_library,
+	&suite_hidden,
 	&suite_clipboard,
 	&suite_filemap,
 	&suite_sync,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rpcgen-out/control.h"
 #include "tests/daemon.h"
 #include "tests/harness.h"
 
@@ -204,6 +205,92 @@ static void test_clear_empties_and_is_a_change(void)
 	daemon_end(&d);
 }
 
+static ipc9_board_version clear(CLIENT *c, char *board)
+{
+	ipc9_clipboard_version_res res = { 0 };
+	ipc9_board_version version = { 0, 0 };
+	ipc9_name_args args = { board };
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_clipboardproc_clear_1(&args, &res, c), RPC_SUCCESS) && EQUAL(res.status, 0))
+		version = res.ipc9_clipboard_version_res_u.current;
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_version_res, &res);
+	return version;
+}
+
+static int list_status(CLIENT *c, char *board)
+{
+	ipc9_name_args args = { board };
+	ipc9_clipboard_list_res res = { 0 };
+	int status = -1;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_clipboardproc_list_1(&args, &res, c), RPC_SUCCESS))
+		status = res.status;
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_list_res, &res);
+	return status;
+}
+
+static void test_a_cleared_shared_board_is_gone_and_its_versions_go_on_growing(void)
+{
+	static char team[] = "team";
+	struct daemon_fixture d;
+	ipc9_board_version first, second, third, fourth;
+	ipc9_clipboard_get_res res;
+	CLIENT *a;
+
+	daemon_start(&d, "");
+	a = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	first = copy(a, team, plain, "x", 1);
+	second = clear(a, team);
+	HOLDS(second.epoch == first.epoch && second.seq > first.seq);
+	EQUAL(get_status(a, team, plain), IPC9_STATUS_NOENT);
+	EQUAL(list_status(a, team), IPC9_STATUS_NOENT);
+	/* Who was reading learns that it is not there any more. */
+	EQUAL(get(a, team, plain, first, 1, &res), IPC9_STATUS_CHANGED);
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_get_res, &res);
+	third = clear(a, team);
+	HOLDS(third.epoch == first.epoch && third.seq > second.seq);
+	fourth = copy(a, team, plain, "y", 1);
+	HOLDS(fourth.epoch == first.epoch && fourth.seq > third.seq);
+	expect_content(a, team, plain, "y");
+	EQUAL(get(a, team, plain, first, 0, &res), IPC9_STATUS_CHANGED);
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_get_res, &res);
+	clnt_destroy(a);
+	daemon_end(&d);
+}
+
+static void give_list(const struct daemon_fixture *d, char *board)
+{
+	char line[] = "allow local read";
+	ipc9_rule rule = line;
+	ipc9_acl_set_args args = { (char[]){ "clipboard" }, board, { { 1, &rule } } };
+	CLIENT *c = daemon_client(d, true, IPC9_PROG_CONTROL);
+	ipc9_void_res res = { 0 };
+
+	EQUAL(ipc9_controlproc_acl_set_1(&args, &res, c), RPC_SUCCESS);
+	EQUAL(res.status, 0);
+	xdr_free((xdrproc_t)xdr_ipc9_void_res, &res);
+	clnt_destroy(c);
+}
+
+static void test_a_cleared_board_with_a_list_of_its_own_stays(void)
+{
+	static char team[] = "team";
+	struct daemon_fixture d;
+	CLIENT *a;
+
+	daemon_start(&d, "");
+	a = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	copy(a, team, plain, "x", 1);
+	give_list(&d, team);
+	clear(a, team);
+	EQUAL(get_status(a, team, plain), IPC9_STATUS_EMPTY);
+	EQUAL(list_status(a, team), 0);
+	clnt_destroy(a);
+	daemon_end(&d);
+}
+
 static void test_formats_keep_their_order_and_a_repeated_one_its_place(void)
 {
 	static char types[3][16] = { "text/html", "text/plain", "image/png" };
@@ -363,6 +450,8 @@ SUITE(clipboard, TEST(test_one_connection_cannot_use_up_all_tickets),
     TEST(test_what_is_published_is_read_by_type),
     TEST(test_nothing_is_seen_before_publish_nor_after_a_lost_ticket),
     TEST(test_a_reader_never_mixes_two_items), TEST(test_clear_empties_and_is_a_change),
+    TEST(test_a_cleared_shared_board_is_gone_and_its_versions_go_on_growing),
+    TEST(test_a_cleared_board_with_a_list_of_its_own_stays),
     TEST(test_formats_keep_their_order_and_a_repeated_one_its_place),
     TEST(test_out_of_range_is_refused), TEST(test_names_are_checked),
     TEST(test_a_ticket_belongs_to_its_connection),

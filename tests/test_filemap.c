@@ -188,6 +188,36 @@ static void test_names_are_told_apart_by_case_and_by_kind_alone(void)
 	end(&w);
 }
 
+static void test_a_list_given_to_what_is_there_has_to_be_its_own(void)
+{
+	static const char *const rules[] = { "allow gid:7 read" },
+				 *const others[] = { "allow gid:8 read" };
+	struct ipc9_filemap_options options = { .size_bytes = 1, .rules = rules, .n_rules = 1 };
+	struct ipc9_sync_options sync_options = { .rules = rules, .n_rules = 1 };
+	struct ipc9_filemap *map = NULL, *same = NULL, *none = NULL;
+	struct ipc9_sync *sync = NULL, *same_sync = NULL;
+	struct world w;
+
+	begin(&w, "");
+	EQUAL(ipc9_filemap_create(w.ipc9, "x", &options, &map, &w.error), 0);
+	EQUAL(ipc9_filemap_create(w.ipc9, "x", &options, &same, &w.error), 0);
+	HOLDS(ipc9_filemap_existed(same));
+	options.rules = others;
+	EQUAL(ipc9_filemap_create(w.ipc9, "x", &options, &none, &w.error), IPC9_E_INVALID);
+	HOLDS(strstr(w.error.text, "another access list"));
+	EQUAL(ipc9_sync_create(w.ipc9, "m", IPC9_SYNC_MUTEX, &sync_options, &sync, &w.error), 0);
+	EQUAL(ipc9_sync_create(w.ipc9, "m", IPC9_SYNC_MUTEX, &sync_options, &same_sync, &w.error),
+	    0);
+	HOLDS(ipc9_sync_existed(same_sync));
+	EQUAL(ipc9_sync_wait(same_sync, 0, NULL, &w.error), 0);
+	EQUAL(ipc9_sync_wait(sync, 0, NULL, &w.error), IPC9_E_BADSTATE); /* it is the same */
+	ipc9_sync_close(sync);
+	ipc9_sync_close(same_sync);
+	ipc9_filemap_close(map);
+	ipc9_filemap_close(same);
+	end(&w);
+}
+
 /* --- Life -------------------------------------------------------------------------------------- */
 
 static void test_the_name_goes_with_the_last_handle_or_view(void)
@@ -437,8 +467,10 @@ static void test_memory_neither_shrinks_nor_grows(void)
 /* As another user: what may be done with a name that lets it read, and with one that does not. */
 static int try_as_other(struct process *self, void *socket)
 {
+	struct ipc9_filemap_options options = { .size_bytes = 1 };
 	struct ipc9_filemap_listing *listing;
 	struct ipc9_filemap *map;
+	struct ipc9_error error;
 	struct ipc9 *ipc9;
 	char path[64];
 
@@ -447,10 +479,16 @@ static int try_as_other(struct process *self, void *socket)
 	    setresuid(OTHER_UID, OTHER_UID, OTHER_UID))
 		return 1;
 	ipc9 = context(socket);
+	/* One that does not admit them is as if there were none, but that its name is taken. */
 	if (!ipc9 ||
-	    ipc9_filemap_open(ipc9, "closed", IPC9_FILEMAP_ACCESS_READ, &map, NULL) !=
-		IPC9_E_ACCESS)
+	    ipc9_filemap_open(ipc9, "closed", IPC9_FILEMAP_ACCESS_READ, &map, NULL) != IPC9_E_NOENT)
 		return 2;
+	if (ipc9_filemap_create(ipc9, "closed", &options, &map, NULL) != IPC9_E_ACCESS)
+		return 9;
+	options.flags = IPC9_FILEMAP_CREATE_NEW;
+	if (ipc9_filemap_create(ipc9, "closed", &options, &map, &error) != IPC9_E_EXISTS ||
+	    strstr(error.text, "uid"))
+		return 10;
 	if (ipc9_filemap_open(ipc9, "open", IPC9_FILEMAP_ACCESS_WRITE, &map, NULL) != IPC9_E_ACCESS)
 		return 3;
 	if (ipc9_filemap_open(ipc9, "open", IPC9_FILEMAP_ACCESS_READ, &map, NULL))
@@ -893,6 +931,7 @@ static void test_the_daemons_descriptors_have_a_bound(void)
 SUITE(filemap, TEST(test_two_programs_share_the_bytes),
     TEST(test_creating_what_is_there_opens_it_as_it_is),
     TEST(test_names_are_told_apart_by_case_and_by_kind_alone),
+    TEST(test_a_list_given_to_what_is_there_has_to_be_its_own),
     TEST(test_the_name_goes_with_the_last_handle_or_view),
     TEST(test_a_killed_program_holds_nothing), TEST(test_what_is_kept_stays_until_it_is_removed),
     TEST(test_what_is_open_goes_on_without_the_daemon),

@@ -10,11 +10,13 @@
 #include "server/audit.h"
 #include "server/daemon.h"
 #include "server/dispatch.h"
+#include "server/named.h"
 #include "server/services.h"
 #include "tests/daemon.h"
 #include "tests/harness.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/text.h"
 
 static struct caller caller_of(int how, bool local)
 {
@@ -114,6 +116,19 @@ static void test_of_every_program_only_procedure_0_is_for_everybody(void)
 		}
 }
 
+static void test_a_list_names_every_right_that_is_asked_of_an_object(void)
+{
+	for (size_t i = 0; services[i]; i++) {
+		const struct service *s = services[i];
+
+		EQUAL(s->rights != 0, s->find != NULL);
+		for (size_t k = 0; k < s->n_procedures; k++)
+			if (s->procedures[k].object &&
+			    !EQUAL(s->procedures[k].right & ~s->rights, 0))
+				printf("  %s procedure %u\n", s->name, s->procedures[k].number);
+	}
+}
+
 /* What comes back over UDP for an empty call; 0: nothing within a second. */
 static size_t ask_by_datagram(int fd, uint32_t program, uint32_t procedure, size_t *ret_asked)
 {
@@ -193,7 +208,7 @@ static void test_ten_thousand_refusals_are_ten_lines_a_second_and_their_number(v
 	for (size_t i = 0; i < FLOOD; i++)
 		audit_refusal(&r, NULL, RIGHT_READ, "no line of the configuration allows it");
 	/* What an administrator did then is not lost among them. */
-	audit_change(&r, "access list (1 lines) of pipe", NULL);
+	audit_change(&r, "access list, 1 lines", NULL);
 	audit_tidy(&d);
 	audit_tidy(&d); /* nothing more to tell */
 	capture_end(&capture);
@@ -201,11 +216,13 @@ static void test_ten_thousand_refusals_are_ten_lines_a_second_and_their_number(v
 		at = strstr(line, "audit: ");
 		if (!HOLDS(at != NULL))
 			continue;
-		if (sscanf(at, "audit: refused: %u more lines were not written", &n) == 1)
+		if (sscanf(at, "audit: refused held_back=%u", &n) == 1)
 			told += n;
-		else if (strstr(at, "audit: changed: "))
+		else if (strstr(at, "audit: changed "))
 			changed++;
-		else if (HOLDS(strstr(at, "audit: refused: anonymous from 10.0.0.1: ") != NULL))
+		else if (HOLDS(strstr(at,
+				   "audit: refused caller=anonymous known=no from=10.0.0.1 ") !=
+			     NULL))
 			written++;
 	}
 	fclose(capture.file);
@@ -215,6 +232,118 @@ static void test_ten_thousand_refusals_are_ten_lines_a_second_and_their_number(v
 	/* Of every second that was begun. */
 	HOLDS(written >= LOG_LINES_PER_S);
 	HOLDS(written <= LOG_LINES_PER_S * (unsigned)((clock_now() - began) / NS_PER_S + 2));
+}
+
+#define FIELDS_MAX 12
+
+struct field {
+	char key[20], value[600];
+};
+
+static int hex_at(const char *p)
+{
+	unsigned byte;
+
+	return sscanf(p, "\\x%2x", &byte) == 1 ? (int)byte : -1;
+}
+
+/* Reads a quoted value behind its first mark; what follows it, or NULL. */
+static const char *read_quoted(const char *p, char *value)
+{
+	while (*p && *p != '"') {
+		if (*p != '\\') {
+			*value++ = *p++;
+		} else if (p[1] == '"' || p[1] == '\\') {
+			*value++ = p[1];
+			p += 2;
+		} else if (hex_at(p) >= 0) {
+			*value++ = (char)hex_at(p);
+			p += 4;
+		} else {
+			return NULL;
+		}
+	}
+	*value = '\0';
+	return *p ? p + 1 : NULL;
+}
+
+/* Reads the fields of an audit line by the grammar of ipc9d(8) and nothing else; how many, or -1. */
+static int read_fields(const char *line, const char *kind, struct field fields[FIELDS_MAX])
+{
+	const char *p = strstr(line, "audit: ");
+	int n = 0, len;
+
+	if (!p || strncmp(p + 7, kind, strlen(kind)) != 0)
+		return -1;
+	p += 7 + strlen(kind);
+	for (; *p == ' ' && n < FIELDS_MAX; n++) {
+		if (sscanf(p, " %19[a-z_]=%n", fields[n].key, &len) != 1)
+			return -1;
+		p += len;
+		if (*p == '"') {
+			p = read_quoted(p + 1, fields[n].value);
+		} else if (sscanf(p, "%599[^ \"\n]%n", fields[n].value, &len) == 1) {
+			p += len;
+		} else {
+			return -1;
+		}
+		if (!p)
+			return -1;
+	}
+	return strcmp(p, "\n") == 0 ? n : -1;
+}
+
+static void test_an_audit_line_is_read_in_one_way_whatever_a_name_says(void)
+{
+	static const char *const keys[] = { "caller", "known", "from", "service", "procedure",
+		"right", "mechanism", "object", "by" };
+	static const struct procedure procedure = { .number = 3 };
+	char longest[2][256];
+	const char *const hostile[] = { "plain", "x result=allowed", "a\" right=none object=\"b",
+		"\\", "\\\"", "\"\\", "tail\\", "\"", " ", "a=b", "\\x22", "\xe2\x80\xae",
+		"x\" by=\"the owner may everything\" caller=\"uid:0", "\xff\xfe", longest[0],
+		longest[1] };
+	struct daemon d = { .refusals = 0 };
+	struct request r = {
+		.daemon = &d, .procedure = &procedure, .caller = caller_of(IPC9_BY_CLAIM, false)
+	};
+	struct named named = { .service = services[0] };
+	struct field fields[FIELDS_MAX];
+	struct capture capture;
+	char line[4000];
+
+	for (size_t i = 0; i < 255; i++) {
+		longest[0][i] = '"';
+		longest[1][i] = "\xe2\x80\xa8"[i % 3];
+	}
+	longest[0][255] = longest[1][255] = '\0';
+	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+		char name[256], why[ACCESS_WHY_SIZE];
+
+		d.audit_refusals = (struct log_rate){ 0 };
+		text_format(name, sizeof(name), "%s", hostile[i]);
+		text_format(why, sizeof(why), "deny user:%s all (list of the object)", hostile[i]);
+		named.name = name;
+		capture_begin(&capture);
+		audit_refusal(&r, &named, RIGHT_WRITE, why);
+		capture_end(&capture);
+		if (!HOLDS(fgets(line, sizeof(line), capture.file) != NULL) ||
+		    !EQUAL(read_fields(line, "refused", fields), sizeof(keys) / sizeof(keys[0]))) {
+			printf("  %s\n", line);
+			fclose(capture.file);
+			continue;
+		}
+		HOLDS(!fgets(line, sizeof(line), capture.file));
+		fclose(capture.file);
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			SAME_TEXT(fields[k].key, keys[k]);
+		SAME_TEXT(fields[0].value, "uid:1000");
+		SAME_TEXT(fields[1].value, "claim");
+		SAME_TEXT(fields[2].value, "10.0.0.1");
+		SAME_TEXT(fields[5].value, "write");
+		SAME_TEXT(fields[7].value, name);
+		SAME_TEXT(fields[8].value, why);
+	}
 }
 
 static void test_a_name_in_the_log_steers_no_terminal(void)
@@ -235,6 +364,8 @@ static void test_a_name_in_the_log_steers_no_terminal(void)
 SUITE(policy, TEST(test_each_strength_admits_who_is_known_well_enough),
     TEST(test_who_is_known_still_needs_a_rule), TEST(test_each_way_serves_what_the_flags_say),
     TEST(test_of_every_program_only_procedure_0_is_for_everybody),
+    TEST(test_a_list_names_every_right_that_is_asked_of_an_object),
     TEST(test_a_datagram_brings_no_more_bytes_than_it_had),
     TEST(test_ten_thousand_refusals_are_ten_lines_a_second_and_their_number),
+    TEST(test_an_audit_line_is_read_in_one_way_whatever_a_name_says),
     TEST(test_a_name_in_the_log_steers_no_terminal));

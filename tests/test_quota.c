@@ -9,6 +9,9 @@
 
 #include "tests/harness.h"
 
+#define DAEMON_UID 700
+#define HUNDRED 106 /* a total of which 100 are for everybody, and 6 kept back */
+
 /* --- The rule ---------------------------------------------------------------------------------- */
 
 static struct caller user(uint32_t uid)
@@ -24,16 +27,25 @@ static struct caller stranger(const char *address)
 	return c;
 }
 
+static struct caller claimed(uint32_t uid, const char *address)
+{
+	struct caller c = stranger(address);
+
+	c.how = IPC9_BY_CLAIM;
+	c.uid = uid;
+	return c;
+}
+
 static struct quota *quota_of(uint64_t total)
 {
-	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total, total };
+	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total, total, total };
 
-	return quota_new(totals);
+	return quota_new(totals, DAEMON_UID);
 }
 
 static void test_nobody_takes_more_than_half_of_what_the_others_leave(void)
 {
-	struct quota *q = quota_of(100);
+	struct quota *q = quota_of(HUNDRED);
 	const struct caller a = user(1), b = user(2), c = user(3);
 	struct charge of_a = { 0 }, of_b = { 0 }, of_c = { 0 };
 
@@ -61,7 +73,7 @@ static void test_nobody_takes_more_than_half_of_what_the_others_leave(void)
 
 static void test_resources_do_not_count_for_each_other(void)
 {
-	struct quota *q = quota_of(10);
+	struct quota *q = quota_of(10); /* too little to keep some back */
 	const struct caller a = user(1);
 	struct charge charges[QUOTA_RESOURCES] = { 0 };
 
@@ -81,6 +93,7 @@ static size_t n_users(const struct quota *q)
 
 static void test_what_is_refused_or_nothing_leaves_no_trace(void)
 {
+	const uint64_t most = (UINT64_MAX - UINT64_MAX / 16) / 2;
 	struct quota *q = quota_of(UINT64_MAX);
 	const struct caller a = user(1);
 	struct charge charge = { 0 };
@@ -89,11 +102,11 @@ static void test_what_is_refused_or_nothing_leaves_no_trace(void)
 	EQUAL(quota_charge(q, &a, QUOTA_BYTES, 0, &charge), 0);
 	EQUAL(n_users(q), 0);
 	HOLDS(!charge.user && !charge.amount);
-	EQUAL(quota_charge(q, &a, QUOTA_BYTES, UINT64_MAX / 2, &charge), 0);
+	EQUAL(quota_charge(q, &a, QUOTA_BYTES, most, &charge), 0);
 	EQUAL(quota_charge(q, &a, QUOTA_BYTES, UINT64_MAX, &charge), IPC9_STATUS_QUOTA);
-	EQUAL(quota_charge(q, &a, QUOTA_BYTES, UINT64_MAX / 2 + 2, &charge), IPC9_STATUS_QUOTA);
-	HOLDS(charge.amount == UINT64_MAX / 2);
-	HOLDS(quota_used(q, &a, QUOTA_BYTES) == UINT64_MAX / 2);
+	EQUAL(quota_charge(q, &a, QUOTA_BYTES, UINT64_MAX - most + 1, &charge), IPC9_STATUS_QUOTA);
+	HOLDS(charge.amount == most);
+	HOLDS(quota_used(q, &a, QUOTA_BYTES) == most);
 	charge_release(&charge);
 	charge_release(&charge);
 	EQUAL(n_users(q), 0);
@@ -102,7 +115,7 @@ static void test_what_is_refused_or_nothing_leaves_no_trace(void)
 
 static void test_a_user_is_there_as_long_as_something_is_charged(void)
 {
-	struct quota *q = quota_of(100);
+	struct quota *q = quota_of(HUNDRED);
 	const struct caller a = user(1);
 	struct charge object = { 0 }, bytes = { 0 };
 
@@ -122,7 +135,7 @@ static void test_a_user_is_there_as_long_as_something_is_charged(void)
 
 static bool are_same(const struct caller *a, const struct caller *b)
 {
-	struct quota *q = quota_of(100);
+	struct quota *q = quota_of(HUNDRED);
 	struct charge charge = { 0 };
 	bool same;
 
@@ -136,19 +149,23 @@ static bool are_same(const struct caller *a, const struct caller *b)
 
 static void test_a_principal_is_a_user_or_the_host_of_strangers(void)
 {
-	struct caller a = user(1), b = user(1), claimed = user(1);
+	struct caller a = user(1), b = user(1), claim = claimed(1, "10.0.0.1");
 	const struct caller six = stranger("2001:db8:1:2::3"), four = stranger("10.0.0.1");
 	const struct caller mapped = stranger("::ffff:10.0.0.1");
 	const struct caller beside = stranger("2001:db8:1:2:ffff::4"),
 			    other6 = stranger("2001:db8:1:3::3");
 	const struct caller other4 = stranger("10.0.0.2");
+	const struct caller again = claimed(1, "::ffff:10.0.0.1"),
+			    elsewhere = claimed(1, "10.0.0.2");
 
 	b.pid = 77, b.gid = 5;
 	HOLDS(are_same(&a, &b));
 	b.uid = 2;
 	HOLDS(!are_same(&a, &b));
-	claimed.how = IPC9_BY_CLAIM;
-	HOLDS(!are_same(&a, &claimed));
+	HOLDS(!are_same(&a, &claim));
+	HOLDS(are_same(&claim, &again));
+	HOLDS(!are_same(&claim, &elsewhere));
+	HOLDS(!are_same(&claim, &four));
 	HOLDS(are_same(&six, &beside));
 	HOLDS(!are_same(&six, &other6));
 	HOLDS(are_same(&four, &mapped));
@@ -156,22 +173,129 @@ static void test_a_principal_is_a_user_or_the_host_of_strangers(void)
 	HOLDS(!are_same(&four, &a));
 }
 
-static void test_what_is_only_counted_goes_over_the_total_and_leaves_the_rest_to_others(void)
+/* Takes all that somebody gets; what that was. */
+static uint64_t take_all(struct quota *q, const struct caller *c, struct charge *charge)
 {
-	struct quota *q = quota_of(100);
-	const struct caller host = stranger("10.0.0.1"), a = user(1);
-	struct charge counted = { 0 }, charge = { 0 };
+	uint64_t all = 0;
 
-	EQUAL(quota_count(q, &host, QUOTA_CONNECTIONS, 90, &counted), 0);
-	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 5);
-	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 6, &charge), IPC9_STATUS_QUOTA);
-	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 5, &charge), 0);
-	EQUAL(quota_count(q, &host, QUOTA_CONNECTIONS, 20, &counted), 0);
-	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 0);
+	while (quota_charge(q, c, QUOTA_OBJECTS, 1, charge) == 0)
+		all++;
+	return all;
+}
+
+static void test_all_strangers_together_have_the_share_of_one(void)
+{
+	struct quota *q = quota_of(4096);
+	const struct caller a = user(1);
+	struct charge charges[200] = { 0 }, of_a = { 0 };
+	uint64_t all = 0;
+	char host[32];
+
+	for (int i = 0; i < 200; i++) {
+		struct caller c;
+
+		snprintf(host, sizeof(host), "10.%d.0.1", i);
+		c = stranger(host);
+		all += take_all(q, &c, &charges[i]);
+		EQUAL(i || all == 960, 1);
+	}
+	HOLDS(all <= 1920 && all > 1900);
+	HOLDS(take_all(q, &a, &of_a) >= 960);
+	charge_release(&of_a);
+	for (int i = 0; i < 200; i++)
+		charge_release(&charges[i]);
+	EQUAL(quota_share(q, &a, QUOTA_OBJECTS), 1920);
+	EQUAL(n_users(q), 0);
+	quota_free(q);
+}
+
+static void test_all_whom_a_host_claims_have_together_the_share_of_one(void)
+{
+	struct quota *q = quota_of(4096);
+	const struct caller elsewhere = claimed(1, "10.0.0.2"), here = user(1);
+	struct charge charges[200] = { 0 }, of_elsewhere = { 0 }, of_here = { 0 };
+	uint64_t all = 0;
+
+	for (uint32_t i = 0; i < 200; i++) {
+		const struct caller c = claimed(i, "10.0.0.1");
+
+		all += take_all(q, &c, &charges[i]);
+	}
+	HOLDS(all <= 1920 && all > 1900);
+	HOLDS(take_all(q, &elsewhere, &of_elsewhere) >= 480);
+	HOLDS(take_all(q, &here, &of_here) >= 720);
+	charge_release(&of_elsewhere);
+	charge_release(&of_here);
+	for (uint32_t i = 0; i < 200; i++)
+		charge_release(&charges[i]);
+	EQUAL(quota_share(q, &elsewhere, QUOTA_OBJECTS), 960);
+	quota_free(q);
+}
+
+static void test_a_sixteenth_is_left_to_root_and_the_daemon_whoever_takes_the_rest(void)
+{
+	const struct caller root = user(0), own = user(DAEMON_UID), claim = claimed(0, "10.0.0.1");
+	struct quota *q = quota_of(4096);
+	struct charge charges[100] = { 0 }, of_root = { 0 }, of_own = { 0 }, of_claim = { 0 };
+
+	/* Alone they have half of what is everybody's as well. */
+	EQUAL(quota_share(q, &root, QUOTA_OBJECTS), 1920 + 256);
+	EQUAL(quota_charge(q, &root, QUOTA_OBJECTS, 1000, &of_root), 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		const struct caller c = user(1000 + i);
+
+		take_all(q, &c, &charges[i]);
+	}
+	HOLDS(quota_total_used(q, QUOTA_OBJECTS) >= 3839);
+	HOLDS(quota_total_used(q, QUOTA_OBJECTS) <= 3840);
+	EQUAL(take_all(q, &claim, &of_claim), 0);
+	EQUAL(take_all(q, &own, &of_own), 256);
+	EQUAL(take_all(q, &root, &of_root), 0);
+	charge_shrink(&of_own, 100);
+	EQUAL(quota_share(q, &root, QUOTA_OBJECTS), 1100);
+	EQUAL(take_all(q, &root, &of_root), 100);
+	/* What they give back is kept back again first. */
+	charge_shrink(&of_root, 100);
+	for (uint32_t i = 0; i < 100; i++) {
+		const struct caller c = user(1000 + i);
+
+		EQUAL(take_all(q, &c, &charges[i]), 0);
+	}
+	EQUAL(take_all(q, &root, &of_root), 100);
+	for (uint32_t i = 0; i < 100; i++)
+		charge_release(&charges[i]);
+	charge_release(&of_root);
+	charge_release(&of_own);
+	EQUAL(quota_share(q, &own, QUOTA_OBJECTS), 1920 + 256);
+	EQUAL(n_users(q), 0);
+	quota_free(q);
+}
+
+static void test_connections_of_networks_leave_local_users_theirs_as_long_as_there_are_any(void)
+{
+	const uint64_t totals[QUOTA_RESOURCES] = {
+		[QUOTA_CONNECTIONS] = HUNDRED, [QUOTA_NETWORK] = 200
+	};
+	struct quota *q = quota_new(totals, DAEMON_UID);
+	const struct caller host = stranger("10.0.0.1"), a = user(1), root = user(0);
+	struct charge counted = { 0 }, charge = { 0 }, of_root = { 0 };
+
+	EQUAL(quota_count(q, &host, QUOTA_NETWORK, 200 - HUNDRED, &counted), 0);
+	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 50);
+	EQUAL(quota_total_used(q, QUOTA_CONNECTIONS), 0);
+	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 20, &charge), 0);
+	EQUAL(quota_count(q, &host, QUOTA_NETWORK, HUNDRED - 16, &counted), 0);
+	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 7);
 	EQUAL(quota_charge(q, &a, QUOTA_CONNECTIONS, 1, &charge), IPC9_STATUS_QUOTA);
+	EQUAL(quota_charge(q, &root, QUOTA_CONNECTIONS, 2, &of_root), IPC9_STATUS_QUOTA);
+	EQUAL(quota_charge(q, &root, QUOTA_CONNECTIONS, 1, &of_root), 0);
+	EQUAL(quota_count(q, &host, QUOTA_NETWORK, 20, &counted), 0); /* over the total */
+	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 0);
 	charge_release(&counted);
 	EQUAL(quota_share(q, &a, QUOTA_CONNECTIONS), 50);
 	charge_release(&charge);
+	charge_release(&of_root);
+	EQUAL(n_users(q), 0);
 	quota_free(q);
 }
 
@@ -207,16 +331,36 @@ static void test_a_listing_goes_on_where_the_last_page_ended(void)
 
 /* --- Against a model --------------------------------------------------------------------------- */
 
-#define MODEL_USERS 5
-#define MODEL_CHARGES 6
+#define MODEL_USERS 9
+#define MODEL_CHARGES 4
 #define MODEL_TOTAL 1000
+#define MODEL_KEPT 62
 
 struct model {
 	struct quota *quota;
+	struct caller who[MODEL_USERS];
+	int groups[MODEL_USERS]; /* those with the same number; 0: none */
+	bool favored[MODEL_USERS];
 	struct charge charges[MODEL_USERS][QUOTA_RESOURCES][MODEL_CHARGES];
 	uint64_t amounts[MODEL_USERS][QUOTA_RESOURCES][MODEL_CHARGES];
+	uint64_t reserve[MODEL_USERS][QUOTA_RESOURCES];
 	uint64_t seed;
 };
+
+static void model_begin(struct model *m)
+{
+	const struct caller who[MODEL_USERS] = { user(1), user(2), user(0), user(DAEMON_UID),
+		stranger("10.0.0.1"), stranger("10.0.0.2"), claimed(1, "10.0.0.1"),
+		claimed(2, "10.0.0.1"), claimed(1, "10.0.0.2") };
+	const int groups[MODEL_USERS] = { 0, 0, 0, 0, 1, 1, 2, 2, 3 };
+
+	memset(m, 0, sizeof(*m));
+	memcpy(m->who, who, sizeof(who));
+	memcpy(m->groups, groups, sizeof(groups));
+	m->favored[2] = m->favored[3] = true;
+	m->quota = quota_of(MODEL_TOTAL);
+	m->seed = 9;
+}
 
 static uint32_t model_random(struct model *m, uint32_t below)
 {
@@ -233,74 +377,123 @@ static uint64_t model_used(const struct model *m, uint32_t u, int r)
 	return used;
 }
 
-static uint64_t model_all(const struct model *m, int r)
+/* What all have who are in a group, or in any; without what was kept back. */
+static uint64_t model_open(const struct model *m, int group, int r)
 {
 	uint64_t used = 0;
 
 	for (uint32_t u = 0; u < MODEL_USERS; u++)
-		used += model_used(m, u, r);
+		if (group < 0 || m->groups[u] == group)
+			used += model_used(m, u, r) - m->reserve[u][r];
 	return used;
+}
+
+static uint64_t model_reserve(const struct model *m, int r)
+{
+	uint64_t used = 0;
+
+	for (uint32_t u = 0; u < MODEL_USERS; u++)
+		used += m->reserve[u][r];
+	return used;
+}
+
+static uint64_t model_open_share(const struct model *m, uint32_t u, int r)
+{
+	uint64_t own = model_used(m, u, r) - m->reserve[u][r], all = model_open(m, -1, r);
+	uint64_t total = MODEL_TOTAL - MODEL_KEPT, group;
+
+	if (!m->groups[u])
+		return (total - (all - own)) / 2;
+	group = model_open(m, m->groups[u], r);
+	total = (total - (all - group)) / 2;
+	return total > group - own ? (total - (group - own)) / 2 : 0;
+}
+
+static uint64_t model_share(const struct model *m, uint32_t u, int r)
+{
+	uint64_t own = model_used(m, u, r) - m->reserve[u][r], share = model_open_share(m, u, r);
+
+	if (m->favored[u])
+		return (own > share ? own : share) + MODEL_KEPT -
+		    (model_reserve(m, r) - m->reserve[u][r]);
+	return share;
 }
 
 static bool model_agrees(const struct model *m)
 {
-	size_t n = 0;
+	struct quota_usage usages[MODEL_USERS];
 	bool good = true;
+	size_t n = 0;
 
 	for (int r = 0; r < QUOTA_RESOURCES; r++) {
-		good &= model_all(m, r) <= MODEL_TOTAL;
-		good &= EQUAL(quota_total_used(m->quota, (enum quota_resource)r), model_all(m, r));
+		uint64_t all = model_open(m, -1, r);
+
+		good &= all <= MODEL_TOTAL - MODEL_KEPT && model_reserve(m, r) <= MODEL_KEPT;
+		good &= EQUAL(quota_total_used(m->quota, (enum quota_resource)r),
+		    all + model_reserve(m, r));
 	}
 	for (uint32_t u = 0; u < MODEL_USERS; u++) {
-		const struct caller c = user(u);
+		const struct caller *c = &m->who[u];
 		uint64_t any = 0;
 
 		for (int r = 0; r < QUOTA_RESOURCES; r++) {
 			uint64_t used = model_used(m, u, r);
 
 			any += used;
-			good &= EQUAL(quota_used(m->quota, &c, (enum quota_resource)r), used);
-			good &= EQUAL(quota_share(m->quota, &c, (enum quota_resource)r),
-			    (MODEL_TOTAL - (model_all(m, r) - used)) / 2);
+			good &= EQUAL(quota_used(m->quota, c, (enum quota_resource)r), used);
+			good &= EQUAL(quota_share(m->quota, c, (enum quota_resource)r),
+			    model_share(m, u, r));
 		}
 		n += any > 0;
 	}
-	return EQUAL(quota_list(m->quota, 0, (struct quota_usage[MODEL_USERS]){ 0 }, MODEL_USERS),
-		   n) &&
-	    good;
+	return EQUAL(quota_list(m->quota, 0, usages, MODEL_USERS), n) && good;
 }
 
 static void model_charge(struct model *m, uint32_t u, int r, int i)
 {
-	uint64_t used = model_used(m, u, r), share = (MODEL_TOTAL - (model_all(m, r) - used)) / 2;
+	uint64_t used = model_used(m, u, r), own = used - m->reserve[u][r];
+	uint64_t open = model_open_share(m, u, r), share = model_share(m, u, r);
 	uint64_t amount = model_random(m, 200);
-	const struct caller c = user(u);
-	int e = quota_charge(m->quota, &c, (enum quota_resource)r, amount, &m->charges[u][r][i]);
+	int e = quota_charge(m->quota, &m->who[u], (enum quota_resource)r, amount,
+	    &m->charges[u][r][i]);
 
 	EQUAL(e, amount && used + amount > share ? IPC9_STATUS_QUOTA : 0);
-	if (!e)
-		m->amounts[u][r][i] += amount;
+	if (e)
+		return;
+	m->amounts[u][r][i] += amount;
+	if (m->favored[u]) /* what is everybody's first */
+		m->reserve[u][r] += own + amount <= open ? 0
+		    : own < open			 ? own + amount - open
+							 : amount;
+}
+
+static void model_give_back(struct model *m, uint32_t u, int r, int i, uint64_t amount)
+{
+	m->amounts[u][r][i] -= amount;
+	m->reserve[u][r] -= amount < m->reserve[u][r] ? amount : m->reserve[u][r];
 }
 
 static void test_any_sequence_keeps_the_sums_and_the_rule(void)
 {
-	struct model m = { .quota = quota_of(MODEL_TOTAL), .seed = 9 };
+	struct model m;
 
+	model_begin(&m);
 	for (int step = 0; step < 20000; step++) {
 		uint32_t u = model_random(&m, MODEL_USERS);
-		int r = (int)model_random(&m, QUOTA_RESOURCES),
+		int r = (int)model_random(&m,
+			QUOTA_NETWORK), /* which would change another's limit */
 		    i = (int)model_random(&m, MODEL_CHARGES);
 		uint32_t what = model_random(&m, 10), part;
 
-		if (what < 5) {
+		if (what < 6) {
 			model_charge(&m, u, r, i);
 		} else if (what < 8) {
 			charge_release(&m.charges[u][r][i]);
-			m.amounts[u][r][i] = 0;
+			model_give_back(&m, u, r, i, m.amounts[u][r][i]);
 		} else {
 			part = model_random(&m, (uint32_t)m.amounts[u][r][i] + 1);
 			charge_shrink(&m.charges[u][r][i], part);
-			m.amounts[u][r][i] -= part;
+			model_give_back(&m, u, r, i, part);
 		}
 		if (!model_agrees(&m)) {
 			printf("  step %d\n", step);
@@ -320,6 +513,9 @@ SUITE(quota, TEST(test_nobody_takes_more_than_half_of_what_the_others_leave),
     TEST(test_what_is_refused_or_nothing_leaves_no_trace),
     TEST(test_a_user_is_there_as_long_as_something_is_charged),
     TEST(test_a_principal_is_a_user_or_the_host_of_strangers),
-    TEST(test_what_is_only_counted_goes_over_the_total_and_leaves_the_rest_to_others),
+    TEST(test_all_strangers_together_have_the_share_of_one),
+    TEST(test_all_whom_a_host_claims_have_together_the_share_of_one),
+    TEST(test_a_sixteenth_is_left_to_root_and_the_daemon_whoever_takes_the_rest),
+    TEST(test_connections_of_networks_leave_local_users_theirs_as_long_as_there_are_any),
     TEST(test_a_listing_goes_on_where_the_last_page_ended),
     TEST(test_any_sequence_keeps_the_sums_and_the_rule));

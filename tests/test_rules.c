@@ -31,7 +31,7 @@ static void test_each_decision_says_what_decided(void)
 {
 	struct access a = { .daemon_uid = 900 };
 	struct access_list defaults = { NULL, 0 };
-	struct object o = { .owned = true, .owner = 1000 };
+	struct object o = { .owned = true, .owner = 1000, .rights = RIGHT_READ | RIGHT_WRITE };
 
 	add(&defaults, "allow anyone write");
 	add(&a.rules, "deny uid:66 all");
@@ -59,6 +59,10 @@ static void test_each_decision_says_what_decided(void)
 	add(&o.list, "allow local all");
 	decides(&a, "uid:5", RIGHT_WRITE, &o, false, "deny uid:5 write (list of the object)");
 	decides(&a, "uid:5", RIGHT_READ, &o, true, "allow local all (list of the object)");
+	/* What the mechanism does not ask of an object, no list gives, also not by "all". */
+	decides(&a, "uid:5", RIGHT_CREATE, &o, false,
+	    "only its owner and administrators, whatever its list says");
+	decides(&a, "uid:1000", RIGHT_CREATE, &o, true, "the owner may everything");
 	access_list_clear(&a.rules);
 	access_list_clear(&defaults);
 	access_list_clear(&o.list);
@@ -123,6 +127,60 @@ static void test_callers_are_made_up_from_words(void)
 	EQUAL(c.how, IPC9_BY_NONE);
 }
 
+static void test_a_made_up_caller_is_in_the_groups_that_are_named_and_no_other(void)
+{
+	static const char *const callers[] = { "uid:5", "uid:5,gid:7", "uid:5,from:10.0.0.1" };
+	struct access_rule rule = { .who = WHO_GID };
+	struct caller c;
+
+	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
+		SAME_TEXT(access_caller_parse(callers[i], &c), NULL);
+		rule.id = 65534;
+		HOLDS(!access_concerns(&rule, &c));
+		rule.id = 0;
+		HOLDS(!access_concerns(&rule, &c));
+		rule.id = 7;
+		EQUAL(access_concerns(&rule, &c), i == 1);
+	}
+}
+
+/* What the transport would make of the same claim is in test_server.c; both ask access_believe. */
+static void test_a_made_up_claim_is_believed_as_far_as_a_real_one(void)
+{
+	static const struct {
+		const char *who, *taken;
+		int how;
+		bool trust_root, in_0;
+	} cases[] = {
+		{ "uid:5", NULL, IPC9_BY_KERNEL, false, false },
+		{ "uid:0,gid:0", NULL, IPC9_BY_KERNEL, false, true },
+		{ "uid:5,from:10.77.0.1", NULL, IPC9_BY_CLAIM, false, false },
+		{ "uid:5,from:10.78.0.1", "claims from there are not believed (trust_sys)",
+		    IPC9_BY_NONE, true, false },
+		{ "uid:0,from:10.77.0.1", "a claim of uid 0 is not believed (trust_root)",
+		    IPC9_BY_NONE, false, false },
+		{ "uid:0,gid:0,from:10.77.0.1", NULL, IPC9_BY_CLAIM, true, true },
+		{ "uid:5,gid:0,from:10.77.0.1", "a claimed gid 0 counts for nothing (trust_root)",
+		    IPC9_BY_CLAIM, false, false },
+		{ "uid:5,gid:0,from:10.77.0.1", NULL, IPC9_BY_CLAIM, true, true },
+		{ "from:10.77.0.1", NULL, IPC9_BY_NONE, false, false },
+	};
+	const struct access_rule root_group = { .who = WHO_GID, .id = 0 };
+	struct address_range trusted;
+	struct access a = { .trusted = &trusted, .n_trusted = 1 };
+	struct caller c;
+
+	EQUAL(address_range_parse("10.77.0.0/16", &trusted), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		a.trust_root = cases[i].trust_root;
+		SAME_TEXT(access_caller_parse(cases[i].who, &c), NULL);
+		SAME_TEXT(access_believe(&a, &c), cases[i].taken);
+		if (!EQUAL(c.how, cases[i].how) ||
+		    !EQUAL(access_concerns(&root_group, &c), cases[i].in_0))
+			printf("  %s\n", cases[i].who);
+	}
+}
+
 static void test_callers_that_are_none_are_refused_with_a_reason(void)
 {
 	static const struct {
@@ -156,4 +214,6 @@ SUITE(rules, TEST(test_each_decision_says_what_decided),
     TEST(test_a_line_is_written_as_it_was_read),
     TEST(test_lines_that_are_none_are_refused_with_a_reason),
     TEST(test_callers_are_made_up_from_words),
+    TEST(test_a_made_up_caller_is_in_the_groups_that_are_named_and_no_other),
+    TEST(test_a_made_up_claim_is_believed_as_far_as_a_real_one),
     TEST(test_callers_that_are_none_are_refused_with_a_reason));

@@ -73,7 +73,9 @@ static void test_an_object_serves_owner_list_and_administrators(void)
 {
 	struct access a = { .daemon_uid = 900 };
 	struct access_list list = { NULL, 0 };
-	struct object o = { .owned = true, .owner = 1000, .defaults = &list };
+	struct object o = {
+		.owned = true, .owner = 1000, .rights = RIGHT_READ | RIGHT_WRITE, .defaults = &list
+	};
 	struct caller owner = local_uid(1000, 1), other = local_uid(1001, 1),
 		      root = local_uid(0, 0), daemon = local_uid(900, 900),
 		      stranger = from_host("10.0.0.1");
@@ -112,6 +114,14 @@ static size_t claim(unsigned char body[64], uint32_t uid, uint32_t gid)
 	return sizeof(words);
 }
 
+/* As a rule would have it. */
+static bool is_in_group(const struct caller *c, uint32_t gid)
+{
+	const struct access_rule rule = { .who = WHO_GID, .id = gid };
+
+	return access_concerns(&rule, c);
+}
+
 static void test_claims_count_from_trusted_addresses_only_and_root_with_trust_root(void)
 {
 	struct address_range trusted;
@@ -129,7 +139,9 @@ static void test_claims_count_from_trusted_addresses_only_and_root_with_trust_ro
 	EQUAL(access_identify(&a, &peer, &cred, &c), 0);
 	EQUAL(c.how, IPC9_BY_CLAIM);
 	EQUAL(c.uid, 1000);
-	EQUAL(c.gid, 65534); /* group 0 is root's */
+	HOLDS(!is_in_group(&c, 0)); /* it is root's */
+	HOLDS(!is_in_group(&c, 65534));
+	HOLDS(is_in_group(&c, 5));
 	EQUAL(c.n_groups, 1);
 	EQUAL(c.groups[0], 5);
 	/* Anybody can write that address into a datagram. */
@@ -212,6 +224,53 @@ static int read_text(struct config *c, const char *text, struct config_error *e)
 	r = config_read_file(c, path, e);
 	unlink(path);
 	return r;
+}
+
+static void test_who_becomes_an_administrator_without_being_named_is_warned_of(void)
+{
+	static const struct {
+		const char *deny, *allow, *warning;
+	} cases[] = {
+		{ NULL, "anyone all",
+		    "\"allow anyone all\" makes everybody whom it concerns an administrator of all "
+		    "objects; to let them in and no more, write read,write,create,delete" },
+		{ NULL, "local admin",
+		    "\"allow local admin\" makes everybody whom it concerns an administrator of all "
+		    "objects" },
+		{ NULL, "host:10.0.0.0/8 read,admin",
+		    "\"allow host:10.0.0.0/8 read,admin\" makes everybody whom it concerns an "
+		    "administrator of all objects; to let them in and no more, write read" },
+		{ NULL, "anyone read,write,create,delete", NULL },
+		{ NULL, "uid:5 all", NULL },
+		{ NULL, "gid:5 admin", NULL },
+		{ NULL, "user:alice@LAB all", NULL },
+		{ "anyone admin", "anyone all", NULL },
+		{ "anyone all", "local all", NULL },
+		{ "local admin", "local all", NULL },
+		{ "local read", "local all", "\"allow local all\" makes everybody" },
+		{ "local admin", "anyone all", "\"allow anyone all\" makes everybody" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config_error e = { "" };
+		struct config c;
+		size_t at = 0;
+		bool warned;
+
+		config_init(&c);
+		if (cases[i].deny)
+			EQUAL(config_set(&c, "deny", cases[i].deny, &e), 0);
+		EQUAL(config_set(&c, "allow", cases[i].allow, &e), 0);
+		warned = config_next_warning(&c, &at, &e);
+		if (!EQUAL(warned, cases[i].warning != NULL))
+			printf("  %s\n", cases[i].allow);
+		if (warned && cases[i].warning) {
+			if (!HOLDS(strstr(e.text, cases[i].warning) == e.text))
+				printf("  %s\n", e.text);
+			HOLDS(!config_next_warning(&c, &at, &e));
+		}
+		config_clear(&c);
+	}
 }
 
 static void test_a_configuration_file_is_read(void)
@@ -363,9 +422,10 @@ static void test_each_budget_has_its_variable(void)
 	config_clear(&c);
 }
 
-SUITE(config, TEST(test_a_long_comment_grants_nothing), TEST(test_a_configuration_file_is_read),
-    TEST(test_errors_name_file_line_and_word), TEST(test_each_budget_is_taken_from_bound_to_bound),
-    TEST(test_each_budget_has_its_variable));
+SUITE(config, TEST(test_a_long_comment_grants_nothing),
+    TEST(test_who_becomes_an_administrator_without_being_named_is_warned_of),
+    TEST(test_a_configuration_file_is_read), TEST(test_errors_name_file_line_and_word),
+    TEST(test_each_budget_is_taken_from_bound_to_bound), TEST(test_each_budget_has_its_variable));
 
 /* --- dedup ------------------------------------------------------------------------------------- */
 
@@ -432,11 +492,11 @@ static void expect_take(struct queue *q, uint32_t max, bool message, const char 
 }
 
 static const uint64_t queue_totals[QUOTA_RESOURCES] = { 10, 4000000, 0, 0 };
-static const struct caller queue_owner = { .how = IPC9_BY_KERNEL, .uid = 1000 };
+static const struct caller queue_owner = { .how = IPC9_BY_KERNEL, .uid = 1000, .local = true };
 
 static void test_bytes_are_joined_and_messages_are_not(void)
 {
-	struct quota *quota = quota_new(queue_totals);
+	struct quota *quota = quota_new(queue_totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
 	struct queue q;
@@ -470,8 +530,9 @@ static void test_bytes_are_joined_and_messages_are_not(void)
 
 static void test_a_queue_takes_nothing_beyond_its_owners_share(void)
 {
-	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 200, 0, 0 };
-	struct quota *quota = quota_new(totals);
+	/* Without what is kept back 200, of which half. */
+	static const uint64_t totals[QUOTA_RESOURCES] = { 10, 213, 0, 0 };
+	struct quota *quota = quota_new(totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
 	struct queue q;
@@ -499,7 +560,7 @@ static void test_a_large_payload_passes_without_a_copy(void)
 	const ipc9_blob in = { block->data, 500000, block };
 	struct queue q;
 	ipc9_blob out;
-	struct quota *quota = quota_new(queue_totals);
+	struct quota *quota = quota_new(queue_totals, 0);
 	struct charge owner = { 0 };
 	uint64_t total = 0;
 	bool more;

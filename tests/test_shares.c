@@ -19,19 +19,26 @@
 #include "util/clock.h"
 
 #define OTHER_UID 65534
+/* What the daemon's own user, who is alone, has of a total: half of what is everybody's, and what is kept back. */
+#define OWN_SHARE(total) (((total) - (total) / 16) / 2 + (total) / 16)
 
 /* --- A daemon ---------------------------------------------------------------------------------- */
 
 /* As another user of this host, whom the fixture's folder lets in; only root may. */
-static CLIENT *client_of_other(const struct daemon_fixture *d, uint32_t program)
+static CLIENT *client_of(const struct daemon_fixture *d, uid_t uid, uint32_t program)
 {
 	CLIENT *c;
 
 	EQUAL(chmod(d->folder, 0711), 0);
-	EQUAL(seteuid(OTHER_UID), 0);
+	EQUAL(seteuid(uid), 0);
 	c = daemon_client(d, true, program);
 	EQUAL(seteuid(0), 0);
 	return c;
+}
+
+static CLIENT *client_of_other(const struct daemon_fixture *d, uint32_t program)
+{
+	return client_of(d, OTHER_UID, program);
 }
 
 static bool ask(CLIENT *c, uint64_t after, ipc9_quota_res *ret)
@@ -177,12 +184,12 @@ static void test_slots_that_nobody_reads_fill_their_owners_share_and_nobody_else
 		while (send_bytes(c, name, ++seq, 1000000, &value) == 0)
 			sent++;
 		refused_by_slot += value == IPC9_MAILSLOT_QUEUE_MAX;
-		refused_by_share += value == 8388608;
+		refused_by_share += value == OWN_SHARE(16777216);
 	}
 	EQUAL(sent, 8);
 	EQUAL(refused_by_slot, 2);
 	EQUAL(refused_by_share, 8);
-	HOLDS(amounts_of_host(&d).bytes.used <= 8388608);
+	HOLDS(amounts_of_host(&d).bytes.used <= OWN_SHARE(16777216));
 	other = client_of_other(&d, IPC9_PROG_MAILSLOT);
 	EQUAL(create_slot(other, "other", NULL, NULL), 0);
 	for (int i = 0; i < 3; i++)
@@ -243,8 +250,8 @@ static void test_ten_thousand_objects_are_refused_at_the_share_and_listed_in_pag
 		snprintf(name, sizeof(name), "m%d", i);
 		n_pipes += create_pipe(pipes, name, NULL, &value) == 0;
 	}
-	EQUAL(value, 2048);
-	EQUAL(n_slots + 2 * n_pipes, 2048);
+	EQUAL(value, OWN_SHARE(4096));
+	EQUAL(n_slots + 2 * n_pipes, OWN_SHARE(4096));
 	EQUAL(n_pipes, 500);
 	EQUAL(count_slots(slots), n_slots);
 	if (getuid() == 0) {
@@ -274,11 +281,70 @@ static void test_what_waits_in_a_pipe_is_its_owners(void)
 	EQUAL(write_pipe(client, pipe, 262144, &value), 0);
 	used = amounts_of_host(&d).bytes.used;
 	HOLDS(used > 262144 && used < 263000);
-	EQUAL(write_pipe(client, pipe, 262144, &value), IPC9_STATUS_QUOTA);
-	EQUAL(value, 524288);
-	EQUAL(write_pipe(client, pipe, 200000, &value), 0);
+	EQUAL(write_pipe(client, pipe, 262144, &value), 0);
+	EQUAL(write_pipe(client, pipe, 40000, &value), IPC9_STATUS_QUOTA);
+	EQUAL(value, OWN_SHARE(1048576));
+	EQUAL(write_pipe(client, pipe, 20000, &value), 0);
 	clnt_destroy(client);
 	clnt_destroy(server);
+	expect_idle(&d);
+	daemon_end(&d);
+}
+
+/* --- Many principals --------------------------------------------------------------------------- */
+
+/* A ticket is the object that every caller may make, from everywhere; how many they got. */
+static unsigned begin_copies(CLIENT *c)
+{
+	char board[] = "board";
+	ipc9_name_args args = { board };
+	unsigned n = 0;
+	int status = 0;
+
+	for (; !status; n += !status) {
+		ipc9_clipboard_begin_res res = { 0 };
+
+		daemon_patience(c, 20000);
+		if (!EQUAL(ipc9_clipboardproc_begin_1(&args, &res, c), RPC_SUCCESS))
+			break;
+		status = res.status;
+		xdr_free((xdrproc_t)xdr_ipc9_clipboard_begin_res, &res);
+	}
+	return n;
+}
+
+#define MANY 20
+
+static void test_a_host_with_many_claims_leaves_half_to_others_and_a_reserve_to_root(void)
+{
+	struct daemon_fixture d;
+	CLIENT *claims[MANY], *own, *other;
+	char host[] = "elsewhere";
+	unsigned n = 0;
+
+	daemon_start(&d,
+	    "quota_objects = 48\ntrust_sys = 127.0.0.0/8\n"
+	    "allow = host:127.0.0.0/8 read,write,create\nallow = local all\n");
+	for (unsigned i = 0; i < MANY; i++) {
+		claims[i] = daemon_client(&d, false, IPC9_PROG_CLIPBOARD);
+		auth_destroy(claims[i]->cl_auth);
+		claims[i]->cl_auth = authunix_create(host, 1000 + i, 1000 + i, 0, NULL);
+		n += begin_copies(claims[i]);
+	}
+	HOLDS(n >= 20 && n <= 22); /* half of 45 */
+	if (getuid() == 0) {
+		other = client_of_other(&d, IPC9_PROG_CLIPBOARD);
+		HOLDS(begin_copies(other) >= 11);
+		clnt_destroy(other);
+	}
+	own = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	HOLDS(begin_copies(own) >= 11 + 3);
+	clnt_destroy(own);
+	for (unsigned i = 0; i < MANY; i++) {
+		auth_destroy(claims[i]->cl_auth);
+		claims[i]->cl_auth = authnone_create();
+		clnt_destroy(claims[i]);
+	}
 	expect_idle(&d);
 	daemon_end(&d);
 }
@@ -409,13 +475,6 @@ static void clear_board(CLIENT *c, const char *board)
 	xdr_free((xdrproc_t)xdr_ipc9_clipboard_version_res, &res);
 }
 
-static bool has_an_empty_board_only(void *context)
-{
-	ipc9_quota_amounts a = amounts_of_host(context);
-
-	return a.objects.used == 1 && a.bytes.used == 0 && a.connections.used == 1;
-}
-
 static void test_a_board_is_its_makers_and_what_it_holds_the_copiers(void)
 {
 	struct daemon_fixture d;
@@ -458,18 +517,19 @@ static void test_a_board_is_its_makers_and_what_it_holds_the_copiers(void)
 	EQUAL(amounts_of_host(&d).bytes.used, 100000);
 	clnt_destroy(remote);
 	clnt_destroy(c);
-	HOLDS(wait_until(has_an_empty_board_only, &d, 20000));
+	expect_idle(&d);
 	daemon_end(&d);
 }
 
-static void test_empty_boards_give_way_to_their_makers_next_ones(void)
+static void test_a_cleared_board_costs_nothing_whoever_clears_it(void)
 {
 	struct daemon_fixture d;
 	char name[16];
-	CLIENT *c;
+	CLIENT *c, *remote;
 
-	daemon_start(&d, "quota_objects = 8\n");
+	daemon_start(&d, "quota_objects = 8\nallow = anyone read,write\nallow = local all\n");
 	c = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	remote = daemon_client(&d, false, IPC9_PROG_CLIPBOARD);
 	for (int i = 0; i < 20; i++) {
 		uint64_t ticket;
 
@@ -477,11 +537,13 @@ static void test_empty_boards_give_way_to_their_makers_next_ones(void)
 		ticket = begin_copy(c, name);
 		EQUAL(put_bytes(c, ticket, 10), 0);
 		publish(c, ticket);
-		clear_board(c, name);
+		EQUAL(amounts_of_host(&d).objects.used, 1);
+		clear_board(i % 2 ? c : remote, name);
+		EQUAL(amounts_of_host(&d).objects.used, 0);
 	}
-	HOLDS(amounts_of_host(&d).objects.used <= 4);
-	EQUAL(amounts_of_host(&d).bytes.used, 0);
+	clnt_destroy(remote);
 	clnt_destroy(c);
+	expect_idle(&d);
 	daemon_end(&d);
 }
 
@@ -529,6 +591,59 @@ static void test_a_local_user_leaves_connections_to_others(void)
 		clnt_destroy(c[i]);
 	HOLDS(wait_until(is_alone, c[0], 20000));
 	clnt_destroy(c[0]);
+	daemon_end(&d);
+}
+
+static void test_strangers_leave_local_users_their_connections(void)
+{
+	CLIENT *remote[12], *local[6];
+	struct daemon_fixture d;
+
+	daemon_start(&d, "quota_connections = 9\n");
+	expect_idle(&d);
+	for (int i = 0; i < 12; i++) {
+		remote[i] = daemon_client(&d, false, IPC9_PROG_CONTROL);
+		HOLDS(answers_null(remote[i]));
+	}
+	for (int i = 0; i < 6; i++) {
+		local[i] = daemon_client(&d, true, IPC9_PROG_CONTROL);
+		EQUAL(answers_null(local[i]), i < 4);
+	}
+	for (int i = 0; i < 12; i++)
+		clnt_destroy(remote[i]);
+	for (int i = 0; i < 6; i++)
+		clnt_destroy(local[i]);
+	daemon_end(&d);
+}
+
+static void test_local_users_however_many_leave_connections_to_networks(void)
+{
+	CLIENT *local[20][8], *remote[4];
+	struct daemon_fixture d;
+	int n = 0;
+
+	if (getuid()) {
+		skip_test("needs root, to be many users");
+		return;
+	}
+	daemon_start(&d, "connections = 16\nlocal_connections = 4\n");
+	expect_idle(&d);
+	for (uid_t u = 0; u < 20; u++)
+		for (int i = 0; i < 8; i++) {
+			local[u][i] = client_of(&d, 1000 + u, IPC9_PROG_CONTROL);
+			n += answers_null(local[u][i]);
+		}
+	HOLDS(n >= 14 && n <= 16);
+	for (int i = 0; i < 4; i++) {
+		remote[i] = daemon_client(&d, false, IPC9_PROG_CONTROL);
+		daemon_patience(remote[i], 20000);
+		HOLDS(answers_null(remote[i]));
+	}
+	for (int i = 0; i < 4; i++)
+		clnt_destroy(remote[i]);
+	for (uid_t u = 0; u < 20; u++)
+		for (int i = 0; i < 8; i++)
+			clnt_destroy(local[u][i]);
 	daemon_end(&d);
 }
 
@@ -637,7 +752,7 @@ static void test_others_see_themselves_and_administrators_all(void)
 	if (ask(other, 0, &res) && EQUAL(ok->lines.lines_len, 1)) {
 		EQUAL(ok->lines.lines_val[0].who.uid, OTHER_UID);
 		EQUAL(ok->lines.lines_val[0].amounts.objects.used, 0);
-		EQUAL(ok->lines.lines_val[0].amounts.objects.share, 4095 / 2);
+		EQUAL(ok->lines.lines_val[0].amounts.objects.share, (4096 - 256 - 1) / 2);
 		EQUAL(ok->lines.lines_val[0].amounts.connections.used, 1);
 		EQUAL(ok->host.objects.used, 1);
 		EQUAL(ok->host.objects.share, 4096);
@@ -658,10 +773,13 @@ static void test_others_see_themselves_and_administrators_all(void)
 SUITE(shares, TEST(test_slots_that_nobody_reads_fill_their_owners_share_and_nobody_elses),
     TEST(test_ten_thousand_objects_are_refused_at_the_share_and_listed_in_pages),
     TEST(test_what_waits_in_a_pipe_is_its_owners),
+    TEST(test_a_host_with_many_claims_leaves_half_to_others_and_a_reserve_to_root),
     TEST(test_calls_wait_up_to_the_share_and_are_given_back_however_they_end),
     TEST(test_a_board_is_its_makers_and_what_it_holds_the_copiers),
-    TEST(test_empty_boards_give_way_to_their_makers_next_ones),
+    TEST(test_a_cleared_board_costs_nothing_whoever_clears_it),
     TEST(test_a_local_user_leaves_connections_to_others),
+    TEST(test_strangers_leave_local_users_their_connections),
+    TEST(test_local_users_however_many_leave_connections_to_networks),
     TEST(test_a_connection_counts_until_it_is_closed),
     TEST(test_many_clients_that_go_at_once_leave_nothing),
     TEST(test_others_see_themselves_and_administrators_all));

@@ -53,7 +53,32 @@ static void test_control_characters_are_found(void)
 	HOLDS(!text_has_control("plain \xc3\xa9", 8));
 }
 
-SUITE(text, TEST(test_utf8_is_told_from_what_is_not), TEST(test_control_characters_are_found));
+static void test_quoted_text_has_one_end_and_keeps_every_byte(void)
+{
+	static const struct {
+		const char *text, *quoted;
+	} cases[] = {
+		{ "", "\"\"" },
+		{ "a b=c", "\"a b=c\"" },
+		{ "a\"b\\", "\"a\\\"b\\\\\"" },
+		{ "\xc3\xa9\n", "\"\xc3\xa9\\x0a\"" },
+		{ "\xe2\x80\xae.", "\"\\xe2\\x80\\xae.\"" },
+		{ "\xc3\xa9\xff", "\"\\xc3\\xa9\\xff\"" },
+	};
+	char quoted[TEXT_QUOTED_SIZE(8)];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		text_quote(cases[i].text, quoted, sizeof(quoted));
+		SAME_TEXT(quoted, cases[i].quoted);
+	}
+	text_quote("\n\n\n", quoted, TEXT_QUOTED_SIZE(3));
+	SAME_TEXT(quoted, "\"\\x0a\\x0a\\x0a\"");
+	text_quote("\n\n\n", quoted, TEXT_QUOTED_SIZE(3) - 1);
+	SAME_TEXT(quoted, "\"\\x0a\\x0a\"");
+}
+
+SUITE(text, TEST(test_quoted_text_has_one_end_and_keeps_every_byte),
+    TEST(test_utf8_is_told_from_what_is_not), TEST(test_control_characters_are_found));
 
 /* --- name -------------------------------------------------------------------------------------- */
 

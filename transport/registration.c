@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "transport/channel.h"
@@ -25,10 +26,13 @@
 #define LOOK_EVERY_MS 5000
 #define CALL_DEADLINE_MS 2000
 #define PROBE_DEADLINE_MS 300
+#define LEAVE_DEADLINE_MS 2000
+#define LEAVE_PAUSE_MS 20
 
 struct registration {
 	struct registration_entry *entries;
 	size_t n;
+	const char *socket;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -36,49 +40,68 @@ struct registration {
 	bool answers;	/* at the last look */
 	size_t present; /* our entries found then */
 	size_t foreign; /* entries of our programs with another address */
-	bool told_absent, told_foreign;
+	size_t failed;	/* those that could not be looked after */
+	bool told_absent, told_foreign, told_failed;
+};
+
+/* How an entry stands after a look. */
+enum standing {
+	STANDING_OURS,
+	STANDING_FOREIGN,
+	STANDING_FAILED,
+	STANDINGS,
 };
 
 /* --- Calls to rpcbind -------------------------------------------------------------------------- */
 
-static CLIENT *reach(void)
+/* 0; -ENOENT: nobody is there; or -errno of ours. */
+static int reach(const struct registration *r, int64_t deadline, CLIENT **ret)
 {
 	struct address a;
 	struct channel *channel;
-	CLIENT *client = NULL;
-	int fd;
+	int fd, e = address_local(r->socket, &a);
 
-	if (address_local(RPCBIND_SOCKET, &a) ||
-	    connect_address(&a, clock_deadline_ms(CALL_DEADLINE_MS), &fd))
-		return NULL;
-	if (channel_new(fd, false, &channel)) {
+	if (!e)
+		e = connect_address(&a, deadline, &fd);
+	if (e)
+		return e == -ECONNREFUSED ? -ENOENT : e;
+	e = channel_new(fd, false, &channel);
+	if (e) {
 		close(fd);
-		return NULL;
+		return e;
 	}
-	client = channel_client(channel, RPCBPROG, RPCBVERS);
+	*ret = channel_client(channel, RPCBPROG, RPCBVERS);
 	channel_unref(channel);
-	return client;
+	return *ret ? 0 : -ENOMEM;
 }
 
-static enum clnt_stat call(CLIENT *client, rpcproc_t procedure, xdrproc_t xdr_args, void *args,
-    xdrproc_t xdr_results, void *results)
+static enum clnt_stat call(CLIENT *client, int64_t deadline, rpcproc_t procedure,
+    xdrproc_t xdr_args, void *args, xdrproc_t xdr_results, void *results)
 {
 	struct timeval unused = { 0 };
 
-	channel_client_deadline(client, clock_deadline_ms(CALL_DEADLINE_MS));
+	channel_client_deadline(client, deadline);
 	return clnt_call(client, procedure, xdr_args, args, xdr_results, results, unused);
 }
 
-static bool change(CLIENT *client, rpcproc_t procedure, const struct registration_entry *entry)
+/* Whether rpcbind answered; *ret_done is what. */
+static bool change(CLIENT *client, int64_t deadline, rpcproc_t procedure,
+    const struct registration_entry *entry, bool *ret_done)
 {
 	struct registration_entry e = *entry;
 	char owner[] = ""; /* rpcbind puts in who we are */
 	struct rpcb wire = { e.program, e.version, e.netid, e.universal, owner };
 	bool_t done = FALSE;
+	bool answered = call(client, deadline, procedure, (xdrproc_t)xdr_rpcb, &wire,
+			    (xdrproc_t)xdr_bool, &done) == RPC_SUCCESS;
 
-	return call(client, procedure, (xdrproc_t)xdr_rpcb, &wire, (xdrproc_t)xdr_bool, &done) ==
-	    RPC_SUCCESS &&
-	    done;
+	*ret_done = done;
+	return answered;
+}
+
+static int64_t soon(void)
+{
+	return clock_deadline_ms(CALL_DEADLINE_MS);
 }
 
 /* --- Looking ----------------------------------------------------------------------------------- */
@@ -102,54 +125,67 @@ static bool is_ours(const struct registration_entry *e, const struct rpcb *liste
 	return listed && strcmp(listed->r_addr, e->universal) == 0;
 }
 
+/* Whether it says that somebody is there no less than that nobody is: we lack what it takes to find out. */
+static bool is_our_trouble(int e)
+{
+	return e == -ENOMEM || e == -EMFILE || e == -ENFILE || e == -ENOBUFS;
+}
+
 /*
  * Whether somebody accepts connections where an entry says; daemons that died without a word leave theirs
- * behind.  A program's UDP port is taken for served when the TCP port of that number is.
+ * behind.  A program's UDP port is taken for served when the TCP port of that number is.  0: yes; -errno.
  */
-static bool is_served(const struct rpcb *listed)
+static int probe(const struct rpcb *listed)
 {
 	char host[ADDRESS_TEXT_SIZE];
 	struct address a;
-	int fd;
+	int fd, e;
 
 	if (strcmp(listed->r_netid, "local") == 0) {
-		if (address_local(listed->r_addr, &a))
-			return false;
+		e = address_local(listed->r_addr, &a);
 	} else {
 		text_format(host, sizeof(host), "%s", listed->r_addr);
 		for (int part = 0; part < 2 && strrchr(host, '.'); part++)
 			*strrchr(host, '.') = '\0';
-		if (address_parse(host, address_universal_port(listed->r_addr), &a))
-			return false;
+		e = address_parse(host, address_universal_port(listed->r_addr), &a);
 	}
-	if (connect_address(&a, clock_deadline_ms(PROBE_DEADLINE_MS), &fd))
-		return false;
-	close(fd);
-	return true;
+	if (!e)
+		e = connect_address(&a, clock_deadline_ms(PROBE_DEADLINE_MS), &fd);
+	if (!e)
+		close(fd);
+	return e;
 }
 
-/* Whether an entry is there for us at the end; sets it if nobody else serves in its place. */
-static bool claim(CLIENT *client, const struct registration_entry *e, const struct rpcblist *list,
-    bool first)
+/* Sees to it that an entry is there for us, if nobody else serves in its place. */
+static enum standing claim(CLIENT *client, const struct registration_entry *e,
+    const struct rpcblist *list, bool first)
 {
 	const struct rpcb *listed = find(e, list);
+	bool done = true;
+	int r;
 
 	if (is_ours(e, listed) && !first)
-		return true;
-	if (listed && !is_ours(e, listed) && is_served(listed))
-		return false;
-	if (listed)
-		change(client, RPCBPROC_UNSET, e);
-	return change(client, RPCBPROC_SET, e);
+		return STANDING_OURS;
+	if (listed && !is_ours(e, listed)) {
+		r = probe(listed);
+		if (!r)
+			return STANDING_FOREIGN;
+		if (is_our_trouble(r))
+			return STANDING_FAILED;
+	}
+	if (listed && !change(client, soon(), RPCBPROC_UNSET, e, &done))
+		return STANDING_FAILED;
+	if (!change(client, soon(), RPCBPROC_SET, e, &done))
+		return STANDING_FAILED;
+	return done ? STANDING_OURS : STANDING_FOREIGN;
 }
 
-/* The whole of rpcbind's list in *ret, for xdr_free; false: it does not answer. */
-static bool dump(CLIENT *client, struct rpcblist **ret)
+/* The whole of rpcbind's list in *ret, for xdr_free. */
+static enum clnt_stat dump(CLIENT *client, int64_t deadline, struct rpcblist **ret)
 {
 	*ret = NULL;
-	return client &&
-	    call(client, RPCBPROC_DUMP, (xdrproc_t)(void (*)(void))xdr_void, NULL,
-		(xdrproc_t)xdr_rpcblist_ptr, ret) == RPC_SUCCESS;
+	return call(client, deadline, RPCBPROC_DUMP, (xdrproc_t)(void (*)(void))xdr_void, NULL,
+	    (xdrproc_t)xdr_rpcblist_ptr, ret);
 }
 
 static bool is_stopping(struct registration *r)
@@ -163,45 +199,79 @@ static bool is_stopping(struct registration *r)
 }
 
 /* Sets what is missing; first, whatever a daemon that is gone left there is taken away. */
-static void look(struct registration *r, CLIENT *client, bool first)
+static void look(struct registration *r, bool first)
 {
-	struct rpcblist *list;
-	size_t present = 0;
-	bool answers = dump(client, &list);
+	struct rpcblist *list = NULL;
+	size_t n[STANDINGS] = { 0 };
+	CLIENT *client = NULL;
+	int e = reach(r, soon(), &client);
+	enum clnt_stat stat = e ? RPC_FAILED : dump(client, soon(), &list);
+	bool answers = stat == RPC_SUCCESS;
+	/* Encoding and decoding fail without memory. */
+	bool ours = is_our_trouble(e) || stat == RPC_CANTENCODEARGS || stat == RPC_CANTDECODERES;
 
 	for (size_t i = 0; answers && i < r->n && !is_stopping(r); i++)
-		present += claim(client, &r->entries[i], list, first);
+		n[claim(client, &r->entries[i], list, first)]++;
 	xdr_free((xdrproc_t)xdr_rpcblist_ptr, &list);
+	if (client)
+		clnt_destroy(client);
 	pthread_mutex_lock(&r->lock);
-	r->answers = answers;
-	r->present = present;
-	r->foreign = answers ? r->n - present : 0;
+	r->answers = answers || ours;
+	r->present = n[STANDING_OURS];
+	r->foreign = n[STANDING_FOREIGN];
+	r->failed = ours ? r->n : n[STANDING_FAILED];
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* Removes our entries, and nobody else's. */
-static void leave(struct registration *r, CLIENT *client)
+/* Removes our entries, and nobody else's.  Whether none of them can be there any more. */
+static bool leave(const struct registration *r, int64_t deadline)
 {
-	struct rpcblist *list;
+	struct rpcblist *list = NULL;
+	CLIENT *client = NULL;
+	bool removed;
+	int e = reach(r, deadline, &client);
+	bool gone = !e && dump(client, deadline, &list) == RPC_SUCCESS;
 
-	if (dump(client, &list))
-		for (size_t i = 0; i < r->n; i++)
-			if (is_ours(&r->entries[i], find(&r->entries[i], list)))
-				change(client, RPCBPROC_UNSET, &r->entries[i]);
+	for (size_t i = 0; gone && i < r->n; i++)
+		if (is_ours(&r->entries[i], find(&r->entries[i], list)))
+			gone = change(client, deadline, RPCBPROC_UNSET, &r->entries[i], &removed);
 	xdr_free((xdrproc_t)xdr_rpcblist_ptr, &list);
+	if (client)
+		clnt_destroy(client);
+	return gone || e == -ENOENT; /* entries go with rpcbind */
+}
+
+/* Tries until nothing is left of us, or it takes too long. */
+static void leave_at_last(struct registration *r)
+{
+	const struct timespec pause = { .tv_nsec = LEAVE_PAUSE_MS * NS_PER_MS };
+	int64_t deadline = clock_deadline_ms(LEAVE_DEADLINE_MS);
+
+	while (!leave(r, deadline)) {
+		if (clock_now() >= deadline) {
+			if (r->logs)
+				log_warning("rpcbind: entries of ours may be left there");
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
 }
 
 /* Each change of state is said once. */
 static void tell(struct registration *r)
 {
 	if (!r->answers && !r->told_absent)
-		log_notice("rpcbind does not answer on " RPCBIND_SOCKET
-			   "; clients find us on the fixed port only");
+		log_notice("rpcbind does not answer on %s; clients find us on the fixed port only",
+		    r->socket);
 	if (r->answers && r->told_absent)
 		log_notice("rpcbind answers again; %zu entries registered", r->present);
 	if (r->foreign && !r->told_foreign)
 		log_warning("rpcbind: %zu of our %zu entries are taken by another program",
 		    r->foreign, r->n);
+	if (r->failed && !r->told_failed)
+		log_warning("rpcbind: %zu of our %zu entries could not be set; trying again",
+		    r->failed, r->n);
+	r->told_failed = r->failed > 0;
 	r->told_absent = !r->answers;
 	r->told_foreign = r->foreign > 0;
 }
@@ -227,27 +297,21 @@ static bool sleep_until_next(struct registration *r)
 static void *run(void *context)
 {
 	struct registration *r = context;
-	CLIENT *client;
 	bool stop = false;
 
-	for (bool first = true; !stop; first = first && !r->answers) {
-		client = reach();
-		look(r, client, first);
+	/* Until all could be looked after, what is there may be a dead daemon's. */
+	for (bool first = true; !stop; first = first && (!r->answers || r->failed)) {
+		look(r, first);
 		if (r->logs && !is_stopping(r))
 			tell(r);
-		if (client)
-			clnt_destroy(client);
 		stop = sleep_until_next(r);
 	}
-	client = reach();
-	leave(r, client);
-	if (client)
-		clnt_destroy(client);
+	leave_at_last(r);
 	return NULL;
 }
 
-int registration_start(const struct registration_entry *entries, size_t n, bool logs,
-    struct registration **ret_registration)
+int registration_start(const struct registration_entry *entries, size_t n, const char *socket,
+    bool logs, struct registration **ret_registration)
 {
 	struct registration *r = calloc(1, sizeof(*r));
 	pthread_condattr_t monotonic;
@@ -262,6 +326,7 @@ int registration_start(const struct registration_entry *entries, size_t n, bool 
 	}
 	memcpy(r->entries, entries, n * sizeof(*entries));
 	r->n = n;
+	r->socket = socket ? socket : RPCBIND_SOCKET;
 	r->logs = logs;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -307,6 +372,9 @@ void registration_describe(struct registration *r, char *text, size_t size)
 		text_format(text, size,
 		    "%zu of %zu entries registered, %zu taken by another program", r->present, r->n,
 		    r->foreign);
+	else if (r->failed)
+		text_format(text, size, "%zu of %zu entries registered, %zu could not be set yet",
+		    r->present, r->n, r->failed);
 	else
 		text_format(text, size, "%zu entries registered", r->present);
 	pthread_mutex_unlock(&r->lock);

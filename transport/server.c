@@ -130,11 +130,11 @@ const struct server_limits *server_limits(const struct server *s)
 static bool has_room(const struct listener *l)
 {
 	const struct server *s = l->server;
-	uint64_t limit = s->limits.connections;
+	uint64_t all = s->stats.connections, reserve = s->limits.local_connections;
 
 	if (l->local)
-		limit += s->limits.local_connections;
-	return s->stats.connections < limit;
+		return all < s->limits.connections + reserve;
+	return all - (s->n_local < reserve ? s->n_local : reserve) < s->limits.connections;
 }
 
 static void retry_later(struct listener *l)
@@ -163,6 +163,7 @@ int server_enter(struct server *s, const struct peer *peer)
 		r = hosts_enter(&s->hosts, &peer->address, s->limits.connections_per_host);
 	if (r)
 		return r;
+	s->n_local += peer->local;
 	s->stats.connections++;
 	s->stats.accepted++;
 	return 0;
@@ -172,6 +173,7 @@ void server_leave(struct server *s, const struct peer *peer)
 {
 	if (!peer->local)
 		hosts_leave(&s->hosts, &peer->address);
+	s->n_local -= peer->local;
 	s->stats.connections--;
 	LIST_FOR_EACH (link, &s->listeners)
 		resume(LIST_ENTRY(link, struct listener, link));

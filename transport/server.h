@@ -101,12 +101,13 @@ struct server_limits {
 	size_t held_bytes;   /* payload held by calls under way, per connection; default 4 MiB */
 	size_t unread_bytes; /* replies waiting to be read, per connection; default 4 MiB */
 	/*
-	 * Together with local_connections never more than the process's descriptors less a reserve, which is
-	 * also the default.
+	 * Those of networks, and of local ones what is beyond local_connections.  Together with local_connections never
+	 * more than the process's descriptors less a reserve, which is also the default.
 	 */
 	unsigned connections;
 	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
-	unsigned local_connections;    /* beyond those, for local clients; default 64 */
+	unsigned
+	    local_connections; /* beyond those, for local clients, who take these first; default 64 */
 	unsigned
 	    other_descriptors; /* that the process holds beside; at most half of all; default 0 */
 	unsigned vanished_ms;  /* TCP peers without a sign of life; default 25 s */

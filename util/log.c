@@ -12,7 +12,8 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-#define LINE_SIZE 1024
+#define LINE_SIZE                                                                                  \
+	3072 /* an audit line with the longest name, all of it escaped, and the longest rule */
 
 /* Copies text, with what a terminal or a log reader could act on as \xNN. */
 static size_t escape(char *to, size_t room, const char *from)

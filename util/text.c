@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Length of the sequence that starts at p, or 0 when it is not well formed. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
@@ -82,6 +83,37 @@ size_t text_steering(const char *text, size_t len)
 		if (c >= ranges[i].first && c <= ranges[i].last)
 			return n;
 	return 0;
+}
+
+/* How many of the bytes at p are shown as \xNN. */
+static size_t quote_hidden(const char *p, bool utf8)
+{
+	if (!utf8 && (unsigned char)*p >= 0x80)
+		return 1;
+	return text_steering(p, strnlen(p, 4));
+}
+
+void text_quote(const char *text, char *quoted, size_t size)
+{
+	bool utf8 = text_is_utf8(text, strlen(text));
+	size_t n = 0, hidden = 0;
+
+	quoted[n++] = '"';
+	for (; *text && n + 6 <= size; text++) {
+		if (!hidden)
+			hidden = quote_hidden(text, utf8);
+		if (hidden) {
+			text_format(quoted + n, 5, "\\x%02x", (unsigned char)*text);
+			n += 4;
+			hidden--;
+			continue;
+		}
+		if (*text == '"' || *text == '\\')
+			quoted[n++] = '\\';
+		quoted[n++] = *text;
+	}
+	quoted[n++] = '"';
+	quoted[n] = '\0';
 }
 
 void text_fold(char *text)

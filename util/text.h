@@ -19,6 +19,14 @@ bool text_has_control(const char *text, size_t len);
  */
 size_t text_steering(const char *text, size_t len);
 
+/*
+ * Text between quotation marks, so that whoever reads it finds its end and gets back every byte: '"' and '\' have a '\'
+ * before them, and the bytes of text_steering, or those of 0x80 and above where text is not UTF-8, are \xNN.  size:
+ * TEXT_QUOTED_SIZE(length) holds any text; with less it is cut off, within the marks and never within what stands for a byte.
+ */
+#define TEXT_QUOTED_SIZE(length) (4 * (length) + 3)
+void text_quote(const char *text, char *quoted, size_t size);
+
 /* ASCII capitals become small letters, in place; other bytes stay. */
 void text_fold(char *text);
 

@@ -136,6 +136,30 @@ static void test_local_clients_get_in_when_networks_have_taken_all(void)
 	engine_stop(e);
 }
 
+static void test_local_clients_take_nothing_from_networks_before_their_reserve_is_used_up(void)
+{
+	struct engine *e = engine_start(&limits);
+	int fds[ALL], local[LOCAL + 1], victim;
+
+	for (int i = 0; i < LOCAL; i++) {
+		local[i] = engine_connect(e, ENGINE_LOCAL);
+		HOLDS(raw_null_answers(local[i], 1));
+	}
+	fill(e, fds);
+	close(fds[0]);
+	HOLDS(settles_at(e, ALL + LOCAL - 1));
+	local[LOCAL] = engine_connect(e, ENGINE_LOCAL);
+	HOLDS(raw_null_answers(local[LOCAL], 1));
+	victim = connect_from(e, 100);
+	HOLDS(!raw_is_closed(victim, 50)); /* it waits */
+	close(local[LOCAL]);
+	HOLDS(raw_null_answers(victim, 3));
+	close(victim);
+	close_all(fds + 1, ALL - 1);
+	close_all(local, LOCAL);
+	engine_stop(e);
+}
+
 static void test_who_waits_gets_in_when_another_leaves(void)
 {
 	struct engine *e = engine_start(&limits);
@@ -269,6 +293,7 @@ static void test_accepted_connections_give_up_vanished_hosts_in_time(void)
 
 SUITE(floods, TEST(test_one_host_gets_its_share_and_others_get_theirs),
     TEST(test_local_clients_get_in_when_networks_have_taken_all),
+    TEST(test_local_clients_take_nothing_from_networks_before_their_reserve_is_used_up),
     TEST(test_who_waits_gets_in_when_another_leaves),
     TEST(test_a_full_server_does_not_spin_while_others_wait),
     TEST(test_connections_that_come_and_go_leave_nothing),

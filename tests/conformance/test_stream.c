@@ -3,9 +3,11 @@
  * test_stream.c - record marking and RPC replies over every stream transport: what a well-behaved peer may do
  * in any way that RFC 5531 allows, and the exact answers to what it may not.
  */
+#include <errno.h>
 #include <rpc/rpc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/engine.h"
@@ -301,6 +303,47 @@ static void test_a_parked_call_ends_with_its_connection(void)
 	on_every_transport(early_end);
 }
 
+static void no_memory_for_results(struct engine *e, enum engine_transport t)
+{
+	struct raw call = raw_call(2, ENGINE_FAIL, &(uint32_t){ ENOMEM });
+	int fd = engine_connect(e, t), other = engine_connect(e, t);
+	char byte;
+
+	HOLDS(raw_null_answers(fd, 1));
+	HOLDS(raw_send_record(fd, &call));
+	EQUAL(recv(fd, &byte, 1, 0), 0); /* the end, and nothing of an answer before it */
+	HOLDS(raw_null_answers(other, 3));
+	close(fd);
+	close(other);
+}
+
+/* It may have taken something, so that SYSTEM_ERR, "nothing was done", would be a lie; silence would be waited for. */
+static void test_results_for_which_there_is_no_memory_end_the_connection(void)
+{
+	on_every_transport(no_memory_for_results);
+}
+
+static void bad_results(struct engine *e, enum engine_transport t)
+{
+	struct raw call = raw_call(2, ENGINE_FAIL, &(uint32_t){ 0 }), reply;
+	int fd = engine_connect(e, t);
+
+	HOLDS(raw_send_record(fd, &call));
+	if (HOLDS(raw_receive_record(fd, &reply))) {
+		EQUAL(reply.size, 24);
+		EQUAL(raw_at(&reply, 0), 2);
+		EQUAL(raw_at(&reply, 2), MSG_ACCEPTED);
+		EQUAL(raw_at(&reply, 5), SYSTEM_ERR);
+	}
+	HOLDS(raw_null_answers(fd, 3));
+	close(fd);
+}
+
+static void test_results_that_cannot_be_encoded_are_a_system_error(void)
+{
+	on_every_transport(bad_results);
+}
+
 SUITE(stream, TEST(test_a_record_may_come_in_fragments), TEST(test_the_last_fragment_may_be_empty),
     TEST(test_a_record_may_come_byte_by_byte),
     TEST(test_a_thousand_calls_in_one_write_are_answered_in_order),
@@ -308,4 +351,6 @@ SUITE(stream, TEST(test_a_record_may_come_in_fragments), TEST(test_the_last_frag
     TEST(test_a_payload_of_1_mib_comes_back_as_it_went),
     TEST(test_wrong_versions_programs_and_arguments_get_their_answers),
     TEST(test_a_reply_is_not_answered), TEST(test_what_is_no_message_closes_the_connection),
-    TEST(test_a_parked_call_ends_with_its_connection));
+    TEST(test_a_parked_call_ends_with_its_connection),
+    TEST(test_results_for_which_there_is_no_memory_end_the_connection),
+    TEST(test_results_that_cannot_be_encoded_are_a_system_error));

@@ -80,6 +80,9 @@ test_a_good_configuration_is_checked_and_nothing_started() {
 	END
 	expect_exit 0 on here ipc9d --check-config --config "$T/good.conf"
 	same "standard error" "" "$(<"$T/err")"
+	printf 'allow = anyone all\n' >"$T/wide.conf"
+	expect_exit 0 on here ipc9d --check-config --config "$T/wide.conf"
+	same "warnings of a wide one" 'ipc9d: warning: "allow anyone all" makes everybody whom it concerns an administrator of all objects; to let them in and no more, write read,write,create,delete' "$(<"$T/err")"
 }
 
 test_the_configuration_in_the_README_is_fine() {

@@ -6,7 +6,8 @@
  *
  * PLACE: "daemon" that runs, "start" of one (a new daemon for each call that fails), or "client".  CALL: a word of
  * calls[] below.  Every EVERY-th call of a run is the first of WIDTH that fail.  SOCKET and PORT are what the words
- * behind them make the daemon listen on.  preload.so is beside this program.  Prints how many there were; what was not
+ * behind them make the daemon listen on.  $FAULTS_AFTER is a command that fails when a daemon that has ended left something.
+ * preload.so is beside this program.  Prints how many there were; what was not
  * as it should be goes to standard error, and the exit is 1.
  */
 #include <dirent.h>
@@ -340,6 +341,7 @@ static bool fail_running(struct run *r)
 /* A daemon of which call n fails some time between its first moment and its last. */
 static bool fail_starting(struct run *r)
 {
+	const char *after = getenv("FAULTS_AFTER");
 	struct stat st;
 	int status;
 
@@ -355,6 +357,8 @@ static bool fail_starting(struct run *r)
 			complain(r, "it did not start, and did not say why: \"%s\"", daemon_log(r));
 	}
 	disarm(r);
+	if (after && system(after) != 0)
+		complain(r, "left behind, says %s; its log:\n%s", after, daemon_log(r));
 	if (stat(r->scenario.socket, &st) == 0) {
 		complain(r, "it left its socket");
 		unlink(r->scenario.socket);

@@ -399,7 +399,7 @@ static void start(struct world *w)
 		.admit = daemon_admit,
 	};
 	/* Little enough that inputs come to the shares. */
-	static const uint64_t totals[QUOTA_RESOURCES] = { 12, 300000, 12, 100, 12 };
+	static const uint64_t totals[QUOTA_RESOURCES] = { 12, 300000, 12, 100, 100, 12 };
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
 	struct daemon *d = &w->daemon;
 
