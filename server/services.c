@@ -12,10 +12,10 @@ extern const struct service service_pipe;
 const struct service *const services[] = {
 	&service_control,
 	&service_clipboard,
-	&service_filemap,
 	&service_mailslot,
 	&service_pipe,
 	&service_bench,
+	&service_filemap,
 	NULL,
 };
 
