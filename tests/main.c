@@ -21,7 +21,8 @@ extern const struct suite suite_text, suite_name, suite_gather, suite_siphash, s
     suite_mailslot, suite_pipe, suite_bench, suite_library, suite_idl, suite_idl_file,
     suite_idl_value, suite_rpc, suite_rpc_async, suite_acl, suite_rules, suite_rpc_faults,
     suite_rpc_faults_async, suite_policy, suite_names, suite_hidden, suite_registration,
-    suite_descriptors, suite_acl_library, suite_filemap, suite_sync;
+    suite_descriptors, suite_acl_library, suite_filemap, suite_filemap_file, suite_sync,
+    suite_sync_several;
 
 static const struct suite *const suites[] = {
 	&suite_text,
@@ -63,7 +64,9 @@ static const struct suite *const suites[] = {
 	&suite_hidden,
 	&suite_clipboard,
 	&suite_filemap,
+	&suite_filemap_file,
 	&suite_sync,
+	&suite_sync_several,
 	&suite_mailslot,
 	&suite_pipe,
 	&suite_bench,
