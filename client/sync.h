@@ -80,6 +80,8 @@ struct ipc9_sync {
 	struct sync_state *state;
 	struct sync_mutex mutex;
 	struct sync_watch *_Atomic watch; /* NULL until somebody asks for a descriptor */
+	_Atomic uint32_t
+	    rescued; /* waits that nobody woke, and that found it free after a slice: for tests */
 };
 
 /* What one wait knows about one object. */
@@ -124,10 +126,10 @@ struct sync_futex {
 
 /*
  * Sleeps until one of n (up to SYNC_FUTEX_MAX) is woken or has another value, for at most a slice, and not beyond the
- * deadline.  May return early.
+ * deadline.  May return early.  False: the time was over.
  */
 #define SYNC_FUTEX_MAX (IPC9_SYNC_WAIT_MAX + 1)
-void sync_futex_sleep(const struct sync_futex *futexes, unsigned n, int64_t deadline);
+bool sync_futex_sleep(const struct sync_futex *futexes, unsigned n, int64_t deadline);
 
 /* --- Descriptors to poll (sync_watch.c) -------------------------------------------------------- */
 

@@ -25,16 +25,18 @@ void sync_futex_wake(_Atomic uint32_t *word, int n)
 	(void)syscall(SYS_futex, word, FUTEX_WAKE, n, NULL, NULL, 0);
 }
 
-static void sleep_one(const struct sync_futex *f, int64_t until)
+/* 0 or errno. */
+static int sleep_one(const struct sync_futex *f, int64_t until)
 {
 	struct timespec t = clock_timespec(until);
 
-	(void)syscall(SYS_futex, f->word, FUTEX_WAIT_BITSET, f->asleep, &t, NULL,
-	    FUTEX_BITSET_MATCH_ANY);
+	return syscall(SYS_futex, f->word, FUTEX_WAIT_BITSET, f->asleep, &t, NULL,
+		   FUTEX_BITSET_MATCH_ANY) < 0
+	    ? errno
+	    : 0;
 }
 
-/* False: the kernel does not do that. */
-static bool sleep_many(const struct sync_futex *futexes, unsigned n, int64_t until)
+static int sleep_many(const struct sync_futex *futexes, unsigned n, int64_t until)
 {
 	struct wait_vector vector[SYNC_FUTEX_MAX];
 	struct timespec t = clock_timespec(until);
@@ -42,19 +44,24 @@ static bool sleep_many(const struct sync_futex *futexes, unsigned n, int64_t unt
 	for (unsigned i = 0; i < n; i++)
 		vector[i] = (struct wait_vector){ futexes[i].asleep,
 			(uint64_t)(uintptr_t)futexes[i].word, WAIT_VECTOR_32, 0 };
-	return syscall(SYS_futex_waitv, vector, n, 0, &t, CLOCK_MONOTONIC) >= 0 ||
-	    (errno != ENOSYS && errno != EPERM && errno != EINVAL);
+	return syscall(SYS_futex_waitv, vector, n, 0, &t, CLOCK_MONOTONIC) < 0 ? errno : 0;
 }
 
-void sync_futex_sleep(const struct sync_futex *futexes, unsigned n, int64_t deadline)
+bool sync_futex_sleep(const struct sync_futex *futexes, unsigned n, int64_t deadline)
 {
 	int64_t until = clock_deadline_ms(SYNC_SLICE_MS), soon;
+	int e = ENOSYS;
 
 	if (until > deadline)
 		until = deadline;
-	if (n > 1 && sleep_many(futexes, n, until))
-		return;
-	/* One after the other is looked at by the caller; that nobody is woken by most of them shows soon. */
+	if (n > 1)
+		e = sleep_many(futexes, n, until);
+	if (n > 1 && e != ENOSYS && e != EPERM && e != EINVAL)
+		return e != ETIMEDOUT;
+	if (n == 1)
+		return sleep_one(&futexes[0], until) != ETIMEDOUT;
+	/* The kernel does not do that: the caller looks at all of them soon. */
 	soon = clock_deadline_ms(LOOK_AGAIN_MS);
-	sleep_one(&futexes[0], n > 1 && soon < until ? soon : until);
+	(void)sleep_one(&futexes[0], soon < until ? soon : until);
+	return true;
 }

@@ -18,8 +18,8 @@ struct waiting {
 	bool all;
 	int64_t deadline;
 	struct sync_look looks[IPC9_SYNC_WAIT_MAX];
-	size_t taken; /* which was; of a failure, which it was about */
-	bool slept;
+	size_t taken;	   /* which was; of a failure, which it was about */
+	bool slept, woken; /* at all; the last time */
 };
 
 /* --- Rounds ------------------------------------------------------------------------------------ */
@@ -72,7 +72,7 @@ static void sleep_once(struct waiting *w)
 		futexes[n++] = (struct sync_futex){ sync_word(s), w->looks[i].asleep };
 	}
 	if (!look_again && n) {
-		sync_futex_sleep(futexes, n, w->deadline);
+		w->woken = sync_futex_sleep(futexes, n, w->deadline);
 		w->slept = true;
 	}
 	while (i-- > 0)
@@ -98,6 +98,8 @@ static int rounds(struct waiting *w)
 		int r = w->all ? take_all(w) : take_any(w);
 
 		if (r != -EBUSY || clock_now() >= w->deadline) {
+			if (r == 0 && w->slept && !w->woken)
+				atomic_fetch_add(&w->syncs[w->taken]->rescued, 1);
 			pass_on(w, r == 0);
 			return r;
 		}

@@ -51,13 +51,13 @@ static void sleep_once(struct sync_watch *w, uint32_t state)
 	struct sync_look look;
 
 	if (state == WATCH_RESTS) {
-		sync_futex_sleep(futexes, 1, CLOCK_NEVER);
+		(void)sync_futex_sleep(futexes, 1, CLOCK_NEVER);
 		return;
 	}
 	sync_look_begin(s, &look);
 	if (sync_sleep_begin(s, &look, true)) {
 		futexes[1] = (struct sync_futex){ sync_word(s), look.asleep };
-		sync_futex_sleep(futexes, 2, CLOCK_NEVER);
+		(void)sync_futex_sleep(futexes, 2, CLOCK_NEVER);
 	}
 	sync_sleep_end(s, &look);
 }

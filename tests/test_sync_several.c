@@ -277,10 +277,13 @@ static int dine_elsewhere(struct process *self, void *socket)
 		if (all[i].failed)
 			failed = 10 + i;
 	}
-	for (int i = 0; i < FORKS; i++)
+	for (int i = 0; i < FORKS; i++) {
+		rescued += atomic_load(&forks[i]->rescued);
 		ipc9_sync_close(forks[i]);
+	}
 	ipc9_free(ipc9);
-	return failed;
+	/* On a busy machine a wait may happen to end when a slice does; wakes that go astray are many more. */
+	return rescued > FORKS * MEALS / 100 ? 20 : failed;
 }
 
 static void test_nobody_starves_and_nothing_is_lost_among_many_waits(void)
