@@ -254,6 +254,7 @@ static int dine_elsewhere(struct process *self, void *socket)
 	struct ipc9 *ipc9 = memory_context(socket);
 	struct philosopher all[FORKS];
 	struct ipc9_sync *forks[FORKS];
+	unsigned rescued = 0;
 	int failed = 0;
 	char name[8];
 
