@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/harness.h"
@@ -320,6 +321,156 @@ static void test_nobody_starves_and_nothing_is_lost_among_many_waits(void)
 	memory_end(&w);
 }
 
+/* --- Wakes that go astray ---------------------------------------------------------------------- */
+
+/*
+ * Who is not woken looks again after a slice all the same, which `rescued` counts.  On a busy machine that can happen to
+ * somebody who would have been woken a moment later; so each of these has some tries.
+ */
+#define WAKE_TRIES 5
+
+static bool two_sleep(void *sync)
+{
+	const struct ipc9_sync *s = sync;
+
+	return atomic_load(&s->state->waiters) == 2;
+}
+
+static bool is_contended(void *sync)
+{
+	struct ipc9_sync *s = sync;
+	uint32_t word = atomic_load(sync_word(s));
+
+	return word == sync_mutex_contended(word);
+}
+
+/* Between what is seen in the words and the kernel's queue. */
+static void a_moment(void)
+{
+	const struct timespec moment = { 0, 20000000 };
+
+	nanosleep(&moment, NULL);
+}
+
+static void test_what_is_passed_on_wakes_another(void)
+{
+	unsigned rescued = 1, of_mutex = 1;
+	struct ipc9_sync *s, *m;
+	struct waiter waiter;
+	struct world w;
+
+	memory_begin(&w, "");
+	for (int i = 0; i < WAKE_TRIES && rescued; i++) {
+		s = memory_semaphore(&w, "s", 0, 1);
+		waiter_start(&waiter, s, LONG_MS);
+		HOLDS(wait_until(memory_has_sleepers, s, LONG_MS));
+		a_moment();
+		atomic_store(&s->state->word, 1); /* as if the wake had gone to somebody else */
+		sync_pass_on(s);
+		EQUAL(waiter_end(&waiter), 0);
+		rescued = atomic_load(&s->rescued);
+		ipc9_sync_close(s);
+	}
+	EQUAL(rescued, 0);
+	for (int i = 0; i < WAKE_TRIES && of_mutex; i++) {
+		m = memory_mutex(&w, "m");
+		EQUAL(memory_wait(m, 0), 0);
+		waiter_start(&waiter, m, LONG_MS);
+		HOLDS(wait_until(is_contended, m, LONG_MS));
+		a_moment();
+		atomic_store(sync_word(m), atomic_load(sync_word(m)) & ~sync_mutex_contended(0));
+		EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+		sync_pass_on(m);
+		EQUAL(waiter_end(&waiter), 0);
+		of_mutex = atomic_load(&m->rescued);
+		ipc9_sync_close(m);
+	}
+	EQUAL(of_mutex, 0);
+	memory_end(&w);
+}
+
+static void *wait_and_release(void *argument)
+{
+	struct waiter *w = argument;
+
+	w->result = ipc9_sync_wait(w->sync, w->ms, NULL, NULL);
+	if (!w->result)
+		w->result = ipc9_sync_release(w->sync, 1, NULL, NULL);
+	return NULL;
+}
+
+static void test_who_slept_wakes_the_next_when_it_releases(void)
+{
+	struct waiter waiters[3];
+	unsigned rescued = 1;
+	struct ipc9_sync *m;
+	struct world w;
+
+	memory_begin(&w, "");
+	for (int i = 0; i < WAKE_TRIES && rescued; i++) {
+		m = memory_mutex(&w, "m");
+		EQUAL(memory_wait(m, 0), 0);
+		for (int k = 0; k < 3; k++) {
+			waiters[k] = (struct waiter){ .sync = m, .ms = LONG_MS };
+			EQUAL(pthread_create(&waiters[k].thread, NULL, wait_and_release,
+				  &waiters[k]),
+			    0);
+		}
+		HOLDS(wait_until(is_contended, m, LONG_MS));
+		a_moment();
+		EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+		for (int k = 0; k < 3; k++)
+			EQUAL(waiter_end(&waiters[k]), 0);
+		rescued = atomic_load(&m->rescued);
+		ipc9_sync_close(m);
+	}
+	EQUAL(rescued, 0);
+	memory_end(&w);
+}
+
+static void *wait_for_any_in_thread(void *argument)
+{
+	struct ipc9_sync **both = argument;
+	size_t index = 99;
+
+	return (void *)(intptr_t)(ipc9_sync_wait_any(both, 2, LONG_MS, &index, NULL, NULL)
+		? -1
+		: (int)index);
+}
+
+static void test_who_is_woken_and_takes_another_passes_it_on(void)
+{
+	struct ipc9_sync *both[2];
+	struct waiter second;
+	unsigned rescued = 1;
+	pthread_t first;
+	struct world w;
+	void *index;
+
+	memory_begin(&w, "");
+	for (int i = 0; i < WAKE_TRIES && rescued; i++) {
+		both[0] = memory_semaphore(&w, "a", 0, 1);
+		both[1] = memory_semaphore(&w, "b", 0, 1);
+		EQUAL(pthread_create(&first, NULL, wait_for_any_in_thread, both), 0);
+		HOLDS(wait_until(memory_has_sleepers, both[1], LONG_MS));
+		a_moment();
+		waiter_start(&second, both[1], LONG_MS);
+		HOLDS(wait_until(two_sleep, both[1], LONG_MS));
+		a_moment();
+		/* The first in the queue is woken for b, and finds a. */
+		atomic_store(&both[0]->state->word, 1);
+		EQUAL(ipc9_sync_release(both[1], 1, NULL, &w.error), 0);
+		pthread_join(first, &index);
+		EQUAL((intptr_t)index, 0);
+		EQUAL(waiter_end(&second), 0);
+		rescued = atomic_load(&both[1]->rescued);
+		ipc9_sync_close(both[0]);
+		ipc9_sync_close(both[1]);
+	}
+	EQUAL(rescued, 0);
+	memory_end(&w);
+}
+
 /* --- Descriptors ------------------------------------------------------------------------------- */
 
 static bool is_readable(int fd, int ms)
@@ -521,6 +672,9 @@ SUITE(sync_several, TEST(test_any_takes_the_first_of_those_that_are_free),
     TEST(test_64_are_waited_for_at_once), TEST(test_several_are_waited_for_where_the_kernel_cannot),
     TEST(test_all_takes_all_or_none), TEST(test_what_is_put_back_is_as_it_was),
     TEST(test_nobody_starves_and_nothing_is_lost_among_many_waits),
+    TEST(test_what_is_passed_on_wakes_another),
+    TEST(test_who_slept_wakes_the_next_when_it_releases),
+    TEST(test_who_is_woken_and_takes_another_passes_it_on),
     TEST(test_the_descriptor_tells_when_it_is_worth_trying),
     TEST(test_who_polls_keeps_nothing_from_who_waits),
     TEST(test_who_scribbles_over_an_object_harms_nothing_else), TEST(test_waiting_needs_no_daemon),
