@@ -189,6 +189,42 @@ static void test_a_mutex_whose_thread_ended_is_abandoned(void)
 	memory_end(&w);
 }
 
+/* What may be in another thread's list is not used again (client/sync_mutex.c). */
+static void test_a_mutex_that_was_lost_is_taken_by_another_place(void)
+{
+	struct ipc9_sync *m, *good;
+	const struct sync_place *place;
+	struct waiter other;
+	struct world w;
+
+	memory_begin(&w, "");
+	m = memory_mutex(&w, "m");
+	good = memory_mutex(&w, "good");
+	EQUAL(memory_wait(good, 0), 0);
+	place = m->mutex.place;
+	EQUAL(memory_wait(m, 0), 0);
+	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+	EQUAL(memory_wait(m, 0), 0);
+	HOLDS(m->mutex.place == place);
+	/* Somebody writes over it while we have it. */
+	atomic_store(sync_word(m), 0);
+	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), IPC9_E_BADSTATE);
+	EQUAL(memory_wait(m, 0), 0);
+	HOLDS(m->mutex.place != place);
+	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+	/* Its owner is gone. */
+	place = m->mutex.place;
+	waiter_start(&other, m, 0);
+	EQUAL(waiter_end(&other), 0);
+	EQUAL(memory_wait(m, LONG_MS), 0);
+	HOLDS(m->mutex.place != place);
+	EQUAL(ipc9_sync_release(good, 1, NULL, &w.error), 0);
+	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+	ipc9_sync_close(m);
+	ipc9_sync_close(good);
+	memory_end(&w);
+}
+
 static void test_closing_is_not_releasing(void)
 {
 	struct ipc9_sync *s, *same;
@@ -430,7 +466,8 @@ static void test_who_may_only_read_waits_for_a_manual_event_and_no_other(void)
 SUITE(sync, TEST(test_a_mutex_is_its_threads_as_often_as_it_took_it),
     TEST(test_a_mutex_lets_one_in_at_a_time),
     TEST(test_a_mutex_whose_owner_is_killed_is_abandoned_to_the_next),
-    TEST(test_a_mutex_whose_thread_ended_is_abandoned), TEST(test_closing_is_not_releasing),
+    TEST(test_a_mutex_whose_thread_ended_is_abandoned),
+    TEST(test_a_mutex_that_was_lost_is_taken_by_another_place), TEST(test_closing_is_not_releasing),
     TEST(test_a_mutex_by_two_handles_is_no_deadlock),
     TEST(test_a_mutex_is_made_owned_if_it_is_made),
     TEST(test_a_semaphore_counts_from_0_to_its_maximum),
