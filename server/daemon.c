@@ -109,7 +109,7 @@ static int start_registration(struct daemon *d)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n_services; i++) {
-		for (unsigned b = 0; b < d->n_bound; b++)
+		for (unsigned b = 0; b < d->n_bound && !services[i]->local; b++)
 			n += add_entries(&entries[n], services[i]->program, services[i]->version,
 			    &d->bound[b]);
 		entries[n].program = services[i]->program;

@@ -649,5 +649,6 @@ const struct service service_filemap = {
 	.stop = stop,
 	.count = count,
 	.rights = RIGHT_READ | RIGHT_WRITE | RIGHT_DELETE,
+	.local = true,
 	.find = find_named,
 };
