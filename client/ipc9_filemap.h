@@ -70,7 +70,7 @@ struct ipc9_filemap_options {
 
 /*
  * Makes a mapping, or opens the one of that name; then ipc9_filemap_existed tells, its own size stays, and of the options
- * only access and flags count (rules, if there are any, have to be those that it has).  IPC9_E_BADSTATE: the name is a
+ * only access and IPC9_FILEMAP_CREATE_NEW count (rules, if there are any, have to be those that it has).  IPC9_E_BADSTATE: the name is a
  * mutex, semaphore or event; IPC9_E_ACCESS: it is another user's, or the host reserves it for others; IPC9_E_QUOTA;
  * IPC9_E_INVALID: no size, an empty file, an unknown flag, a rule that is none; -errno: the file cannot be opened or made
  * longer, or there is not so much memory.  Blocks for two exchanges with the daemon, and for as long as reserving takes
