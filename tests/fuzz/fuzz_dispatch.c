@@ -399,7 +399,13 @@ static void start(struct world *w)
 		.admit = daemon_admit,
 	};
 	/* Little enough that inputs come to the shares. */
-	static const uint64_t totals[QUOTA_RESOURCES] = { 12, 300000, 12, 100 };
+	static const uint64_t totals[QUOTA_RESOURCES] = {
+		[QUOTA_OBJECTS] = 12,
+		[QUOTA_BYTES] = 300000,
+		[QUOTA_WAITING] = 12,
+		[QUOTA_CONNECTIONS] = 100,
+		[QUOTA_NETWORK] = 100,
+	};
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
 	struct daemon *d = &w->daemon;
 
