@@ -463,7 +463,14 @@ static void start(struct world *w)
 		.takes_descriptors = true,
 	};
 	/* Little enough that inputs come to the shares. */
-	static const uint64_t totals[QUOTA_RESOURCES] = { 12, 300000, 12, 100, 100, 12 };
+	static const uint64_t totals[QUOTA_RESOURCES] = {
+		[QUOTA_OBJECTS] = 12,
+		[QUOTA_BYTES] = 300000,
+		[QUOTA_WAITING] = 12,
+		[QUOTA_CONNECTIONS] = 100,
+		[QUOTA_NETWORK] = 100,
+		[QUOTA_DESCRIPTORS] = 12,
+	};
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
 	struct daemon *d = &w->daemon;
 
@@ -479,7 +486,7 @@ static void start(struct world *w)
 	};
 	CLAIM(loop_new(&d->loop) == 0);
 	CLAIM(server_new(d->loop, &ops, d, &limits, &d->server) == 0);
-	d->quota = quota_new(totals, d->access.daemon_uid);
+	d->quota = quota_new(totals, 0);
 	CLAIM(d->quota);
 	for (size_t i = 0; services[i]; i++)
 		CLAIM(!services[i]->start || services[i]->start(d, &d->states[i]) == 0);
