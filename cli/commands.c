@@ -22,6 +22,7 @@
 
 const struct noun *const commands_nouns[] = {
 	&clipboard_noun,
+	&filemap_noun,
 	&mailslot_noun,
 	&pipe_noun,
 	&rpc_noun,

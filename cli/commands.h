@@ -66,8 +66,8 @@ struct noun {
 	const struct example *examples;
 };
 
-extern const struct noun acl_noun, bench_noun, clipboard_noun, mailslot_noun, pipe_noun, rpc_noun,
-    status_noun;
+extern const struct noun acl_noun, bench_noun, clipboard_noun, filemap_noun, mailslot_noun,
+    pipe_noun, rpc_noun, status_noun;
 
 /* All nouns, in the order of the help; ends with NULL. */
 extern const struct noun *const commands_nouns[];

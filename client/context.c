@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "client/error.h"
+#include "client/filemap.h"
 #include "util/clock.h"
 #include "xdr/status.h"
 
@@ -144,6 +145,7 @@ struct ipc9 *ipc9_free(struct ipc9 *c)
 {
 	if (!c)
 		return NULL;
+	filemap_way_unref(c->filemap);
 	for (size_t i = 0; i < CONTEXT_CONNECTIONS; i++)
 		channel_unref(c->kept[i].channel);
 	for (size_t i = 0; i < CONTEXT_SOCKETS; i++)

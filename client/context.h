@@ -19,6 +19,8 @@
 #define CONTEXT_CONNECTIONS 8
 #define CONTEXT_SOCKETS 2
 
+struct filemap_way;
+
 /* Where a connection leads to. */
 struct destination {
 	bool local;
@@ -41,6 +43,7 @@ struct ipc9 {
 	_Atomic uint64_t next_seq;
 
 	pthread_mutex_t lock; /* for what follows; held for no longer than it takes to look */
+	struct filemap_way *filemap; /* the one that new handles are on; a reference, or NULL */
 	struct kept kept[CONTEXT_CONNECTIONS];
 	uint64_t uses;
 };

@@ -20,7 +20,7 @@
  *
  * Threads.  Different contexts share nothing.  A context may be used by several threads.  An object made
  * from it (copy, paste, mailslot, pipe) belongs to one thread at a time, but for a pipe: one thread may read
- * it and poll it while another writes and ends it.  Free objects before their context.
+ * it and poll it while another writes and ends it; mappings and what programs synchronize by say their own rules.  Free objects before their context.
  *
  * The library prints nothing (libtirpc below it does when memory ends: "xdr_array: out of memory"), never exits, installs no signal handler, and raises no SIGPIPE.  After fork
  * the child uses none of the parent's objects.
@@ -820,5 +820,7 @@ IPC9_PUBLIC struct ipc9_bench *ipc9_bench_close(struct ipc9_bench *bench);
 #ifdef __cplusplus
 }
 #endif
+
+#include "ipc9_filemap.h"
 
 #endif

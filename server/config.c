@@ -343,6 +343,7 @@ static const struct budget {
 	{ "quota_bytes", "IPC9_QUOTA_BYTES", QUOTA(QUOTA_BYTES), 65536, UINT32_MAX },
 	{ "quota_waiting", "IPC9_QUOTA_WAITING", QUOTA(QUOTA_WAITING), 4, 10000000 },
 	{ "quota_connections", "IPC9_QUOTA_CONNECTIONS", QUOTA(QUOTA_CONNECTIONS), 4, 2000000 },
+	{ "quota_descriptors", "IPC9_QUOTA_DESCRIPTORS", QUOTA(QUOTA_DESCRIPTORS), 4, 1000000 },
 #undef QUOTA
 #undef BYTES
 #undef NUMBER

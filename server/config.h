@@ -45,8 +45,8 @@ struct config {
 	struct config_reservation *reserved; /* a name has one for each WHO */
 	size_t n_reserved;
 	struct server_limits limits; /* zero: nobody said, and the engine's default counts */
-	size_t
-	    quotas[QUOTA_RESOURCES]; /* totals; of connections zero: as many as the engine takes */
+	size_t quotas
+	    [QUOTA_RESOURCES]; /* totals; zero of connections: as many as the engine takes; of descriptors: a quarter */
 
 	char *socket;	 /* NULL until config_finish */
 	char *state_dir; /* NULL until config_finish */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -108,7 +109,7 @@ static int start_registration(struct daemon *d)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n_services; i++) {
-		for (unsigned b = 0; b < d->n_bound; b++)
+		for (unsigned b = 0; b < d->n_bound && !services[i]->local; b++)
 			n += add_entries(&entries[n], services[i]->program, services[i]->version,
 			    &d->bound[b]);
 		entries[n].program = services[i]->program;
@@ -235,6 +236,7 @@ static int start_quota(struct daemon *d)
 
 	for (size_t i = 0; i < QUOTA_RESOURCES; i++)
 		totals[i] = d->config.quotas[i];
+	totals[QUOTA_DESCRIPTORS] = l->other_descriptors;
 	totals[QUOTA_NETWORK] = (uint64_t)l->connections + l->local_connections;
 	if (!totals[QUOTA_CONNECTIONS]) {
 		/* However many they are, local users leave networks a quarter. */
@@ -246,15 +248,27 @@ static int start_quota(struct daemon *d)
 	return d->quota ? 0 : -ENOMEM;
 }
 
+/* How many descriptors may be kept for clients: a quarter of all unless said. */
+static unsigned other_descriptors(const struct daemon *d)
+{
+	size_t said = d->config.quotas[QUOTA_DESCRIPTORS];
+	struct rlimit limit;
+
+	if (said || getrlimit(RLIMIT_NOFILE, &limit))
+		return (unsigned)said;
+	return limit.rlim_cur < 1000000 ? (unsigned)limit.rlim_cur / 4 : 250000;
+}
+
 static int start_engine(struct daemon *d)
 {
-	const struct server_limits *limits = &d->config.limits;
+	struct server_limits limits = d->config.limits;
 	int r = loop_new(&d->loop);
 
+	limits.other_descriptors = other_descriptors(d);
 	if (!r)
 		r = take_signals(d);
 	if (!r)
-		r = server_new(d->loop, &server_ops, d, limits, &d->server);
+		r = server_new(d->loop, &server_ops, d, &limits, &d->server);
 	if (!r)
 		r = start_quota(d);
 	d->tidy_timer.fn = on_tidy;

@@ -268,6 +268,7 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 		[QUOTA_WAITING] = "fewer calls have to wait at a time",
 		[QUOTA_CONNECTIONS] = "close some first",
 		[QUOTA_NETWORK] = "close some first",
+		[QUOTA_DESCRIPTORS] = "remove some objects first",
 	};
 	const struct quota *q = r->daemon->quota;
 	uint64_t share = quota_share(q, who, resource);

@@ -17,13 +17,19 @@ size_t named_count(const struct named_map *map)
 	return HASH_COUNT(map->head);
 }
 
+static void make_key(const struct named_map *map, const char *name, char key[IPC9_NAME_MAX + 1])
+{
+	text_format(key, IPC9_NAME_MAX + 1, "%s", name);
+	if (!map->exact)
+		text_fold(key);
+}
+
 struct named *named_find(const struct named_map *map, const char *name)
 {
 	char key[IPC9_NAME_MAX + 1];
 	struct named *n;
 
-	text_format(key, sizeof(key), "%s", name);
-	text_fold(key);
+	make_key(map, name, key);
 	HASH_FIND(hh, map->head, key, strlen(key), n);
 	return n;
 }
@@ -43,7 +49,8 @@ int named_add(struct named_map *map, struct named *n, const struct request *r, c
 	n->key = strdup(name);
 	n->name = strdup(name);
 	if (n->key && n->name) {
-		text_fold(n->key);
+		if (!map->exact)
+			text_fold(n->key);
 		MAP_ADD_KEY(hh, map->head, n->key, strlen(n->key), n, added);
 	}
 	if (!added) {
@@ -269,8 +276,7 @@ int named_list(const struct named_map *map, const struct request *r, enum right 
 
 	if (!found)
 		return -ENOMEM;
-	text_format(key, sizeof(key), "%s", after);
-	text_fold(key);
+	make_key(map, after, key);
 	for (struct named *i = map->head; i; i = i->hh.next)
 		if (strcmp(i->key, key) > 0 &&
 		    access_allows(&r->daemon->access, &r->caller, right, &i->object))

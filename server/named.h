@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * named.h - what all named objects have in common: a name that is compared without ASCII case and reported as
- * first spelled, an owner and an access list, a place in a map, and listing in pages.
+ * named.h - what all named objects have in common: a name that is compared without ASCII case (where the map does not say
+ * otherwise) and reported as first spelled, an owner and an access list, a place in a map, and listing in pages.
  */
 #ifndef SERVER_NAMED_H
 #define SERVER_NAMED_H
@@ -16,7 +16,7 @@
 /* The first member of each mechanism's own struct. */
 struct named {
 	UT_hash_handle hh;
-	char *key;  /* folded */
+	char *key;  /* folded, unless the map is exact */
 	char *name; /* as first spelled */
 	const struct service *service;
 	struct object object;
@@ -27,6 +27,7 @@ struct named {
 /* One map of names; all zero is empty. */
 struct named_map {
 	struct named *head;
+	bool exact; /* names are compared with case: keys are the names as they are */
 };
 
 size_t named_count(const struct named_map *map);

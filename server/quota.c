@@ -61,6 +61,7 @@ static const char *const names[QUOTA_RESOURCES] = {
 	[QUOTA_WAITING] = "waiting",
 	[QUOTA_CONNECTIONS] = "connections",
 	[QUOTA_NETWORK] = "connections",
+	[QUOTA_DESCRIPTORS] = "descriptors",
 };
 
 const char *quota_resource_name(enum quota_resource r)

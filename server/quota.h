@@ -35,6 +35,7 @@ enum quota_resource {
 	 * may be at all: local ones are never given more than is left of that.
 	 */
 	QUOTA_NETWORK,
+	QUOTA_DESCRIPTORS, /* that are kept for somebody */
 	QUOTA_RESOURCES
 };
 

@@ -5,6 +5,7 @@
 extern const struct service service_control;
 extern const struct service service_bench;
 extern const struct service service_clipboard;
+extern const struct service service_filemap;
 extern const struct service service_mailslot;
 extern const struct service service_pipe;
 
@@ -14,6 +15,7 @@ const struct service *const services[] = {
 	&service_mailslot,
 	&service_pipe,
 	&service_bench,
+	&service_filemap,
 	NULL,
 };
 

@@ -30,6 +30,8 @@ struct service {
 	 * others.  It is the table in ipc9-acl(1).
 	 */
 	unsigned rights;
+	bool
+	    local; /* beyond this host there is only procedure 0: registered for the local socket alone */
 	/* The object of a name, as the request's caller means it; NULL: there is none.  NULL: no named objects. */
 	struct named *(*find)(struct request *request, void *state, const char *name);
 };

@@ -72,7 +72,11 @@
 	X(queue_model)                                                                             \
 	X(pipe_states)                                                                             \
 	X(pipe_rules)                                                                              \
-	X(pipe_start)
+	X(pipe_start)                                                                              \
+	X(filemap)                                                                                 \
+	X(filemap_file)                                                                            \
+	X(sync)                                                                                    \
+	X(sync_several)
 
 #define DECLARE(NAME) extern const struct suite suite_##NAME;
 #define LIST(NAME) &suite_##NAME,

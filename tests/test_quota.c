@@ -38,7 +38,7 @@ static struct caller claimed(uint32_t uid, const char *address)
 
 static struct quota *quota_of(uint64_t total)
 {
-	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total, total };
+	const uint64_t totals[QUOTA_RESOURCES] = { total, total, total, total, total, total };
 
 	return quota_new(totals, DAEMON_UID);
 }

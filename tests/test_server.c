@@ -381,6 +381,7 @@ static void test_each_budget_is_taken_from_bound_to_bound(void)
 		{ "quota_bytes", TOTAL(QUOTA_BYTES), 65536, UINT32_MAX },
 		{ "quota_waiting", TOTAL(QUOTA_WAITING), 4, 10000000 },
 		{ "quota_connections", TOTAL(QUOTA_CONNECTIONS), 4, 2000000 },
+		{ "quota_descriptors", TOTAL(QUOTA_DESCRIPTORS), 4, 1000000 },
 	};
 	struct config c;
 

@@ -60,6 +60,9 @@ static void set_defaults(struct server_limits *l)
 		l->vanished_ms = SOCKET_VANISHED_MS;
 	if (l->local_connections > fds / 4)
 		l->local_connections = fds / 4;
+	if (l->other_descriptors > fds / 2)
+		l->other_descriptors = fds / 2;
+	fds -= l->other_descriptors;
 	reserve = DESCRIPTOR_RESERVE + l->local_connections;
 	room = fds > 2 * reserve ? fds - reserve : fds / 2;
 	if (!l->connections || l->connections > room)

@@ -108,7 +108,9 @@ struct server_limits {
 	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
 	unsigned
 	    local_connections; /* beyond those, for local clients, who take these first; default 64 */
-	unsigned vanished_ms; /* TCP peers without a sign of life; default 25 s */
+	unsigned
+	    other_descriptors; /* that the process holds beside; at most half of all; default 0 */
+	unsigned vanished_ms;  /* TCP peers without a sign of life; default 25 s */
 
 	size_t datagram_bytes; /* the longest taken; default 4096, at most SERVER_DATAGRAM_MAX */
 	/* Calls under way that came as datagrams; further ones are dropped, and asked again by their clients. */

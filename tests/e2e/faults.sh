@@ -64,5 +64,9 @@ test_a_client_has_no_descriptors_left() {
 	faults client open 1 1 --no-rpcbind
 	faults client socket 4 1 --no-rpcbind
 }
+test_a_client_cannot_map_or_start_threads() {
+	faults client map 1 1 --no-rpcbind
+	faults client thread 1 1 --no-rpcbind
+}
 
 run_tests

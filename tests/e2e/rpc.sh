@@ -46,9 +46,10 @@ test_a_version_that_is_not_there_is_a_mismatch() {
 
 test_a_program_that_is_not_there_is_not_registered() {
 	wait_until all_registered
-	same "programs of ours" "$(printf '%s\n' "${programs[@]}")" \
+	same "programs of ours" "$(printf '%s\n' "${programs[@]}" $((0x20490006)) | sort -u)" \
 		"$(on h2 rpcinfo | awk '$1 >= 541655040 && $1 < 541655296 { print $1 }' | sort -u)"
 	expect_exit 1 on h1 rpcinfo -T tcp h2 $((0x20490002)) 1
+	same "where filemap is, which is of no use elsewhere" local "$(registered $((0x20490006)))"
 }
 
 test_the_registration_is_back_within_10_s_after_rpcbind_was_killed() {

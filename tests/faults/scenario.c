@@ -247,6 +247,56 @@ out:
 	ipc9_bench_close(b);
 }
 
+/* Another kind of object under a mutex, and a descriptor that tells of it. */
+static void use_sync(struct scenario *s, struct ipc9 *c)
+{
+	const struct ipc9_sync_options count = { .initial = 1, .maximum = 2 };
+	struct ipc9_sync *both[2] = { NULL };
+	struct pollfd p = { .events = POLLIN };
+	size_t index;
+
+	STEP(s, ipc9_sync_create(c, "mutex", IPC9_SYNC_MUTEX, NULL, &both[0], &error));
+	STEP(s, ipc9_sync_create(c, "count", IPC9_SYNC_SEMAPHORE, &count, &both[1], &error));
+	STEP(s, ipc9_sync_wait(both[0], 0, NULL, &error));
+	STEP(s, ipc9_sync_wait_all(both + 1, 1, 0, NULL, &error));
+	STEP(s, ipc9_sync_fd(both[1], &p.fd, &error));
+	STEP(s, ipc9_sync_release(both[1], 1, NULL, &error));
+	SAME(s, poll(&p, 1, TIMEOUT_MS) == 1);
+	STEP(s, ipc9_sync_wait_any(both + 1, 1, 0, &index, NULL, &error));
+	STEP(s, timed_out(ipc9_sync_wait(both[1], 0, NULL, &error)));
+	STEP(s, ipc9_sync_release(both[0], 1, NULL, &error));
+out:
+	ipc9_sync_close(both[0]);
+	ipc9_sync_close(both[1]);
+}
+
+static void use_filemap(struct scenario *s, struct ipc9 *c)
+{
+	const struct ipc9_filemap_options options = {
+		.size_bytes = BIG, .flags = IPC9_FILEMAP_CREATE_KEEP, .rules = rules, .n_rules = 1
+	};
+	struct ipc9_filemap_listing *l = NULL;
+	struct ipc9_filemap *map = NULL, *same = NULL;
+	struct ipc9_filemap_view *v = NULL, *copy = NULL;
+
+	STEP(s, ipc9_filemap_create(c, "memory", &options, &map, &error));
+	STEP(s, ipc9_filemap_open(c, "memory", IPC9_FILEMAP_ACCESS_READ, &same, &error));
+	STEP(s, ipc9_filemap_map(map, 0, 0, 0, &v, &error));
+	STEP(s, ipc9_filemap_map(same, IPC9_FILEMAP_ACCESS_COPY, 0, 0, &copy, &error));
+	memcpy(ipc9_filemap_data(v), big, BIG);
+	SAME(s, memcmp(ipc9_filemap_data(copy), big, BIG) == 0);
+	STEP(s, ipc9_filemap_list(c, &l, &error));
+	SAME(s, l->n_objects == 1 && l->objects[0].holders == 2);
+	use_sync(s, c);
+out:
+	ipc9_filemap_unmap(v);
+	ipc9_filemap_unmap(copy);
+	ipc9_filemap_close(map);
+	ipc9_filemap_close(same);
+	ipc9_filemap_listing_free(l);
+	ipc9_filemap_remove(c, "memory", NULL);
+}
+
 /* The NULL procedure of the clipboard by UDP; what is lost is asked for again. */
 static void use_datagrams(struct scenario *s)
 {
@@ -289,6 +339,7 @@ void scenario_run(struct scenario *s)
 	use_pipe(s, one, one, IPC9_PIPE_TYPE_BYTE, true);
 	use_pipe(s, one, other, IPC9_PIPE_TYPE_BYTE, false);
 	use_pipe(s, one, other, IPC9_PIPE_TYPE_MESSAGE, true);
+	use_filemap(s, one);
 	use_control(s, one, NULL);
 	use_control(s, other, host);
 	use_bench(s, one, NULL);
@@ -307,6 +358,7 @@ void scenario_clear(const struct scenario *s)
 	if (ipc9_new(&options, &c, &error))
 		return;
 	ipc9_clipboard_clear(c, "//./clipboard/faults", NULL, &error);
+	ipc9_filemap_remove(c, "memory", &error);
 	ipc9_free(c);
 }
 
@@ -315,7 +367,7 @@ void scenario_clear(const struct scenario *s)
 static bool is_of_now(const char *counter)
 {
 	static const char *const kinds[] = { "clipboard.", "mailslot.slots", "mailslot.messages",
-		"mailslot.bytes", "pipe.", "bench." };
+		"mailslot.bytes", "pipe.", "bench.", "filemap." };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strncmp(counter, kinds[i], strlen(kinds[i])) == 0)

@@ -16,7 +16,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/daemon.h"
@@ -38,6 +41,7 @@ enum step {
 	STEP_PASS,    /* milliseconds / 8 */
 	STEP_LEAVE,   /* the client goes, and another comes in its place */
 	STEP_CREDENTIAL,
+	STEP_GIVE, /* which descriptors go with the next call of a local client */
 	STEPS,
 };
 
@@ -54,6 +58,17 @@ struct client {
 	bool wild; /* has sent bytes that were no call: nothing is claimed any more */
 	struct record_reader reader;
 	unsigned credential;
+	unsigned gives; /* enum gift, of the next call */
+};
+
+/* Memory as filemap.x wants it; the same the wrong way round; a file too many; one that is none. */
+enum gift {
+	GIFT_NONE,
+	GIFT_MEMORY,
+	GIFT_TURNED,
+	GIFT_SURPLUS,
+	GIFT_FOLDER,
+	GIFTS,
 };
 
 struct outstanding {
@@ -73,6 +88,7 @@ struct world {
 	struct loop_timer tick;
 	unsigned idle;	  /* ticks since the input was used up */
 	unsigned reading; /* the client whose records are taken */
+	int memory_fd, reader_fd, folder_fd;
 };
 
 /* --- Time -------------------------------------------------------------------------------------- */
@@ -129,6 +145,33 @@ static void client_leave(struct world *w, unsigned which)
 		}
 }
 
+static ssize_t send_with(const struct world *w, const struct client *c, const unsigned char *data,
+    size_t size)
+{
+	const int gifts[GIFTS][3] = {
+		[GIFT_MEMORY] = { w->memory_fd, w->reader_fd, -1 },
+		[GIFT_TURNED] = { w->reader_fd, w->memory_fd, -1 },
+		[GIFT_SURPLUS] = { w->memory_fd, w->reader_fd, w->reader_fd },
+		[GIFT_FOLDER] = { w->folder_fd, w->folder_fd, -1 },
+	};
+	unsigned n = c->gives == GIFT_SURPLUS ? 3 : 2;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)data, size };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *header;
+
+	if (c->gives == GIFT_NONE || !size)
+		return send(c->fd, data, size, MSG_NOSIGNAL);
+	message.msg_control = control;
+	message.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(header), gifts[c->gives], n * sizeof(int));
+	return sendmsg(c->fd, &message, MSG_NOSIGNAL);
+}
+
 static void client_send(struct world *w, unsigned which, const unsigned char *data, size_t size)
 {
 	struct client *c = &w->clients[which];
@@ -136,7 +179,8 @@ static void client_send(struct world *w, unsigned which, const unsigned char *da
 
 	if (c->fd < 0)
 		return;
-	n = send(c->fd, data, size, MSG_NOSIGNAL);
+	n = send_with(w, c, data, size);
+	c->gives = GIFT_NONE;
 	/* What the server does not read now ends this client. */
 	if (n != (ssize_t)size && which != DATAGRAM) {
 		client_leave(w, which);
@@ -356,6 +400,11 @@ static void step(struct world *w)
 	case STEP_CREDENTIAL:
 		w->clients[which].credential = input_byte(&w->in);
 		break;
+	case STEP_GIVE:
+		w->clients[which].gives = input_byte(&w->in) % GIFTS;
+		if (which >= REMOTE)
+			w->clients[which].gives = GIFT_NONE;
+		break;
 	}
 }
 
@@ -389,6 +438,20 @@ static void on_tick(struct loop_timer *timer)
 	CLAIM(loop_timer_set(w->daemon.loop, timer, clock_now()) == 0);
 }
 
+static void make_gifts(struct world *w)
+{
+	char path[64];
+
+	w->memory_fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	CLAIM(w->memory_fd >= 0 && fchmod(w->memory_fd, 0600) == 0);
+	CLAIM(ftruncate(w->memory_fd, 4096) == 0);
+	CLAIM(fcntl(w->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
+	text_format(path, sizeof(path), "/proc/self/fd/%d", w->memory_fd);
+	w->reader_fd = open(path, O_RDONLY | O_CLOEXEC);
+	w->folder_fd = open("/", O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+	CLAIM(w->reader_fd >= 0 && w->folder_fd >= 0);
+}
+
 /* --- The daemon -------------------------------------------------------------------------------- */
 
 static void start(struct world *w)
@@ -397,9 +460,17 @@ static void start(struct world *w)
 		.call_size = sizeof(struct request),
 		.call = dispatch_call,
 		.admit = daemon_admit,
+		.takes_descriptors = true,
 	};
 	/* Little enough that inputs come to the shares. */
-	static const uint64_t totals[QUOTA_RESOURCES] = { 12, 300000, 12, 100 };
+	static const uint64_t totals[QUOTA_RESOURCES] = {
+		[QUOTA_OBJECTS] = 12,
+		[QUOTA_BYTES] = 300000,
+		[QUOTA_WAITING] = 12,
+		[QUOTA_CONNECTIONS] = 100,
+		[QUOTA_NETWORK] = 100,
+		[QUOTA_DESCRIPTORS] = 12,
+	};
 	static const struct server_limits limits = { .record_bytes = IPC9_RECORD_MAX };
 	struct daemon *d = &w->daemon;
 
@@ -419,6 +490,7 @@ static void start(struct world *w)
 	CLAIM(d->quota);
 	for (size_t i = 0; services[i]; i++)
 		CLAIM(!services[i]->start || services[i]->start(d, &d->states[i]) == 0);
+	make_gifts(w);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		client_enter(w, i);
 }
@@ -427,7 +499,7 @@ static void start(struct world *w)
 static void claim_nothing_left(const struct daemon *d)
 {
 	static const char *const passing[] = { "pipe.names", "pipe.instances", "mailslot.slots",
-		"mailslot.bytes", "clipboard.copies", "bench.raw" };
+		"mailslot.bytes", "clipboard.copies", "bench.raw", "filemap.handles" };
 	ipc9_number numbers[IPC9_NUMBER_LIST_MAX];
 	struct tally tally = { numbers, 0, IPC9_NUMBER_LIST_MAX };
 
@@ -448,6 +520,9 @@ static void stop(struct world *w)
 		client_leave(w, i);
 	loop_timer_clear(&w->tick);
 	d->server = server_free(d->server);
+	close(w->memory_fd);
+	close(w->reader_fd);
+	close(w->folder_fd);
 	claim_nothing_left(d);
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])

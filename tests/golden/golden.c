@@ -37,6 +37,7 @@ const struct golden_set golden_sets[] = {
 	{ "control", IPC9_PROG_CONTROL, golden_control },
 	{ "bench", IPC9_PROG_BENCH, golden_bench },
 	{ "clipboard", IPC9_PROG_CLIPBOARD, golden_clipboard },
+	{ "filemap", IPC9_PROG_FILEMAP, golden_filemap },
 	{ "mailslot", IPC9_PROG_MAILSLOT, golden_mailslot },
 	{ "pipe", IPC9_PROG_PIPE, golden_pipe },
 	{ "rpc", 0, golden_rpc },

@@ -46,8 +46,8 @@ struct golden_set {
 /* Ends with a NULL name. */
 extern const struct golden_set golden_sets[];
 
-extern const struct golden golden_control[], golden_bench[], golden_clipboard[], golden_mailslot[],
-    golden_pipe[], golden_rpc[];
+extern const struct golden golden_control[], golden_bench[], golden_clipboard[], golden_filemap[],
+    golden_mailslot[], golden_pipe[], golden_rpc[];
 
 #define GOLDEN_XID 0x49504339u
 #define GOLDEN_VERSION 1u

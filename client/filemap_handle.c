@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* filemap_handle.c - see filemap.h. */
+#include "client/filemap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/error.h"
+#include "client/wire.h"
+#include "transport/descriptors.h"
+#include "util/text.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+LINK_ASSERT_RESULTS(ipc9_filemap_open_res);
+
+static const struct link_procedure create_procedure = {
+	.number = IPC9_FILEMAPPROC_CREATE,
+	.loss = LINK_LOSS_UNDONE,
+	LINK_TYPES(ipc9_filemap_create_args, ipc9_filemap_open_res),
+};
+static const struct link_procedure open_procedure = {
+	.number = IPC9_FILEMAPPROC_OPEN,
+	.loss = LINK_LOSS_UNDONE,
+	LINK_TYPES(ipc9_filemap_open_args, ipc9_filemap_open_res),
+};
+static const struct link_procedure close_procedure = {
+	.number = IPC9_FILEMAPPROC_CLOSE,
+	.loss = LINK_LOSS_LOST,
+	LINK_TYPES(ipc9_handle_args, ipc9_void_res),
+};
+
+/* --- The connection ---------------------------------------------------------------------------- */
+
+struct filemap_way {
+	_Atomic unsigned refs;
+	pthread_mutex_t lock; /* held for an exchange */
+	struct link link;     /* its target is that of the exchange */
+};
+
+static struct filemap_way *way_new(const struct filemap_handle *h)
+{
+	struct filemap_way *way = calloc(1, sizeof(*way));
+
+	if (!way)
+		return NULL;
+	atomic_init(&way->refs, 1);
+	pthread_mutex_init(&way->lock, NULL);
+	link_init(&way->link, h->ipc9, IPC9_PROG_FILEMAP, &h->target, true);
+	return way;
+}
+
+static struct filemap_way *way_ref(struct filemap_way *way)
+{
+	atomic_fetch_add_explicit(&way->refs, 1, memory_order_relaxed);
+	return way;
+}
+
+void filemap_way_unref(struct filemap_way *way)
+{
+	if (!way || atomic_fetch_sub_explicit(&way->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	link_close(&way->link);
+	pthread_mutex_destroy(&way->lock);
+	free(way);
+}
+
+/*
+ * The context's, or another in its place where that is `dead`; with a reference.  NULL without memory.
+ */
+static struct filemap_way *way_get(const struct filemap_handle *h, const struct filemap_way *dead)
+{
+	struct ipc9 *c = h->ipc9;
+	struct filemap_way *way = NULL, *old = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->filemap || c->filemap == dead) {
+		old = c->filemap;
+		c->filemap = way_new(h);
+	}
+	if (c->filemap)
+		way = way_ref(c->filemap);
+	pthread_mutex_unlock(&c->lock);
+	filemap_way_unref(old);
+	return way;
+}
+
+/* Whether a connection that was there has ended; with its lock held. */
+static bool is_dead(const struct filemap_way *way)
+{
+	return way->link.channel && !channel_is_alive(way->link.channel);
+}
+
+/* --- Exchanges --------------------------------------------------------------------------------- */
+
+static int take_answer(struct filemap_handle *h, const ipc9_filemap_open_ok *ok,
+    const struct descriptors *taken, struct ipc9_error *e)
+{
+	if (taken->n != 1)
+		return error_set(e, IPC9_E_MISMATCH, "%s: %s sent %u descriptors instead of one",
+		    h->target.subject, h->target.who, taken->n);
+	h->id = ok->handle;
+	h->existed = ok->flags & IPC9_FILEMAP_EXISTED;
+	h->flags = ok->state.flags;
+	h->maximum = ok->state.maximum;
+	h->size_bytes = ok->state.size_bytes;
+	h->fd = taken->fds[0];
+	h->writable = (fcntl(h->fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+	wire_identity(&ok->state.owner, &h->owner);
+	return 0;
+}
+
+/* One exchange over a connection that is not known to be dead; *ret_dead: it was. */
+static int exchange_once(struct filemap_handle *h, struct filemap_way *way,
+    const struct link_procedure *p, void *args, struct channel_parcels *parcels, bool *ret_dead,
+    struct ipc9_error *e)
+{
+	ipc9_filemap_open_res res;
+	bool used;
+	int r;
+
+	pthread_mutex_lock(&way->lock);
+	used = way->link.channel != NULL;
+	*ret_dead = is_dead(way);
+	if (*ret_dead) {
+		pthread_mutex_unlock(&way->lock);
+		return IPC9_E_NODAEMON;
+	}
+	way->link.target = h->target;
+	r = link_exchange(&way->link, p, parcels, args, &res, context_deadline(h->ipc9), e);
+	*ret_dead = r == IPC9_E_NODAEMON && used;
+	pthread_mutex_unlock(&way->lock);
+	if (r)
+		return r;
+	r = take_answer(h, &res.ipc9_filemap_open_res_u.ok, &parcels->taken, e);
+	if (r)
+		descriptors_close(&parcels->taken);
+	xdr_free(p->results, &res);
+	return r;
+}
+
+/* A second try goes over a new connection: what was done over one that is lost was undone with it. */
+static int exchange(struct filemap_handle *h, const struct link_procedure *p, void *args,
+    const int *give, unsigned n_give, struct ipc9_error *e)
+{
+	struct filemap_way *way = way_get(h, NULL);
+	struct channel_parcels parcels = { .give = give, .n_give = n_give };
+	bool dead;
+	int r;
+
+	if (!way)
+		return error_set_own(e, -ENOMEM);
+	r = exchange_once(h, way, p, args, &parcels, &dead, e);
+	if (dead) {
+		struct filemap_way *next = way_get(h, way);
+
+		filemap_way_unref(way);
+		way = next;
+		r = way ? exchange_once(h, way, p, args, &parcels, &dead, e)
+			: error_set_own(e, -ENOMEM);
+	}
+	if (r)
+		filemap_way_unref(way);
+	else
+		h->way = way;
+	return r;
+}
+
+/* What everybody relies on who uses memory that came from others. */
+static int check_memory(struct filemap_handle *h, struct ipc9_error *e)
+{
+	struct stat s;
+	int seals;
+
+	if (h->flags & IPC9_FILEMAP_FILE)
+		return 0;
+	seals = fcntl(h->fd, F_GET_SEALS);
+	if (!fstat(h->fd, &s) && (uint64_t)s.st_size == h->size_bytes && seals >= 0 &&
+	    (seals & SEALS) == SEALS)
+		return 0;
+	filemap_leave(h);
+	return error_set(e, IPC9_E_MISMATCH,
+	    "%s: %s sent memory that is not sealed, or of another size", h->target.subject,
+	    h->target.who);
+}
+
+int filemap_create(struct filemap_handle *h, ipc9_filemap_create_args *args,
+    const struct filemap_stuff *stuff, struct ipc9_error *e)
+{
+	int give[2] = { stuff->write_fd, stuff->read_fd };
+	bool both = stuff->write_fd >= 0;
+	int r;
+
+	args->name = h->target.name.object;
+	args->descriptors = both ? 2 : 1;
+	r = exchange(h, &create_procedure, args, both ? give : give + 1, args->descriptors, e);
+	return r ? r : check_memory(h, e);
+}
+
+int filemap_open(struct filemap_handle *h, int kind, unsigned rights, struct ipc9_error *e)
+{
+	ipc9_filemap_open_args args = { h->target.name.object, kind, rights };
+	int r = exchange(h, &open_procedure, &args, NULL, 0, e);
+
+	return r ? r : check_memory(h, e);
+}
+
+void filemap_leave(struct filemap_handle *h)
+{
+	ipc9_handle_args args = { h->id };
+	ipc9_void_res res;
+
+	if (h->way) {
+		/* The name must be free when we return, if it was ours alone. */
+		pthread_mutex_lock(&h->way->lock);
+		if (!is_dead(h->way) &&
+		    !link_call(&h->way->link, &close_procedure, &args, &res,
+			link_close_deadline(&h->way->link), NULL))
+			xdr_free(close_procedure.results, &res);
+		pthread_mutex_unlock(&h->way->lock);
+	}
+	filemap_way_unref(h->way);
+	h->way = NULL;
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+}
+
+/* --- Names ------------------------------------------------------------------------------------- */
+
+int filemap_target(const char *name, struct target *ret, struct ipc9_error *e)
+{
+	int r = target_object(name, "filemap", ret, e);
+
+	if (r || ret->local)
+		return r;
+	return error_set(e, IPC9_E_UNSUPPORTED,
+	    "%s: memory is local only: two hosts do not share any; copy it there, by a pipe for example",
+	    ret->subject);
+}
+
+void filemap_handle_init(struct filemap_handle *h, struct ipc9 *ipc9, const struct target *target)
+{
+	memset(h, 0, sizeof(*h));
+	h->ipc9 = ipc9;
+	h->target = *target;
+	h->fd = -1;
+}
+
+/* --- Memory ------------------------------------------------------------------------------------ */
+
+void filemap_stuff_close(struct filemap_stuff *stuff)
+{
+	if (stuff->write_fd >= 0)
+		close(stuff->write_fd);
+	if (stuff->read_fd >= 0)
+		close(stuff->read_fd);
+	*stuff = (struct filemap_stuff){ -1, -1 };
+}
+
+int filemap_reopen(struct filemap_stuff *stuff)
+{
+	char path[64];
+
+	text_format(path, sizeof(path), "/proc/self/fd/%d", stuff->write_fd);
+	stuff->read_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return stuff->read_fd < 0 ? -errno : 0;
+}
+
+static int reserve(int fd, uint64_t size)
+{
+	int r;
+
+	/* Others get no descriptor but ours, and whoever gets one for reading cannot open it for writing. */
+	if (fchmod(fd, 0600) || ftruncate(fd, (off_t)size))
+		return -errno;
+	do
+		r = fallocate(fd, 0, 0, (off_t)size) ? -errno : 0;
+	while (r == -EINTR);
+	if (!r && fcntl(fd, F_ADD_SEALS, SEALS))
+		r = -errno;
+	return r;
+}
+
+int filemap_memory(const char *subject, uint64_t size_bytes, struct filemap_stuff *ret,
+    struct ipc9_error *e)
+{
+	struct filemap_stuff stuff = { -1, -1 };
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int r = size_bytes > INT64_MAX ? -EFBIG : 0;
+
+	if (!r) {
+		stuff.write_fd = memfd_create("ipc9", flags | MFD_NOEXEC_SEAL);
+		if (stuff.write_fd < 0 && errno == EINVAL) /* an older kernel */
+			stuff.write_fd = memfd_create("ipc9", flags);
+		r = stuff.write_fd < 0 ? -errno : reserve(stuff.write_fd, size_bytes);
+	}
+	if (!r)
+		r = filemap_reopen(&stuff);
+	if (r) {
+		filemap_stuff_close(&stuff);
+		return error_set(e, r, "%s: cannot reserve %" PRIu64 " bytes of memory: %s",
+		    subject, size_bytes, strerror(-r));
+	}
+	*ret = stuff;
+	return 0;
+}
