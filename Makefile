@@ -131,7 +131,7 @@ install: all
 	ln -sf libipc9.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libipc9.so
 	$(INSTALL) -m 644 $(BUILD)/libipc9.a $(DESTDIR)$(libdir)/
-	$(INSTALL) -m 644 client/ipc9.h client/ipc9_filemap.h client/ipc9_rpc.h $(DESTDIR)$(includedir)/
+	$(INSTALL) -m 644 client/ipc9.h client/ipc9_filemap.h client/ipc9_pipe.h client/ipc9_rpc.h $(DESTDIR)$(includedir)/
 	sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
 		-e 's|@version@|$(VERSION)|' client/ipc9.pc.in >$(DESTDIR)$(libdir)/pkgconfig/ipc9.pc
 	for m in $(MAN); do $(INSTALL) -m 644 $$m $(DESTDIR)$(mandir)/man$${m##*.}/ || exit 1; done
@@ -139,7 +139,8 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/ipc9 $(DESTDIR)$(sbindir)/ipc9d \
-		$(DESTDIR)$(includedir)/ipc9.h $(DESTDIR)$(includedir)/ipc9_filemap.h $(DESTDIR)$(includedir)/ipc9_rpc.h \
+		$(DESTDIR)$(includedir)/ipc9.h $(DESTDIR)$(includedir)/ipc9_filemap.h \
+		$(DESTDIR)$(includedir)/ipc9_pipe.h $(DESTDIR)$(includedir)/ipc9_rpc.h \
 		$(DESTDIR)$(libdir)/libipc9.* $(DESTDIR)$(libdir)/pkgconfig/ipc9.pc
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(mandir)/man$${m##*.}/$$m; done
 

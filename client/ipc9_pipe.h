@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ipc9_pipe.h - named pipes; a part of ipc9.h, which includes it.
+ */
+#ifndef IPC9_PIPE_H
+#define IPC9_PIPE_H
+
+#include "ipc9.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- Pipes ------------------------------------------------------------------------------------- */
+
+/*
+ * A server makes instances of a name on its host; each has two ends and serves one client at a time.  What a call comes to
+ * depends on the state of the end (codes without IPC9_E_; "data/empty": whether there is still something to read):
+ *
+ *			listening	connected	closing		disconnected: server's, client's end
+ *	read		LISTENING	0, or waits	0/EOF		NOTCONN		NOTCONN
+ *	write		LISTENING	0, or waits	PEERCLOSED	NOTCONN		NOTCONN
+ *	peek		BADSTATE	0		0/EOF		BADSTATE	NOTCONN
+ *	transact	BADSTATE	0, or waits	BADSTATE	BADSTATE	NOTCONN
+ *	flush		0		waits		0		0		NOTCONN
+ *	accept		waits		0		PEERCLOSED	listens again	INVALID
+ *	disconnect	LISTENING	0		0		NOTCONN		INVALID
+ *	mode, info	0		0		0		0		NOTCONN
+ *
+ * Closing: the other end was closed.  If it vanished without a word, LOST takes the place of EOF and PEERCLOSED.  A call that
+ * waits when the other end is closed ends with EOF (or LOST), when the server disconnects the client with NOTCONN.  Clients'
+ * ends accept and disconnect nothing: INVALID.
+ */
+
+struct ipc9_pipe;
+
+enum ipc9_pipe_type {
+	IPC9_PIPE_TYPE_BYTE = 0,
+	IPC9_PIPE_TYPE_MESSAGE = 1,
+};
+
+enum ipc9_pipe_access {
+	IPC9_PIPE_ACCESS_INBOUND = 1,  /* the client writes, the server reads */
+	IPC9_PIPE_ACCESS_OUTBOUND = 2, /* the server writes, the client reads */
+	IPC9_PIPE_ACCESS_DUPLEX = 3,
+};
+
+#define IPC9_PIPE_NO_LIMIT 255	      /* as max_instances */
+#define IPC9_PIPE_DEFAULT_WAIT (-2)   /* as wait_ms of ipc9_pipe_wait and ipc9_pipe_call */
+#define IPC9_PIPE_QUOTA_BYTES 4194304 /* the largest quota */
+#define IPC9_PIPE_WAIT_MS 30000	      /* the largest default wait */
+
+/*
+ * How the data of a connection goes.  Which it is depends on where the two ends are, and on what both offer; what a call comes to
+ * does not depend on it.
+ */
+enum ipc9_pipe_way {
+	IPC9_PIPE_WAY_ANY = 0,
+	IPC9_PIPE_BY_CALLS =
+	    1, /* through the daemon of the serving host, which keeps what is unread */
+	IPC9_PIPE_BY_SOCKET = 2, /* over a socket that the two processes share */
+	IPC9_PIPE_BY_MEMORY = 3, /* through memory that they share; within a host only */
+};
+
+struct ipc9_pipe_options {
+	enum ipc9_pipe_type type;     /* the first instance decides; ipc9_pipe_type tells */
+	enum ipc9_pipe_access access; /* 0: duplex; must be the same for all instances */
+	uint32_t max_instances; /* 1..254, or IPC9_PIPE_NO_LIMIT; 0 means 1; the first decides */
+	uint32_t quota_bytes;	/* unread bytes a direction holds before writers wait; 0: 1 MiB */
+	enum ipc9_pipe_way way; /* at most; 0: the fastest that there is */
+	/*
+	 * Who else may what, as of ipc9_acl_set; the first instance's count, those of others are ignored.
+	 * NULL, or n_rules 0: only the owner may.  Borrowed until the call returns.
+	 */
+	const char *const *rules;
+	size_t n_rules;
+	bool first; /* make the name, or nothing: IPC9_E_EXISTS where one's own is there already */
+	/*
+	 * Only programs of this host may open it: others get IPC9_E_ACCESS before the server sees anything of them.  The first
+	 * instance decides; IPC9_E_ACCESS if that one was made without.
+	 */
+	bool local_only;
+	uint32_t default_wait_ms; /* IPC9_PIPE_DEFAULT_WAIT of clients; 0: 50; the first decides */
+};
+
+/*
+ * Creates one instance of a pipe on this host; clients can connect from then on, also before
+ * ipc9_pipe_accept.  options: NULL means a byte pipe, duplex, one instance.  IPC9_E_BUSY: all instances are
+ * there; IPC9_E_ACCESS: the name is another user's, or reserved for others, or its instances have another direction;
+ * IPC9_E_INVALID: an option is out of its range, a rule is none, or the pipe is there with other rules than these (NULL:
+ * whichever it has), and nothing was created.
+ */
+IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
+    const struct ipc9_pipe_options *options, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/*
+ * Waits for a client.  0 also when it was there already (ipc9_pipe_was_connected tells), and when it is gone again but has
+ * left something to read.  On an instance that was disconnected: listens again, behind all others of the name; before that
+ * nobody can open it.  ret_client may be NULL.  IPC9_E_TIMEDOUT, and it goes on listening; IPC9_E_PEERCLOSED,
+ * IPC9_E_LOST: a client came and went, and ipc9_pipe_disconnect makes room for the next.
+ */
+IPC9_PUBLIC int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms,
+    struct ipc9_identity *ret_client, struct ipc9_error *ret_error);
+
+/* Whether the client that was accepted last had been there before the call. */
+IPC9_PUBLIC bool ipc9_pipe_was_connected(const struct ipc9_pipe *pipe);
+
+/*
+ * Connects to the instance of //HOST/pipe/NAME that has been listening longest, whether or not its server accepts already.
+ * IPC9_E_NOENT; IPC9_E_BUSY: no instance is free (ipc9_pipe_wait); IPC9_E_ACCESS.
+ */
+IPC9_PUBLIC int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/* All zero is what ipc9_pipe_open does. */
+struct ipc9_pipe_open_options {
+	/*
+	 * Who has to serve the pipe: "uid:N", the uid that the pipe's daemon was told by its kernel.  Anybody else, or
+	 * somebody unknown: IPC9_E_ACCESS, and no data was sent or can be received.  NULL: whoever it is.  Another text
+	 * is IPC9_E_INVALID.  It is as good as the daemon that tells it: on this host the kernel vouches for
+	 * that one; over TCP whoever has the host's port can tell what they like (docs/security.md).
+	 */
+	const char *server;
+	unsigned mode;		/* IPC9_PIPE_MODE_..., as of ipc9_pipe_set_mode */
+	enum ipc9_pipe_way way; /* at most; 0: the fastest there is */
+};
+
+/* The same with options, which are borrowed until the call returns; NULL is fine. */
+IPC9_PUBLIC int ipc9_pipe_open_with(struct ipc9 *ipc9, const char *name,
+    const struct ipc9_pipe_open_options *options, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/*
+ * Waits until an instance of a name is free: wait_ms, IPC9_FOREVER, or IPC9_PIPE_DEFAULT_WAIT for as long as its server
+ * said.  0 reserves nothing: to open it may still be IPC9_E_BUSY.  IPC9_E_NOENT, at once, when it has no instance at all;
+ * IPC9_E_TIMEDOUT; IPC9_E_ACCESS.
+ */
+IPC9_PUBLIC int ipc9_pipe_wait(struct ipc9 *ipc9, const char *name, int wait_ms,
+    struct ipc9_error *ret_error);
+
+/*
+ * Opens a message pipe, waiting for a free instance if needed, writes one message, reads one, and closes: all of it within
+ * wait_ms (with IPC9_PIPE_DEFAULT_WAIT: each wait for an instance as long as its server said, and the reply without limit).
+ * *ret_more: the reply was longer than the buffer, and the rest is lost.  IPC9_E_INVALID: it is a byte pipe.
+ */
+IPC9_PUBLIC int ipc9_pipe_call(struct ipc9 *ipc9, const char *name, const void *request,
+    size_t request_bytes, void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
+    bool *ret_more, struct ipc9_error *ret_error);
+
+/* The pipe's type, and who serves it (for the server: who the client is, once accepted); with the pid on one host. */
+IPC9_PUBLIC enum ipc9_pipe_type ipc9_pipe_type(const struct ipc9_pipe *pipe);
+IPC9_PUBLIC const struct ipc9_identity *ipc9_pipe_peer(const struct ipc9_pipe *pipe);
+
+enum ipc9_pipe_mode {
+	/*
+	 * Messages are read one at a time: by ipc9_pipe_start_read, and as ipc9_pipe_transact needs it.  Of the functions that
+	 * read at once each says by its name what it reads.  Clients begin without it, servers of a message pipe with it.
+	 */
+	IPC9_PIPE_MODE_MESSAGES = 1,
+	/*
+	 * Nothing waits, whatever wait_ms says: to read an empty pipe is IPC9_E_WOULDBLOCK, to accept without a client
+	 * IPC9_E_LISTENING; a write that does not fit the quota writes nothing and returns 0 (of bytes: what reads that
+	 * wait at the other end ask for), as *ret_written tells.
+	 */
+	IPC9_PIPE_MODE_NO_WAIT = 2,
+};
+
+/*
+ * Sets the modes of this end, IPC9_PIPE_MODE_... together; asks the daemon for the state of the end.  IPC9_E_INVALID:
+ * messages on a byte pipe, or a mode that there is not; IPC9_E_NOTCONN: the server disconnected this client.
+ */
+IPC9_PUBLIC int ipc9_pipe_set_mode(struct ipc9_pipe *pipe, unsigned mode,
+    struct ipc9_error *ret_error);
+
+enum ipc9_pipe_end_state {
+	IPC9_PIPE_STATE_LISTENING = 1, /* a server's end: no client yet */
+	IPC9_PIPE_STATE_CONNECTED = 2,
+	IPC9_PIPE_STATE_CLOSING = 3, /* the other end is closed; what it sent can still be read */
+	IPC9_PIPE_STATE_LOST = 4,    /* the same, but it vanished without a word */
+	IPC9_PIPE_STATE_DISCONNECTED = 5, /* a server's end, after ipc9_pipe_disconnect */
+};
+
+struct ipc9_pipe_end_info {
+	enum ipc9_pipe_end_state state;
+	bool server;		/* it is the server's end */
+	enum ipc9_pipe_way way; /* 0 without a client */
+	enum ipc9_pipe_type type;
+	enum ipc9_pipe_access access; /* of the pipe */
+	unsigned mode;		      /* IPC9_PIPE_MODE_... of this end */
+	/* Of the name; 0 once the server's end is gone. */
+	uint32_t instances, max_instances, default_wait_ms;
+	bool local_only;
+	uint32_t quota_bytes;	   /* of each direction */
+	uint64_t unread_bytes;	   /* that this end has not read yet */
+	uint64_t sent_bytes;	   /* that the other end has not read yet */
+	struct ipc9_identity peer; /* who the other end is, or was; all zero without one */
+};
+
+/* Tells about an end and its pipe.  IPC9_E_NOTCONN: the server disconnected this client. */
+IPC9_PUBLIC int ipc9_pipe_info_of(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret_info,
+    struct ipc9_error *ret_error);
+
+/*
+ * Reads bytes: waits until something is there, returns what is there, at most size_bytes, across the
+ * boundaries of writes; on a message pipe a zero-length message in front reads as 0 bytes.  size_bytes 0 waits in
+ * the same way and takes nothing.  IPC9_E_EOF, IPC9_E_LOST, IPC9_E_TIMEDOUT, IPC9_E_LISTENING (no client
+ * yet), IPC9_E_NOTCONN, IPC9_E_CANCELLED.
+ */
+IPC9_PUBLIC int ipc9_pipe_read(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes, int wait_ms,
+    size_t *ret_size_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Reads one message, zero bytes long or more.  When *ret_more is true the message goes on, and the next
+ * call returns more of it.  On a byte pipe IPC9_E_BADSTATE.
+ */
+IPC9_PUBLIC int ipc9_pipe_read_message(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes,
+    int wait_ms, size_t *ret_size_bytes, bool *ret_more, struct ipc9_error *ret_error);
+
+struct ipc9_pipe_peeked {
+	bool waiting;	      /* there is something, be it a zero-length message */
+	size_t size_bytes;    /* copied */
+	uint64_t total_bytes; /* that wait to be read */
+	size_t left_bytes;    /* of the first message, behind what was copied; 0 on a byte pipe */
+};
+
+/*
+ * Copies what could be read and leaves it there: of a message pipe the first message alone, whatever the mode.  Never waits
+ * for data, and a short buffer is no failure.  buffer may be NULL with size_bytes 0.  IPC9_E_EOF, IPC9_E_LOST: nothing is
+ * left; IPC9_E_BADSTATE: no client is there.
+ */
+IPC9_PUBLIC int ipc9_pipe_peek(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes,
+    struct ipc9_pipe_peeked *ret_peeked, struct ipc9_error *ret_error);
+
+/*
+ * Writes all of it and returns when what the other end has not read fits the quota; the other end can read it at once.  On
+ * a message pipe one call is one message of at most IPC9_MESSAGE_BYTES, longer than the quota or not, and a zero-length
+ * one does not wait.  On a byte pipe no bytes are no effect.
+ *
+ * ret_written may be NULL; it is set in every case, to how much the other end has read or can read: less than all of it
+ * with an error, and with IPC9_E_TIMEDOUT what was written in wait_ms.  A message is written whole or not at all.  wait_ms 0
+ * writes what fits the quota now.
+ *
+ * IPC9_E_PEERCLOSED, IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_LISTENING; IPC9_E_EOF: the other end was closed while this
+ * waited; IPC9_E_CANCELLED: what was not read was taken back, where the daemon has it (enum ipc9_pipe_way); IPC9_E_TOOBIG: nothing was sent; IPC9_E_BADSTATE: after
+ * ipc9_pipe_end.
+ */
+IPC9_PUBLIC int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size_bytes,
+    int wait_ms, size_t *ret_written_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Writes a message, whatever the quota, and reads one into buffer.  Either end of a duplex message pipe may begin one, with
+ * IPC9_PIPE_MODE_MESSAGES; otherwise, or without another end, IPC9_E_BADSTATE.  *ret_more: the reply goes on, and
+ * ipc9_pipe_read_message reads the rest.
+ *
+ * IPC9_E_BUSY: something waits to be read before, and nothing was written; IPC9_E_TIMEDOUT, IPC9_E_CANCELLED: the request
+ * was written, and the reply can still be read when it comes; IPC9_E_EOF, IPC9_E_NOTCONN: the request was written, and no
+ * reply will come; IPC9_E_UNKNOWN: the connection or the other end was lost, and the request may have been read or not.  It
+ * is never sent twice.
+ */
+IPC9_PUBLIC int ipc9_pipe_transact(struct ipc9_pipe *pipe, const void *request,
+    size_t request_bytes, void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
+    bool *ret_more, struct ipc9_error *ret_error);
+
+/* Waits until the other end has read everything that this one wrote.  IPC9_E_EOF: it was closed before that. */
+IPC9_PUBLIC int ipc9_pipe_flush(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *ret_error);
+
+/*
+ * Throws the client out, and with it what either end has not read: its calls end with IPC9_E_NOTCONN from then on.  So the
+ * clean end of a session is ipc9_pipe_flush, ipc9_pipe_disconnect, and ipc9_pipe_accept for the next client or
+ * ipc9_pipe_close.  IPC9_E_LISTENING; IPC9_E_NOTCONN: it is disconnected; IPC9_E_INVALID: a client's end.
+ */
+IPC9_PUBLIC int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *ret_error);
+
+/* Says that this end writes no more; the other end reads EOF and may go on writing. */
+IPC9_PUBLIC int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *ret_error);
+
+/* Waits until the other end is closed altogether: 0 when it closed, IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_TIMEDOUT. */
+IPC9_PUBLIC int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms,
+    struct ipc9_error *ret_error);
+
+/*
+ * Makes calls that other threads have under way on this pipe, and operations that were started on it, end with
+ * IPC9_E_CANCELLED, unless it is too late; the end stays usable.  May be called by any thread.
+ */
+IPC9_PUBLIC void ipc9_pipe_cancel(struct ipc9_pipe *pipe);
+
+/*
+ * Makes calls that other threads have under way on this pipe return (IPC9_E_LOST), and all later ones.  For
+ * use before ipc9_pipe_close when another thread still works on the pipe.
+ */
+IPC9_PUBLIC void ipc9_pipe_abort(struct ipc9_pipe *pipe);
+
+/* Closes this end; what was written stays readable at the other.  Started operations are freed.  NULL is fine; returns NULL. */
+IPC9_PUBLIC struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe);
+
+/* --- Pipes in an event loop -------------------------------------------------------------------- */
+
+/*
+ * An operation that was started is finished later by ipc9_pipe_finish, which is to be called when ipc9_pipe_fd says so, and
+ * until it tells what the operation came to.  Several may be under way on an end; reads are done in the order in which they
+ * were started, and so are writes.  Buffers and data stay the caller's and must stay in place until then.
+ *
+ * Starting and finishing on one end are for one thread at a time; meanwhile one other thread may read in the ordinary
+ * way and one may write.  The mode of the end is the one at the start; IPC9_PIPE_MODE_NO_WAIT means nothing here.
+ */
+struct ipc9_pipe_op;
+
+/* A descriptor to poll: readable when ipc9_pipe_finish of an operation has something to do or to tell.  -errno. */
+IPC9_PUBLIC int ipc9_pipe_fd(struct ipc9_pipe *pipe);
+
+/*
+ * They start what the function of the same name does, and do not wait for anything.  0: it is under way, or done, and
+ * *ret_op is to be finished, which also tells what is wrong with it; otherwise, as IPC9_E_TOOBIG, IPC9_E_INVALID or -ENOMEM,
+ * nothing was started.  To wait for data and take none, read no bytes.
+ */
+IPC9_PUBLIC int ipc9_pipe_start_read(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes,
+    struct ipc9_pipe_op **ret_op, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_start_write(struct ipc9_pipe *pipe, const void *data, size_t size_bytes,
+    struct ipc9_pipe_op **ret_op, struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_start_accept(struct ipc9_pipe *pipe, struct ipc9_pipe_op **ret_op,
+    struct ipc9_error *ret_error);
+IPC9_PUBLIC int ipc9_pipe_start_transact(struct ipc9_pipe *pipe, const void *request,
+    size_t request_bytes, void *buffer, size_t size_bytes, struct ipc9_pipe_op **ret_op,
+    struct ipc9_error *ret_error);
+
+struct ipc9_pipe_result {
+	size_t size_bytes;	     /* read; of a write: written, with an error too */
+	bool more;		     /* of a message: it goes on */
+	bool connected;		     /* accept: the client had been there before */
+	struct ipc9_identity client; /* accept */
+};
+
+/*
+ * Waits for an operation to be done, and for 0 ms only looks.  IPC9_E_PENDING (wait_ms 0) or IPC9_E_TIMEDOUT: it is still
+ * under way, and to be finished later; anything else is what it came to, and it is freed.  ret_result may be NULL.
+ */
+IPC9_PUBLIC int ipc9_pipe_finish(struct ipc9_pipe_op *op, int wait_ms,
+    struct ipc9_pipe_result *ret_result, struct ipc9_error *ret_error);
+
+/* Makes an operation end soon with IPC9_E_CANCELLED, if it is not too late; it is to be finished all the same. */
+IPC9_PUBLIC void ipc9_pipe_op_cancel(struct ipc9_pipe_op *op);
+
+/* --- Telling about pipes ----------------------------------------------------------------------- */
+
+struct ipc9_pipe_info {
+	const char *name;
+	struct ipc9_identity owner;
+	enum ipc9_pipe_type type;
+	enum ipc9_pipe_access access;
+	uint32_t instances, max_instances, listening;
+	uint32_t default_wait_ms;
+	bool local_only;
+};
+
+struct ipc9_pipe_listing {
+	size_t n_pipes;
+	struct ipc9_pipe_info *pipes; /* sorted by name */
+};
+
+/* Tells about the pipes of a host that the caller may open: host is //HOST or NULL. */
+IPC9_PUBLIC int ipc9_pipe_list(struct ipc9 *ipc9, const char *host,
+    struct ipc9_pipe_listing **ret_listing, struct ipc9_error *ret_error);
+/* Tells about one of them (a listing of one).  IPC9_E_NOENT: also if the caller may not open it. */
+IPC9_PUBLIC int ipc9_pipe_info(struct ipc9 *ipc9, const char *name,
+    struct ipc9_pipe_listing **ret_listing, struct ipc9_error *ret_error);
+IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_listing *listing);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
