@@ -2,6 +2,7 @@
 /*
  * test_carrier.c - what carries a pipe's data when the daemon has left the path: every test over every carrier.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -661,6 +662,53 @@ static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
 	/* Its end without CLOSE is told apart from CLOSE in the next test. */
 }
 
+/* Appends a frame as rpcgen's code has it. */
+static void encode(struct ipc9_pipe_frame frame, unsigned char *record, size_t *size)
+{
+	XDR xdrs;
+	uint32_t mark;
+
+	xdrmem_create(&xdrs, (char *)record + *size + 4, 256, XDR_ENCODE);
+	HOLDS(xdr_ipc9_pipe_frame(&xdrs, &frame));
+	mark = htonl(0x80000000u | XDR_GETPOS(&xdrs));
+	memcpy(record + *size, &mark, sizeof(mark));
+	*size += 4 + XDR_GETPOS(&xdrs);
+}
+
+static void test_frames_are_what_the_protocol_says(void)
+{
+	unsigned char want[1024], got[1024];
+	size_t n_want = 0, n_got = 0;
+	struct ipc9_pipe_frame data = { .kind = IPC9_PIPE_FRAME_DATA }, consumed = data;
+	struct carrier *c;
+	char buffer[8];
+	ssize_t n;
+	int fds[2];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
+	data.ipc9_pipe_frame_u.data = (ipc9_blob){ (const unsigned char *)"message", 7, NULL };
+	encode(data, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
+	EQUAL(put(c, "message", 7), 0);
+	EQUAL(put(c, "", 0), 0);
+	/* And what comes in the same way; that it was read is told. */
+	EQUAL(write(fds[1], want, n_want), (ssize_t)n_want);
+	EQUAL(get(c, buffer, 8, true, SOON), 7);
+	consumed.kind = IPC9_PIPE_FRAME_CONSUMED;
+	consumed.ipc9_pipe_frame_u.consumed_bytes = 7;
+	encode(consumed, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_END }, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_CLOSE }, want, &n_want);
+	EQUAL(c->ops->end(c), 0);
+	shut(c);
+	while ((n = read(fds[1], got + n_got, sizeof(got) - n_got)) > 0)
+		n_got += (size_t)n;
+	SAME_BYTES(got, n_got, want, n_want);
+	close(fds[1]);
+}
+
 static void test_a_connection_that_ends_without_close_is_lost(void)
 {
 	for (int with_close = 0; with_close < 2; with_close++) {
@@ -695,5 +743,5 @@ SUITE(carrier, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_operations_that_wait_when_the_other_end_closes_end_with_eof),
     TEST(test_cancel_ends_what_waits_and_the_end_stays_usable),
     TEST(test_abort_ends_everything_with_lost), TEST(test_events_tell_what_would_not_wait),
-    TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
+    TEST(test_what_is_no_frame_ends_the_pipe_as_lost), TEST(test_frames_are_what_the_protocol_says),
     TEST(test_a_connection_that_ends_without_close_is_lost));
