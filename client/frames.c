@@ -545,7 +545,7 @@ int frames_new(int fd, enum ipc9_pipe_type type, uint32_t quota, struct carrier 
 	frames_in_init(f);
 	f->is_tcp = !f->bulk.is_local;
 	if (f->is_tcp)
-		socket_tune_pipe(fd, FRAMES_VANISHED_MS);
+		f->vanished_ms = socket_tune_pipe(fd);
 	pthread_mutex_init(&f->send_lock, NULL);
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_condattr_init(&monotonic);

@@ -364,7 +364,7 @@ static void sleep_on_socket(struct frames *f, int64_t deadline)
 
 	if (poll(p, 2, clock_poll_ms(slice < deadline ? slice : deadline)) > 0)
 		spin_slept(&f->spin, slept_from);
-	else if (f->is_tcp && socket_has_vanished(f->fd, FRAMES_VANISHED_MS))
+	else if (f->is_tcp && socket_has_vanished(f->fd, f->vanished_ms))
 		shutdown(f->fd, SHUT_RDWR);
 }
 

@@ -108,7 +108,7 @@ static void wait_to_send(struct frames *f, int64_t deadline)
 		frames_receive(f, NULL);
 	if (mine)
 		end_receiving(f);
-	if (n == 0 && f->is_tcp && socket_has_vanished(f->fd, FRAMES_VANISHED_MS))
+	if (n == 0 && f->is_tcp && socket_has_vanished(f->fd, f->vanished_ms))
 		give_up(f);
 }
 

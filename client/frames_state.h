@@ -15,7 +15,6 @@
 
 #define FRAME_HEAD_MAX 16 /* mark, kind, and a number of 4 or 8 bytes */
 #define FRAMES_SCRATCH 65536
-#define FRAMES_VANISHED_MS 25000 /* without a sign of life while something is under way */
 
 /* Bytes that came, in order. */
 struct chunk {
@@ -44,6 +43,7 @@ struct frames {
 	struct carrier carrier;
 	int fd, wake; /* wake: an eventfd that makes sleepers look up; -1: nobody ever slept */
 	bool is_tcp;
+	unsigned vanished_ms; /* without a sign of life while something is under way; of TCP */
 	enum ipc9_pipe_type type;
 	uint64_t quota, window;
 

@@ -113,14 +113,20 @@ static const char *lost_text(int code)
 int stream_read_some(struct ipc9_pipe *pipe, struct carrier *c, struct pipe_reading *reading,
     int64_t until)
 {
+	char unasked;
+	size_t n;
+	bool more;
 	int r;
 
 	if (pipe->peer_writes)
 		return c->ops->read(c, reading->buffer, reading->size, reading->message, until,
 		    &reading->n, &reading->more);
-	/* It may not write: whatever a peer that does so all the same has put there is not looked at. */
-	r = c->ops->wait_closed(c, until);
-	return r ? r : IPC9_E_EOF;
+	/* It may not write, only end: with one that writes all the same there is nothing more to do. */
+	r = c->ops->read(c, &unasked, 1, false, until, &n, &more);
+	if (r)
+		return r;
+	c->ops->abort(c);
+	return IPC9_E_LOST;
 }
 
 static int read_pipe(struct ipc9_pipe *pipe, struct pipe_reading *reading, int64_t until,

@@ -46,13 +46,17 @@ void socket_tune(int fd, unsigned vanished_ms)
 		    sizeof(options[i].value));
 }
 
-void socket_tune_pipe(int fd, unsigned vanished_ms)
+unsigned socket_tune_pipe(int fd)
 {
-	int none = 0, one = 1;
+	int none = 0, one = 1, idle = 0, interval = 0;
+	socklen_t len = sizeof(idle);
 
-	socket_tune(fd, vanished_ms);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &none, sizeof(none));
 	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &len) ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, &len))
+		return SOCKET_VANISHED_MS;
+	return (unsigned)(idle + KEEPALIVE_COUNT * interval) * 1000;
 }
 
 bool socket_has_vanished(int fd, unsigned vanished_ms)

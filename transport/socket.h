@@ -20,11 +20,11 @@
 void socket_tune(int fd, unsigned vanished_ms);
 
 /*
- * The same for a connection that carries a pipe, whose readers may take their time: a window that stays closed does not
- * end it.  Instead whoever waits asks now and then whether the peer has vanished: something of ours is under way, and for so
- * long there was no sign of life.
+ * For a connection that was tuned and carries a pipe from now on, whose readers may take their time: a window that stays
+ * closed does not end it.  Instead whoever waits asks now and then whether the peer has vanished: something of ours is under
+ * way, and for the returned number of milliseconds, which is that of the tuning, there was no sign of life.
  */
-void socket_tune_pipe(int fd, unsigned vanished_ms);
+unsigned socket_tune_pipe(int fd);
 bool socket_has_vanished(int fd, unsigned vanished_ms);
 
 /* Whether something that was written to a TCP connection, or its end, has not arrived, and still can. */

@@ -102,18 +102,13 @@ check_clients_end() {
 }
 
 test_a_daemon_killed_while_clients_wait_ends_each_of_them() {
-	mkfifo "$T/a" "$T/b" "$T/c"
-	exec 5<>"$T/a" 6<>"$T/b" 7<>"$T/c"
+	mkfifo "$T/a"
+	exec 5<>"$T/a"
 	client read h2 ipc9 mailslot read waiting
 	client follow h2 ipc9 mailslot read following --follow
 	client serve h2 ipc9 pipe serve unconnected <&5
 	client commands h2 ipc9 pipe serve commands -- cat
-	client server h2 ipc9 pipe serve connected <&6
-	wait_until eval '[ "$(on h2 ipc9 pipe ls | wc -l)" = 4 ]'
-	client open h1 ipc9 pipe open //h2/pipe/connected <&7
-	echo text >&7
-	wait_until has_lines 1 "$T/out.server"
-	client opened h1 ipc9 pipe open //h2/pipe/commands <&5
+	wait_until eval '[ "$(on h2 ipc9 pipe ls | wc -l)" = 3 ]'
 	printf text | on h2 ipc9 clipboard copy
 	client paste h1 sh -c 'while ipc9 clipboard paste //h2 >/dev/null; do :; done; ipc9 clipboard paste //h2 2>&1'
 	unset "waiting[paste]"
@@ -125,6 +120,33 @@ test_a_daemon_killed_while_clients_wait_ends_each_of_them() {
 	check_clients_end
 	ends_within 5 "$paste"
 	same "exit of a paste after that" 4 "$status"
+}
+
+# Its two ends have nothing to do with the daemon any more, on one host or between two.
+test_a_pipe_in_use_outlives_its_daemon() {
+	local host
+	for host in h1 h2; do
+		rm -f "$T/in"
+		mkfifo "$T/in"
+		exec 5<>"$T/in"
+		background h2 ipc9 pipe serve "used-by-$host" >"$T/out.server" 2>"$T/err.server" </dev/null
+		server=$job
+		wait_until eval '[[ "$(on h2 ipc9 pipe ls)" == *used-by-$host* ]]'
+		background "$host" ipc9 pipe open "//h2/pipe/used-by-$host" >"$T/out.client" 2>"$T/err.client" <"$T/in"
+		client=$job
+		echo before >&5
+		wait_until has_lines 1 "$T/out.server"
+		end_daemon h2 KILL
+		echo after >&5
+		wait_until has_lines 2 "$T/out.server"
+		exec 5>&-
+		ends_within 5 "$client"
+		same "exit of the client at $host" 0 "$status"
+		ends_within 5 "$server"
+		same "exit of the server for $host" 0 "$status"
+		same "what came from $host" "before after" "$(tr '\n' ' ' <"$T/out.server" | sed 's/ $//')"
+		daemon h2
+	done
 }
 
 test_a_daemon_that_ends_ends_its_clients_too() {
