@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -203,6 +204,18 @@ CLIENT *daemon_client_anonymous(const struct daemon_fixture *d, uint32_t prog)
 	client = channel_client(channel, prog, 1);
 	channel_unref(channel);
 	daemon_patience(client, 5000);
+	return client;
+}
+
+CLIENT *daemon_client_of(const struct daemon_fixture *d, uid_t uid, uint32_t program)
+{
+	CLIENT *client;
+
+	if (chmod(d->folder, 0711) || seteuid(uid))
+		give_up("cannot be another user");
+	client = daemon_client(d, true, program);
+	if (seteuid(0))
+		give_up("cannot be root again");
 	return client;
 }
 

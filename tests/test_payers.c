@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_payers.c - who pays for what one keeps and another made: pipes whose server is gone, boards that were cleared, lists.
+ *
+ * Two users of the host, the owner and a guest, beside root, as whom the daemon runs; so only root may run these.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpcgen-out/clipboard.h"
+#include "rpcgen-out/control.h"
+#include "rpcgen-out/mailslot.h"
+#include "rpcgen-out/pipe.h"
+#include "tests/daemon.h"
+#include "tests/harness.h"
+#include "util/text.h"
+
+#define OWNER 4242
+#define GUEST 4343
+
+struct world {
+	struct daemon_fixture daemon;
+	CLIENT *root; /* of the control program */
+	CLIENT *owner, *guest;
+};
+
+/* program: of the owner's and the guest's connections.  False: the test is skipped. */
+static bool begin(struct world *w, const char *configuration, uint32_t program)
+{
+	if (getuid()) {
+		skip_test("needs root, to be two users");
+		return false;
+	}
+	daemon_start(&w->daemon, configuration);
+	w->root = daemon_client(&w->daemon, true, IPC9_PROG_CONTROL);
+	w->owner = daemon_client_of(&w->daemon, OWNER, program);
+	w->guest = daemon_client_of(&w->daemon, GUEST, program);
+	return true;
+}
+
+static void end(struct world *w)
+{
+	clnt_destroy(w->owner);
+	clnt_destroy(w->guest);
+	clnt_destroy(w->root);
+	daemon_end(&w->daemon);
+}
+
+/* Makes a call; its status, with results that are not looked at where it is 0. */
+static int ask(CLIENT *c, rpcproc_t procedure, xdrproc_t xdr, void *args)
+{
+	static const struct timeval unused;
+	ipc9_void_res res = { 0 };
+	enum clnt_stat r;
+	int status;
+
+	daemon_patience(c, 20000);
+	r = clnt_call(c, procedure, xdr, (char *)args, (xdrproc_t)xdr_ipc9_void_res, (char *)&res,
+	    unused);
+	status = res.status;
+	HOLDS(r == RPC_SUCCESS || (r == RPC_CANTDECODERES && status == 0));
+	xdr_free((xdrproc_t)xdr_ipc9_void_res, &res);
+	return status;
+}
+
+static ipc9_quota_amounts used_by(const struct world *w, uint32_t uid)
+{
+	ipc9_quota_args args = { 0 };
+	ipc9_quota_res res = { 0 };
+	ipc9_quota_amounts amounts = { 0 };
+	const ipc9_quota_ok *ok = &res.ipc9_quota_res_u.ok;
+
+	daemon_patience(w->root, 20000);
+	if (EQUAL(ipc9_controlproc_quota_1(&args, &res, w->root), RPC_SUCCESS) &&
+	    EQUAL(res.status, 0))
+		for (u_int i = 0; i < ok->lines.lines_len; i++)
+			if (ok->lines.lines_val[i].who.uid == uid)
+				amounts = ok->lines.lines_val[i].amounts;
+	xdr_free((xdrproc_t)xdr_ipc9_quota_res, &res);
+	return amounts;
+}
+
+/* --- Pipes ------------------------------------------------------------------------------------- */
+
+static char rule_local[] = "allow local read,write";
+
+static uint64_t create_pipe(CLIENT *c)
+{
+	char name[] = "p", *rule = rule_local;
+	ipc9_rules rules = { { 1, &rule } };
+	ipc9_pipe_create_args args = { name, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, IPC9_PIPE_UNLIMITED,
+		0, &rules, 0, 0 };
+	ipc9_pipe_create_res res = { 0 };
+	uint64_t pipe = 0;
+
+	daemon_patience(c, 20000);
+	if (EQUAL(ipc9_pipeproc_create_1(&args, &res, c), RPC_SUCCESS) && EQUAL(res.status, 0))
+		pipe = res.ipc9_pipe_create_res_u.ok.pipe;
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_create_res, &res);
+	return pipe;
+}
+
+/* The status; *ret_pipe only where it is 0. */
+static int open_pipe(CLIENT *c, uint64_t *ret_pipe)
+{
+	char name[] = "p";
+	ipc9_pipe_open_args args = { name, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE };
+	ipc9_pipe_open_res res = { 0 };
+	int status;
+
+	daemon_patience(c, 20000);
+	EQUAL(ipc9_pipeproc_open_1(&args, &res, c), RPC_SUCCESS);
+	status = res.status;
+	if (status == 0)
+		*ret_pipe = res.ipc9_pipe_open_res_u.ok.pipe;
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_open_res, &res);
+	return status;
+}
+
+static void write_pipe(CLIENT *c, uint64_t pipe, uint32_t size)
+{
+	static const unsigned char zeros[262144];
+	ipc9_pipe_write_args args = { pipe, 0, 0, { zeros, size, NULL } };
+
+	EQUAL(ask(c, IPC9_PIPEPROC_WRITE, (xdrproc_t)xdr_ipc9_pipe_write_args, &args), 0);
+}
+
+/* The status; *ret_len only where it is 0. */
+static int read_pipe(CLIENT *c, uint64_t pipe, uint32_t *ret_len)
+{
+	ipc9_pipe_read_args args = { pipe, 262144, 0, false };
+	ipc9_pipe_read_res res = { 0 };
+	int status;
+
+	daemon_patience(c, 20000);
+	EQUAL(ipc9_pipeproc_read_1(&args, &res, c), RPC_SUCCESS);
+	status = res.status;
+	if (status == 0)
+		*ret_len = res.ipc9_pipe_read_res_u.ok.data.len;
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_read_res, &res);
+	return status;
+}
+
+static void close_pipe(CLIENT *c, uint64_t pipe)
+{
+	ipc9_handle_args args = { pipe };
+
+	EQUAL(ask(c, IPC9_PIPEPROC_CLOSE, (xdrproc_t)xdr_ipc9_handle_args, &args), 0);
+}
+
+static void test_an_open_end_is_an_object_of_the_client(void)
+{
+	uint64_t server, client = 0;
+	struct world w;
+
+	if (!begin(&w, "", IPC9_PROG_PIPE))
+		return;
+	server = create_pipe(w.owner);
+	EQUAL(open_pipe(w.guest, &client), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 2);
+	EQUAL(used_by(&w, GUEST).objects.used, 1);
+	close_pipe(w.guest, client);
+	EQUAL(used_by(&w, GUEST).objects.used, 0);
+	close_pipe(w.owner, server);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	end(&w);
+}
+
+static void test_what_a_server_that_is_gone_left_unread_is_the_clients(void)
+{
+	uint64_t server, client = 0;
+	uint32_t len = 0;
+	struct world w;
+
+	if (!begin(&w, "", IPC9_PROG_PIPE))
+		return;
+	server = create_pipe(w.owner);
+	EQUAL(open_pipe(w.guest, &client), 0);
+	write_pipe(w.owner, server, 100000);
+	write_pipe(w.guest, client, 5000); /* nobody will read it */
+	HOLDS(used_by(&w, OWNER).bytes.used >= 105000);
+	EQUAL(used_by(&w, GUEST).bytes.used, 0);
+	close_pipe(w.owner, server);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	EQUAL(used_by(&w, OWNER).bytes.used, 0);
+	EQUAL(used_by(&w, GUEST).objects.used, 1);
+	EQUAL(used_by(&w, GUEST).bytes.used, 100000);
+	EQUAL(read_pipe(w.guest, client, &len), 0);
+	EQUAL(len, 100000);
+	EQUAL(used_by(&w, GUEST).bytes.used, 0);
+	EQUAL(read_pipe(w.guest, client, &len), IPC9_STATUS_EOF);
+	close_pipe(w.guest, client);
+	EQUAL(used_by(&w, GUEST).objects.used, 0);
+	end(&w);
+}
+
+static void test_a_client_whose_share_does_not_hold_what_is_unread_loses_it(void)
+{
+	uint64_t server[2], client[2] = { 0 };
+	ipc9_handle_args ended;
+	uint32_t len = 0;
+	struct world w;
+
+	if (!begin(&w, "quota_bytes = 1048576\n", IPC9_PROG_PIPE))
+		return;
+	for (int i = 0; i < 2; i++) {
+		server[i] = create_pipe(w.owner);
+		EQUAL(open_pipe(w.guest, &client[i]), 0);
+		write_pipe(w.owner, server[i], 200000);
+	}
+	close_pipe(w.owner, server[0]);
+	EQUAL(used_by(&w, GUEST).bytes.used, 200000);
+	server[0] = create_pipe(w.owner);
+	EQUAL(open_pipe(w.guest, &client[0]), 0);
+	write_pipe(w.owner, server[0], 100000);
+	/* Also where it was said that this is all. */
+	ended.handle = server[0];
+	EQUAL(ask(w.owner, IPC9_PIPEPROC_END, (xdrproc_t)xdr_ipc9_handle_args, &ended), 0);
+	close_pipe(w.owner, server[1]);
+	EQUAL(used_by(&w, GUEST).bytes.used, 400000);
+	close_pipe(w.owner, server[0]);
+	EQUAL(used_by(&w, OWNER).bytes.used, 0);
+	EQUAL(used_by(&w, GUEST).bytes.used, 400000);
+	EQUAL(read_pipe(w.guest, client[0], &len), IPC9_STATUS_LOST);
+	EQUAL(read_pipe(w.guest, client[1], &len), 0);
+	EQUAL(len, 200000);
+	end(&w);
+}
+
+static void test_clients_who_keep_their_ends_use_up_their_own_share(void)
+{
+	int status = 0, n = 0;
+	uint64_t client;
+	struct world w;
+
+	if (!begin(&w, "quota_objects = 64\n", IPC9_PROG_PIPE))
+		return;
+	while (status == 0 && n < 100) {
+		uint64_t server = create_pipe(w.owner);
+
+		status = open_pipe(w.guest, &client);
+		n += status == 0;
+		close_pipe(w.owner, server);
+	}
+	EQUAL(status, IPC9_STATUS_QUOTA);
+	EQUAL(n, 29);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	EQUAL(used_by(&w, GUEST).objects.used, 29);
+	end(&w);
+}
+
+SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
+    TEST(test_what_a_server_that_is_gone_left_unread_is_the_clients),
+    TEST(test_a_client_whose_share_does_not_hold_what_is_unread_loses_it),
+    TEST(test_clients_who_keep_their_ends_use_up_their_own_share));
