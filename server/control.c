@@ -10,7 +10,8 @@
 #include "transport/registration.h"
 #include "util/clock.h"
 
-static void count_engine(const struct daemon *d, struct tally *t)
+/* refusals: also how many callers were refused what is there, which tells of what is hidden from who asks. */
+static void count_engine(const struct daemon *d, bool refusals, struct tally *t)
 {
 	const struct server_stats *s = server_stats(d->server);
 
@@ -25,7 +26,8 @@ static void count_engine(const struct daemon *d, struct tally *t)
 	tally_add(t, "rpc.closed.unread", s->closed_unread);
 	tally_add(t, "rpc.refused.host", s->refused_host);
 	tally_add(t, "rpc.refused.user", s->refused_user);
-	tally_add(t, "access.refused", d->refusals);
+	if (refusals)
+		tally_add(t, "access.refused", d->refusals);
 }
 
 static void handle_status(struct request *r, void *args)
