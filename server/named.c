@@ -12,6 +12,8 @@
 #include "util/name.h"
 #include "util/text.h"
 
+#define LINES_FREE 16 /* of a list: the object pays for them */
+
 size_t named_count(const struct named_map *map)
 {
 	return HASH_COUNT(map->head);
@@ -102,6 +104,12 @@ static int read_rules(const struct named *n, const ipc9_rules *rules, struct acc
 	return 0;
 }
 
+/* What is charged for a list of n lines: who has no room left must still be able to shut others out of what they fill. */
+static uint64_t price_of(size_t n)
+{
+	return n > LINES_FREE ? (n - LINES_FREE) * sizeof(struct access_rule) : 0;
+}
+
 /*
  * Charges what a list takes.  An administrator may have to shut an object whose owner has left nothing of their share, and
  * pays for the list then.
@@ -115,10 +123,13 @@ static int pay_rules(struct request *r, struct named *n, uint64_t bytes)
 		charge_shrink(&n->paid, n->paid.amount - bytes);
 		return 0;
 	}
-	e = charge_add(n->payer, QUOTA_BYTES, bytes, &charge);
+	if (!n->paid.user || charge_is_of(&n->paid, charge_payer(n->payer)))
+		e = charge_add(n->payer, QUOTA_BYTES, bytes - n->paid.amount, &n->paid);
+	else
+		e = charge_add(n->payer, QUOTA_BYTES, bytes, &charge);
 	if (e == IPC9_STATUS_QUOTA && !charge_is_of(n->payer, &r->caller))
 		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_BYTES, bytes, &charge);
-	if (e)
+	if (e || !charge.user)
 		return e;
 	charge_release(&n->paid);
 	n->paid = charge;
@@ -133,7 +144,7 @@ static int set_rules(struct request *r, struct named *n, const ipc9_rules *rules
 	int e = read_rules(n, rules, &list, ret_why);
 
 	if (!e)
-		e = pay_rules(r, n, list.n * sizeof(*list.rules));
+		e = pay_rules(r, n, price_of(list.n));
 	if (e) {
 		access_list_clear(&list);
 		return e;
