@@ -42,7 +42,7 @@ static void handle_status(struct request *r, void *args)
 
 	(void)args;
 	registration_describe(d->registration, rpcbind, sizeof(rpcbind));
-	count_engine(d, &tally);
+	count_engine(d, access_allows(&d->access, &r->caller, RIGHT_ADMIN, NULL), &tally);
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->count)
 			services[i]->count(d->states[i], &tally);
@@ -88,6 +88,9 @@ static void tell_host(const struct quota *q, ipc9_quota_amounts *ret)
 		used[i] = quota_total_used(q, (enum quota_resource)i);
 		totals[i] = quota_total(q, (enum quota_resource)i);
 	}
+	/* Those of networks as well, which have no total of their own. */
+	used[QUOTA_CONNECTIONS] += used[QUOTA_NETWORK];
+	totals[QUOTA_CONNECTIONS] = totals[QUOTA_NETWORK];
 	tell_amounts(used, totals, ret);
 }
 

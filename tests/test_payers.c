@@ -250,7 +250,109 @@ static void test_clients_who_keep_their_ends_use_up_their_own_share(void)
 	end(&w);
 }
 
+/* --- Lists ------------------------------------------------------------------------------------- */
+
+#define LINES_FREE 16
+
+/* n lines that let in nobody whom the owner does not; the status. */
+static int set_lines(CLIENT *c, const char *mechanism, const char *name, unsigned n)
+{
+	static char line[] = "deny uid:7 write";
+	char *lines[IPC9_RULES_MAX];
+	ipc9_acl_set_args args = { (char *)mechanism, (char *)name, { { n, lines } } };
+
+	for (unsigned i = 0; i < n; i++)
+		lines[i] = line;
+	return ask(c, IPC9_CONTROLPROC_ACL_SET, (xdrproc_t)xdr_ipc9_acl_set_args, &args);
+}
+
+static int create_slot(CLIENT *c, const char *name, const char *rule)
+{
+	ipc9_rules rules = { { 1, (char **)&rule } };
+	ipc9_mailslot_create_args args = { .name = (char *)name, .rules = &rules };
+
+	return ask(c, IPC9_MAILSLOTPROC_CREATE, (xdrproc_t)xdr_ipc9_mailslot_create_args, &args);
+}
+
+static int send_bytes(CLIENT *c, const char *name, uint32_t size)
+{
+	static const unsigned char zeros[65536];
+	static uint64_t seq;
+	ipc9_mailslot_send_args args = { (char *)name, { "sender of 16 byt", ++seq }, 0,
+		{ zeros, size, NULL } };
+
+	return ask(c, IPC9_MAILSLOTPROC_SEND, (xdrproc_t)xdr_ipc9_mailslot_send_args, &args);
+}
+
+static void test_an_owner_whose_share_others_filled_can_shut_them_out(void)
+{
+	CLIENT *control;
+	struct world w;
+
+	if (!begin(&w, "quota_bytes = 1048576\n", IPC9_PROG_MAILSLOT))
+		return;
+	control = daemon_client_of(&w.daemon, OWNER, IPC9_PROG_CONTROL);
+	EQUAL(create_slot(w.owner, "s", "allow local write"), 0);
+	while (send_bytes(w.guest, "s", 65536) == 0)
+		;
+	while (send_bytes(w.guest, "s", 0) == 0)
+		;
+	EQUAL(set_lines(control, "mailslot", "s", LINES_FREE + 1), IPC9_STATUS_QUOTA);
+	EQUAL(set_lines(control, "mailslot", "s", LINES_FREE), 0);
+	EQUAL(send_bytes(w.guest, "s", 0), IPC9_STATUS_NOENT);
+	clnt_destroy(control);
+	end(&w);
+}
+
+static void test_a_longer_list_takes_room_for_what_it_is_longer(void)
+{
+	CLIENT *control;
+	struct world w;
+
+	if (!begin(&w, "quota_bytes = 65536\n", IPC9_PROG_MAILSLOT))
+		return;
+	control = daemon_client_of(&w.daemon, OWNER, IPC9_PROG_CONTROL);
+	EQUAL(create_slot(w.owner, "s", "allow local write"), 0);
+	EQUAL(send_bytes(w.guest, "s", 15000), 0);
+	/* There is room for these, and not for as many and those together. */
+	EQUAL(set_lines(control, "mailslot", "s", 40), 0);
+	EQUAL(set_lines(control, "mailslot", "s", 50), 0);
+	EQUAL(set_lines(control, "mailslot", "s", 51), 0);
+	EQUAL(set_lines(control, "mailslot", "s", 20), 0);
+	clnt_destroy(control);
+	end(&w);
+}
+
+/* --- Connections ------------------------------------------------------------------------------- */
+
+static void test_the_sum_of_connections_has_those_of_networks(void)
+{
+	static const struct timeval unused;
+	ipc9_quota_args args = { 0 };
+	ipc9_quota_res res = { 0 };
+	const ipc9_quota_amount *all = &res.ipc9_quota_res_u.ok.host.connections;
+	CLIENT *remote;
+	struct world w;
+
+	if (!begin(&w, "connections = 40\nlocal_connections = 16\n", IPC9_PROG_CONTROL))
+		return;
+	remote = daemon_client_anonymous(&w.daemon, IPC9_PROG_CONTROL);
+	EQUAL(clnt_call(remote, 0, (xdrproc_t)(void (*)(void))xdr_void, NULL,
+		  (xdrproc_t)(void (*)(void))xdr_void, NULL, unused),
+	    RPC_SUCCESS);
+	daemon_patience(w.root, 20000);
+	EQUAL(ipc9_controlproc_quota_1(&args, &res, w.root), RPC_SUCCESS);
+	HOLDS(all->used >= 4);
+	EQUAL(all->share, 56);
+	xdr_free((xdrproc_t)xdr_ipc9_quota_res, &res);
+	clnt_destroy(remote);
+	end(&w);
+}
+
 SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
     TEST(test_what_a_server_that_is_gone_left_unread_is_the_clients),
     TEST(test_a_client_whose_share_does_not_hold_what_is_unread_loses_it),
-    TEST(test_clients_who_keep_their_ends_use_up_their_own_share));
+    TEST(test_clients_who_keep_their_ends_use_up_their_own_share),
+    TEST(test_an_owner_whose_share_others_filled_can_shut_them_out),
+    TEST(test_a_longer_list_takes_room_for_what_it_is_longer),
+    TEST(test_the_sum_of_connections_has_those_of_networks));
