@@ -77,7 +77,7 @@ static void tell_user(const struct daemon *d, const struct quota_usage *u, ipc9_
 	tell_amounts(u->used, u->share, ret);
 	if (!u->who.local)
 		ret->connections = (ipc9_quota_amount){ u->used[QUOTA_NETWORK],
-			server_limits(d->server)->connections_per_host };
+			server_host_share(d->server, &u->who.address) };
 }
 
 static void tell_host(const struct quota *q, ipc9_quota_amounts *ret)

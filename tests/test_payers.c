@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_payers.c - who pays for what one keeps and another made: pipes whose server is gone, boards that were cleared, lists.
+ * test_payers.c - who pays for what one keeps and another made: pipes whose server is gone, boards that were cleared, lists;
+ * and what is left for others.
  *
  * Two users of the host, the owner and a guest, beside root, as whom the daemon runs; so only root may run these.
  */
@@ -325,9 +326,53 @@ static void test_a_longer_list_takes_room_for_what_it_is_longer(void)
 
 /* --- Connections ------------------------------------------------------------------------------- */
 
-static void test_the_sum_of_connections_has_those_of_networks(void)
+static bool answers_null(CLIENT *c)
 {
 	static const struct timeval unused;
+
+	return clnt_call(c, 0, (xdrproc_t)(void (*)(void))xdr_void, NULL,
+		   (xdrproc_t)(void (*)(void))xdr_void, NULL, unused) == RPC_SUCCESS;
+}
+
+/* Local users first, then strangers, all they get: root is still heard, and one more user. */
+static void test_nobody_keeps_root_and_further_users_out(void)
+{
+	CLIENT *greedy[64], *remote[64], *one[2];
+	struct daemon_fixture d;
+	int n = 0;
+
+	if (getuid()) {
+		skip_test("needs root, to be two users");
+		return;
+	}
+	daemon_start(&d, "connections = 64\nlocal_connections = 16\n");
+	for (int i = 0; i < 64; i++) {
+		greedy[i] = daemon_client_of(&d, GUEST, IPC9_PROG_CONTROL);
+		n += answers_null(greedy[i]);
+	}
+	HOLDS(n >= 24 && n <= 32);
+	for (int i = 0; i < 64; i++) {
+		remote[i] = daemon_client_from(&d, 2 + (unsigned)i, IPC9_PROG_CONTROL);
+		daemon_patience(remote[i], 50);
+		n += answers_null(remote[i]);
+	}
+	HOLDS(n <= 64 + 16 - 8);
+	one[0] = daemon_client(&d, true, IPC9_PROG_CONTROL);
+	one[1] = daemon_client_of(&d, OWNER, IPC9_PROG_CONTROL);
+	for (int i = 0; i < 2; i++) {
+		daemon_patience(one[i], 20000);
+		HOLDS(answers_null(one[i]));
+		clnt_destroy(one[i]);
+	}
+	for (int i = 0; i < 64; i++) {
+		clnt_destroy(greedy[i]);
+		clnt_destroy(remote[i]);
+	}
+	daemon_end(&d);
+}
+
+static void test_the_sum_of_connections_has_those_of_networks(void)
+{
 	ipc9_quota_args args = { 0 };
 	ipc9_quota_res res = { 0 };
 	const ipc9_quota_amount *all = &res.ipc9_quota_res_u.ok.host.connections;
@@ -337,9 +382,7 @@ static void test_the_sum_of_connections_has_those_of_networks(void)
 	if (!begin(&w, "connections = 40\nlocal_connections = 16\n", IPC9_PROG_CONTROL))
 		return;
 	remote = daemon_client_anonymous(&w.daemon, IPC9_PROG_CONTROL);
-	EQUAL(clnt_call(remote, 0, (xdrproc_t)(void (*)(void))xdr_void, NULL,
-		  (xdrproc_t)(void (*)(void))xdr_void, NULL, unused),
-	    RPC_SUCCESS);
+	HOLDS(answers_null(remote));
 	daemon_patience(w.root, 20000);
 	EQUAL(ipc9_controlproc_quota_1(&args, &res, w.root), RPC_SUCCESS);
 	HOLDS(all->used >= 4);
@@ -355,4 +398,5 @@ SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
     TEST(test_clients_who_keep_their_ends_use_up_their_own_share),
     TEST(test_an_owner_whose_share_others_filled_can_shut_them_out),
     TEST(test_a_longer_list_takes_room_for_what_it_is_longer),
+    TEST(test_nobody_keeps_root_and_further_users_out),
     TEST(test_the_sum_of_connections_has_those_of_networks));
