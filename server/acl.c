@@ -85,6 +85,11 @@ void acl_handle_set(struct request *r, void *args)
 		return;
 	text_format(what, sizeof(what), "access list, %u lines", a->rules.lines.lines_len);
 	audit_change(r, what, n);
+	for (size_t i = 0; services[i]; i++)
+		if (services[i] == n->service && n->service->listed) {
+			n->service->listed(r->daemon->states[i], n);
+			break;
+		}
 	request_done(r);
 }
 

@@ -183,6 +183,17 @@ static bool same_list(const struct access_list *a, const struct access_list *b)
 	return a->n == n;
 }
 
+void named_forget_default(struct named *n)
+{
+	struct object *o = &n->object;
+
+	if (!o->has_list || !same_list(&o->list, o->defaults))
+		return;
+	access_list_clear(&o->list);
+	charge_release(&n->paid);
+	o->has_list = false;
+}
+
 bool named_has_rules(struct request *r, const struct named *n, const ipc9_rules *rules)
 {
 	const struct object *o = &n->object;

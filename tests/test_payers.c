@@ -324,6 +324,128 @@ static void test_a_longer_list_takes_room_for_what_it_is_longer(void)
 	end(&w);
 }
 
+/* --- Boards ------------------------------------------------------------------------------------ */
+
+static int copy(CLIENT *c, const char *board, uint32_t size)
+{
+	static const unsigned char zeros[65536];
+	static char type[] = "text/plain";
+	ipc9_name_args args = { (char *)board };
+	ipc9_clipboard_begin_res res = { 0 };
+	ipc9_clipboard_add_args add = { 0, type };
+	ipc9_clipboard_put_args put = { 0, { zeros, size, NULL } };
+	ipc9_handle_args publish = { 0 };
+	int status;
+
+	daemon_patience(c, 20000);
+	EQUAL(ipc9_clipboardproc_begin_1(&args, &res, c), RPC_SUCCESS);
+	status = res.status;
+	add.ticket = put.ticket = publish.handle = res.ipc9_clipboard_begin_res_u.ok.ticket;
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_begin_res, &res);
+	if (!status)
+		status =
+		    ask(c, IPC9_CLIPBOARDPROC_ADD, (xdrproc_t)xdr_ipc9_clipboard_add_args, &add);
+	if (!status)
+		status =
+		    ask(c, IPC9_CLIPBOARDPROC_PUT, (xdrproc_t)xdr_ipc9_clipboard_put_args, &put);
+	return status
+	    ? status
+	    : ask(c, IPC9_CLIPBOARDPROC_PUBLISH, (xdrproc_t)xdr_ipc9_handle_args, &publish);
+}
+
+static int clear(CLIENT *c, const char *board)
+{
+	ipc9_name_args args = { (char *)board };
+
+	return ask(c, IPC9_CLIPBOARDPROC_CLEAR, (xdrproc_t)xdr_ipc9_name_args, &args);
+}
+
+static void test_an_own_board_costs_nothing_when_it_is_cleared(void)
+{
+	char theirs[16];
+	CLIENT *root;
+	struct world w;
+
+	if (!begin(&w, "", IPC9_PROG_CLIPBOARD))
+		return;
+	root = daemon_client(&w.daemon, true, IPC9_PROG_CLIPBOARD);
+	text_format(theirs, sizeof(theirs), "~%d", OWNER);
+	EQUAL(clear(w.owner, "~"), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	EQUAL(copy(w.owner, "~", 100), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 1);
+	EQUAL(clear(w.owner, "~"), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	/* Administrators clear what others left, and nobody else. */
+	EQUAL(copy(w.owner, "~", 100), 0);
+	EQUAL(clear(w.guest, theirs), IPC9_STATUS_BADNAME);
+	EQUAL(used_by(&w, OWNER).bytes.used, 100);
+	EQUAL(clear(root, theirs), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	EQUAL(used_by(&w, OWNER).bytes.used, 0);
+	EQUAL(clear(root, theirs), 0);
+	clnt_destroy(root);
+	end(&w);
+}
+
+static void test_a_board_with_a_list_becomes_free_again(void)
+{
+	static char line[] = "allow local read,write", usual[] = "allow anyone read,write";
+	char *rule = line;
+	ipc9_acl_set_args args = { (char[]){ "clipboard" }, (char[]){ "b" }, { { 1, &rule } } };
+	CLIENT *root, *control;
+	struct world w;
+
+	if (!begin(&w, "", IPC9_PROG_CLIPBOARD))
+		return;
+	root = daemon_client(&w.daemon, true, IPC9_PROG_CLIPBOARD);
+	control = daemon_client_of(&w.daemon, OWNER, IPC9_PROG_CONTROL);
+	for (int by_root = 0; by_root < 2; by_root++) {
+		EQUAL(copy(w.owner, "b", 100), 0);
+		EQUAL(set_lines(control, "clipboard", "b", 1), 0);
+		EQUAL(clear(by_root ? root : w.owner, "b"), 0);
+		EQUAL(used_by(&w, OWNER).objects.used, 0);
+	}
+	/* Whom the list lets write takes nothing from its owner by clearing. */
+	EQUAL(copy(w.owner, "b", 100), 0);
+	EQUAL(ask(control, IPC9_CONTROLPROC_ACL_SET, (xdrproc_t)xdr_ipc9_acl_set_args, &args), 0);
+	EQUAL(clear(w.guest, "b"), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 1);
+	EQUAL(used_by(&w, OWNER).bytes.used, 0);
+	/* The list that it would have without one is none. */
+	rule = usual;
+	EQUAL(ask(control, IPC9_CONTROLPROC_ACL_SET, (xdrproc_t)xdr_ipc9_acl_set_args, &args), 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	EQUAL(copy(w.guest, "b", 100), 0);
+	EQUAL(used_by(&w, GUEST).objects.used, 1);
+	clnt_destroy(control);
+	clnt_destroy(root);
+	end(&w);
+}
+
+static void test_who_copied_what_a_board_holds_can_clear_it_when_they_are_shut_out(void)
+{
+	CLIENT *control;
+	struct world w;
+
+	if (!begin(&w, "", IPC9_PROG_CLIPBOARD))
+		return;
+	control = daemon_client_of(&w.daemon, OWNER, IPC9_PROG_CONTROL);
+	EQUAL(copy(w.owner, "b", 100), 0);
+	EQUAL(copy(w.guest, "b", 5000), 0);
+	EQUAL(set_lines(control, "clipboard", "b", 0), 0);
+	EQUAL(used_by(&w, GUEST).bytes.used, 5000);
+	EQUAL(clear(w.guest, "b"), 0);
+	EQUAL(used_by(&w, GUEST).bytes.used, 0);
+	EQUAL(used_by(&w, OWNER).objects.used, 1);
+	/* That was all: what is not theirs they clear no more. */
+	EQUAL(copy(w.owner, "b", 100), 0);
+	EQUAL(clear(w.guest, "b"), 0);
+	EQUAL(used_by(&w, OWNER).bytes.used, 100);
+	clnt_destroy(control);
+	end(&w);
+}
+
 /* --- Connections ------------------------------------------------------------------------------- */
 
 static bool answers_null(CLIENT *c)
@@ -398,5 +520,8 @@ SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
     TEST(test_clients_who_keep_their_ends_use_up_their_own_share),
     TEST(test_an_owner_whose_share_others_filled_can_shut_them_out),
     TEST(test_a_longer_list_takes_room_for_what_it_is_longer),
+    TEST(test_an_own_board_costs_nothing_when_it_is_cleared),
+    TEST(test_a_board_with_a_list_becomes_free_again),
+    TEST(test_who_copied_what_a_board_holds_can_clear_it_when_they_are_shut_out),
     TEST(test_nobody_keeps_root_and_further_users_out),
     TEST(test_the_sum_of_connections_has_those_of_networks));
