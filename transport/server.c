@@ -148,9 +148,11 @@ static bool has_room(const struct listener *l)
 
 unsigned server_host_share(const struct server *s, const struct address *a)
 {
+	unsigned most = s->limits.connections_per_host;
 	unsigned share = hosts_share(&s->hosts, a, network_room(s));
 
-	return share < s->limits.connections_per_host ? share : s->limits.connections_per_host;
+	/* Whoever set it to more than half means that one host may take the others' part. */
+	return most > (s->limits.connections + 1) / 2 || most < share ? most : share;
 }
 
 static void retry_later(struct listener *l)

@@ -105,7 +105,10 @@ struct server_limits {
 	 * more than the process's descriptors less a reserve, which is also the default.
 	 */
 	unsigned connections;
-	/* See transport/hosts.h; never more than half of what the other hosts leave, which is also the default. */
+	/*
+	 * See transport/hosts.h.  Default: half of connections; and where it is no more than that, a host has at most half
+	 * of what the other hosts leave.
+	 */
 	unsigned connections_per_host;
 	/* Beyond those, for local clients, who take these first; networks always leave them half of it free.  Default 64. */
 	unsigned local_connections;

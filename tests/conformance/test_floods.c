@@ -106,6 +106,42 @@ static void test_one_host_gets_its_share_and_others_get_theirs(void)
 	engine_stop(e);
 }
 
+static void test_a_host_may_have_all_where_the_limit_says_so(void)
+{
+	const struct server_limits generous = { .connections = ALL, .connections_per_host = ALL };
+	struct engine *e = engine_start(&generous);
+	int fds[ALL];
+
+	for (unsigned i = 0; i < ALL; i++) {
+		fds[i] = connect_from(e, 2);
+		HOLDS(raw_null_answers(fds[i], i));
+	}
+	close_all(fds, ALL);
+	engine_stop(e);
+}
+
+/* Without a limit of its own a third host finds something where two have taken what they get. */
+static void test_two_hosts_leave_something_to_a_third(void)
+{
+	const struct server_limits plain = { .connections = ALL };
+	struct engine *e = engine_start(&plain);
+	int fds[3][ALL / 2], n[3] = { 0 };
+
+	for (unsigned h = 0; h < 3; h++) {
+		int fd = connect_from(e, 2 + h);
+
+		for (; raw_null_answers(fd, 1); fd = connect_from(e, 2 + h))
+			fds[h][n[h]++] = fd;
+		close(fd);
+	}
+	EQUAL(n[0], ALL / 2);
+	EQUAL(n[1], ALL / 4);
+	EQUAL(n[2], (ALL / 4 + 1) / 2);
+	for (unsigned h = 0; h < 3; h++)
+		close_all(fds[h], n[h]);
+	engine_stop(e);
+}
+
 /* Fills the server from several hosts: the last of them get less, being half of what is left, and none gets nothing. */
 static void fill(struct engine *e, int fds[ALL])
 {
@@ -326,6 +362,8 @@ static void test_accepted_connections_give_up_vanished_hosts_in_time(void)
 }
 
 SUITE(floods, TEST(test_one_host_gets_its_share_and_others_get_theirs),
+    TEST(test_a_host_may_have_all_where_the_limit_says_so),
+    TEST(test_two_hosts_leave_something_to_a_third),
     TEST(test_local_clients_get_in_when_networks_have_taken_all),
     TEST(test_local_clients_take_nothing_from_networks_before_half_their_reserve_is_used_up),
     TEST(test_networks_leave_local_clients_half_their_reserve_beside_what_they_have),
