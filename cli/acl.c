@@ -18,8 +18,8 @@
 #include "client/ipc9.h"
 
 #define EXIT_REFUSED 5
-#define ACL_GROUPS_MAX 16 /* that a WHO may have */
-#define ACL_WHO_BYTES 640
+#define ACL_GROUPS_MAX 128 /* that a WHO may have */
+#define ACL_WHO_BYTES 2048
 
 static void acl_listing_freep(struct ipc9_acl_listing **listing)
 {

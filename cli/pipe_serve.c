@@ -10,7 +10,8 @@
  *  1. Instances that listen and clients being served are together at most the limit.
  *  2. A child's pid is noted from its start until it is waited for, both under `children`: a signal never goes
  *     to a process that took over its number.
- *  3. Whichever way we end, the children's process groups get SIGTERM; the clients then read LOST.
+ *  3. Once an instance was made, a daemon that has no room for the next does not end us: it may be clients who took it.
+ *  4. Whichever way we end, the children's process groups get SIGTERM; the clients then read LOST.
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/child.h"
@@ -30,6 +32,7 @@
 #include "cli/signals.h"
 
 #define SERVE_AHEAD_MAX 16
+#define SERVE_RETRY_S 1	     /* others may have given something back, of which nobody tells */
 #define SERVE_NAME_BYTES 300 /* //./pipe/ and the longest NAME */
 
 struct serve_client;
@@ -43,6 +46,7 @@ struct serve {
 	struct ipc9_pipe *listening[SERVE_AHEAD_MAX]; /* oldest first; the main thread's */
 	size_t n_listening;
 	bool begun;	      /* an instance was made: those behind it are not the first */
+	bool told;	      /* that there is no room for another */
 	pthread_mutex_t lock; /* for the following */
 	pthread_cond_t gone;  /* a client is gone */
 	struct serve_client *clients;
@@ -259,13 +263,27 @@ static size_t serve_n_clients(struct serve *serve)
 	return n;
 }
 
-/* Waits until fewer clients are served than n_before. */
+/* Waits until fewer clients are served than n_before, for a while. */
 static void serve_wait_gone(struct serve *serve, size_t n_before)
 {
+	struct timespec until;
+	int r = 0;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += SERVE_RETRY_S;
 	(void)pthread_mutex_lock(&serve->lock);
-	while (serve->n_clients >= n_before)
-		(void)pthread_cond_wait(&serve->gone, &serve->lock);
+	while (r == 0 && (n_before == 0 || serve->n_clients >= n_before))
+		r = pthread_cond_timedwait(&serve->gone, &serve->lock, &until);
 	(void)pthread_mutex_unlock(&serve->lock);
+}
+
+/* Says once that clients have to wait, and why. */
+static void serve_tell_wait(struct serve *serve, const struct ipc9_error *error)
+{
+	if (!serve->told)
+		output_warning(serve->invocation, "no room for the next client, trying again: %s",
+		    error->text);
+	serve->told = true;
 }
 
 /* Creates an instance with the list that the pipe has now. */
@@ -324,10 +342,11 @@ static int serve_listen(struct serve *serve, struct ipc9_error *ret_error)
 			return r;
 		if (serve->n_listening > 0)
 			return 0; /* one behind it failed: no matter yet */
-		if (n_clients == 0 && r)
+		if (r && !serve->begun)
 			return r;
-		if (n_clients > 0)
-			serve_wait_gone(serve, n_clients);
+		if (r)
+			serve_tell_wait(serve, ret_error);
+		serve_wait_gone(serve, n_clients);
 	}
 }
 

@@ -108,7 +108,7 @@ IPC9_PUBLIC bool ipc9_pipe_was_connected(const struct ipc9_pipe *pipe);
 
 /*
  * Connects to the instance of //HOST/pipe/NAME that has been listening longest, whether or not its server accepts already.
- * IPC9_E_NOENT; IPC9_E_BUSY: no instance is free (ipc9_pipe_wait); IPC9_E_ACCESS.
+ * IPC9_E_NOENT; IPC9_E_BUSY: no instance is free (ipc9_pipe_wait); IPC9_E_ACCESS; IPC9_E_QUOTA.
  */
 IPC9_PUBLIC int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret_pipe,
     struct ipc9_error *ret_error);

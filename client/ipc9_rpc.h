@@ -125,7 +125,7 @@ struct ipc9_rpc_server_options {
 	uint32_t unread_bytes; /* replies that wait to be read; default 4 MiB */
 	uint32_t unread_ms;    /* until a peer that reads nothing is dropped; default 30 s */
 	uint32_t connections;  /* in all; default: descriptors less a reserve */
-	uint32_t connections_per_host; /* default: half of `connections` */
+	uint32_t connections_per_host; /* default: half of what other hosts leave */
 
 	/* Over UDP; what comes beyond is not answered, and its client asks again. */
 	uint32_t reply_cache_bytes;  /* replies kept for repeated calls, in all; default 4 MiB */

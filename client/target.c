@@ -111,10 +111,12 @@ int target_own_object(const char *text, const char *mechanism, struct target *re
 	    e);
 }
 
-/* One's own board, or a shared one. */
+/* One's own board, that of a user, which the daemon knows as ~UID, or a shared one. */
 static const char *check_board(const char *object)
 {
-	return strcmp(object, "~") == 0 ? NULL : name_check_object(object, false);
+	bool digits = object[0] == '~' && strspn(object + 1, "0123456789") == strlen(object + 1);
+
+	return name_check_object(object, digits);
 }
 
 int target_board(const char *text, struct target *ret, struct ipc9_error *e)

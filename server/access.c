@@ -487,19 +487,19 @@ bool access_sees(const struct access *a, const struct caller *c, const struct ob
 
 /* --- Callers that are made up ------------------------------------------------------------------ */
 
-static const char *add_group(const char *text, struct caller *c)
+static const char *add_group(const char *text, gid_t groups[ACCESS_GROUPS_MAX], struct caller *c)
 {
 	uint32_t gid;
 
 	if (!parse_id(text, &gid))
 		return "gid: takes a number";
-	if (c->n_groups == MESSAGE_GROUPS_MAX)
-		return "it has more than 16 groups";
-	c->claimed[c->n_groups++] = gid;
+	if (c->n_groups == ACCESS_GROUPS_MAX)
+		return "it has more than 128 groups";
+	groups[c->n_groups++] = gid;
 	return NULL;
 }
 
-static const char *add_word(const char *word, struct caller *c)
+static const char *add_word(const char *word, gid_t groups[ACCESS_GROUPS_MAX], struct caller *c)
 {
 	if (strncmp(word, "uid:", 4) == 0) {
 		if (c->how != IPC9_BY_NONE)
@@ -508,7 +508,7 @@ static const char *add_word(const char *word, struct caller *c)
 		return parse_id(word + 4, &c->uid) ? NULL : "uid: takes a number";
 	}
 	if (strncmp(word, "gid:", 4) == 0)
-		return add_group(word + 4, c);
+		return add_group(word + 4, groups, c);
 	if (strncmp(word, "from:", 5) == 0) {
 		if (!c->local)
 			return "it has two addresses";
@@ -518,7 +518,8 @@ static const char *add_word(const char *word, struct caller *c)
 	return "it is made of uid:N, gid:N and from:ADDRESS, separated by commas";
 }
 
-const char *access_caller_parse(const char *text, struct caller *ret)
+const char *access_caller_parse(const char *text, gid_t groups[ACCESS_GROUPS_MAX],
+    struct caller *ret)
 {
 	struct caller c = { .local = true, .gid = NO_GID };
 	char copy[IPC9_WHO_MAX + 1], *state = NULL;
@@ -529,16 +530,23 @@ const char *access_caller_parse(const char *text, struct caller *ret)
 	text_format(copy, sizeof(copy), "%s", text);
 	for (char *word = strtok_r(copy, ", ", &state); word && !why;
 	     word = strtok_r(NULL, ", ", &state))
-		why = add_word(word, &c);
+		why = add_word(word, groups, &c);
 	if (why)
 		return why;
 	if (c.how == IPC9_BY_NONE && c.local)
 		return "it names neither a user (uid:N) nor where an anonymous caller is (from:ADDRESS)";
 	if (c.how == IPC9_BY_NONE && c.n_groups)
 		return "a caller without uid:N has no groups";
+	if (!c.local && c.n_groups > MESSAGE_GROUPS_MAX)
+		return "a caller from another host has at most 16 groups";
 	if (c.how != IPC9_BY_NONE && !c.local)
 		c.how = IPC9_BY_CLAIM;
 	*ret = c;
+	ret->groups = groups;
+	if (c.local)
+		return NULL;
+	for (uint32_t i = 0; i < c.n_groups; i++)
+		ret->claimed[i] = groups[i];
 	ret->groups = ret->claimed;
 	return NULL;
 }

@@ -145,10 +145,12 @@ bool access_decide(const struct access *access, const struct caller *caller, enu
 
 /*
  * Makes up a caller from words separated by commas: "uid:5,gid:7" is a local user, with "from:10.0.0.1" one who claims
- * to be that from there, "from:10.0.0.1" alone is anonymous.  Groups point into the caller itself.  NULL, or what
- * is wrong.
+ * to be that from there, "from:10.0.0.1" alone is anonymous.  A local user's groups point into groups, a claim's, which are no
+ * more than AUTH_SYS holds, into the caller itself.  NULL, or what is wrong.
  */
-const char *access_caller_parse(const char *text, struct caller *ret_caller);
+#define ACCESS_GROUPS_MAX 128
+const char *access_caller_parse(const char *text, gid_t groups[ACCESS_GROUPS_MAX],
+    struct caller *ret_caller);
 
 /*
  * Takes from a caller who claims to be somebody (IPC9_BY_CLAIM) what trust_sys and trust_root do not believe; it is then

@@ -85,12 +85,17 @@ void acl_handle_set(struct request *r, void *args)
 		return;
 	text_format(what, sizeof(what), "access list, %u lines", a->rules.lines.lines_len);
 	audit_change(r, what, n);
+	for (size_t i = 0; services[i]; i++)
+		if (services[i] == n->service && n->service->listed) {
+			n->service->listed(r->daemon->states[i], n);
+			break;
+		}
 	request_done(r);
 }
 
 /* Whom the call asks about; NULL, or what is wrong with it.  *ret_note: what of it would not be believed, or NULL. */
-static const char *read_who(struct request *r, const char *text, struct caller *ret,
-    const char **ret_note)
+static const char *read_who(struct request *r, const char *text, gid_t groups[ACCESS_GROUPS_MAX],
+    struct caller *ret, const char **ret_note)
 {
 	const char *wrong;
 
@@ -99,10 +104,23 @@ static const char *read_who(struct request *r, const char *text, struct caller *
 		*ret = r->caller;
 		return NULL;
 	}
-	wrong = access_caller_parse(text, ret);
+	wrong = access_caller_parse(text, groups, ret);
 	if (!wrong)
 		*ret_note = access_believe(&r->daemon->access, ret);
 	return wrong;
+}
+
+/* As access_decide; but a name that is there is made again, or ended, by its owner alone, whoever else may everything. */
+static bool decide(struct request *r, const struct caller *who, unsigned right,
+    const struct named *n, char why[ACCESS_WHY_SIZE])
+{
+	bool allowed = access_decide(&r->daemon->access, who, (enum right)right, &n->object, why);
+
+	if (!allowed || !(right & (RIGHT_CREATE | RIGHT_DELETE)) ||
+	    access_is_owner(who, &n->object))
+		return allowed;
+	text_format(why, ACCESS_WHY_SIZE, "only its owner, as it is there already");
+	return false;
 }
 
 void acl_handle_test(struct request *r, void *args)
@@ -110,10 +128,11 @@ void acl_handle_test(struct request *r, void *args)
 	const ipc9_acl_test_args *a = args;
 	ipc9_acl_test_res res = { .status = IPC9_STATUS_OK };
 	ipc9_acl_test_ok *ok = &res.ipc9_acl_test_res_u.ok;
+	gid_t groups[ACCESS_GROUPS_MAX];
 	struct caller who;
 	unsigned right = access_right(a->right);
 	char why[ACCESS_WHY_SIZE], text[IPC9_WHY_MAX + 1];
-	const char *note, *wrong = read_who(r, a->who, &who, &note);
+	const char *note, *wrong = read_who(r, a->who, groups, &who, &note);
 	struct named *n = find(r, a->mechanism, a->name);
 
 	if (!n)
@@ -127,7 +146,7 @@ void acl_handle_test(struct request *r, void *args)
 		    "the right is one of read, write, create, delete, admin");
 		return;
 	}
-	ok->allowed = access_decide(&r->daemon->access, &who, (enum right)right, &n->object, why);
+	ok->allowed = decide(r, &who, right, n, why);
 	text_format(text, sizeof(text), "%s%s%s", why, note ? "; " : "", note ? note : "");
 	ok->why = text;
 	request_reply(r, &res);

@@ -8,8 +8,10 @@
  *    of a name only grow, also when its board was freed in between.
  * 3. A board is charged to whoever made it, a ticket to whoever began it.  The bytes of an item are charged to
  *    whoever copied them, on the board as in the ticket: so nobody fills another's share.
- * 4. A shared board is empty only while it has a list of its own: CLEAR frees the others, or they would be charged for
- *    ever.  A user's own board stays, because its version can be asked for at any time, and must not begin again.
+ * 4. A board is empty only while it has a list of its own and somebody else than its owner or an administrator cleared it:
+ *    CLEAR frees all others, with their list, or they would be charged for ever.  A user's own board that is not there has the
+ *    last version of all boards, because its version can be asked for at any time, and must not begin again.
+ * 5. Who copied what a board holds may clear it, whatever its list has become: it is charged to them.
  */
 #include "rpcgen-out/clipboard.h"
 
@@ -247,9 +249,22 @@ static const struct object *object_of_get(struct request *r, const void *args)
 	return b ? &b->named.object : NULL;
 }
 
-static ipc9_board_version version_of(const struct clipboard *c, const struct board *b)
+/* As object_of_name, but nobody when the caller pays for what is there. */
+static const struct object *object_of_clear(struct request *r, const void *args)
 {
-	return (ipc9_board_version){ c->epoch, b ? b->seq : 0 };
+	const ipc9_name_args *a = args;
+	struct board *b = board_find(r, a->name);
+
+	return b && !charge_is_of(&b->item.charge, &r->caller) ? &b->named.object : NULL;
+}
+
+/* name: b's, which is not there where it is NULL. */
+static ipc9_board_version version_of(const struct clipboard *c, const struct board *b,
+    const char *name)
+{
+	uint64_t absent = is_own(name) ? c->seq : 0;
+
+	return (ipc9_board_version){ c->epoch, b ? b->seq : absent };
 }
 
 /* Tells the version that a change has just made. */
@@ -531,7 +546,7 @@ static void handle_get(struct request *r, void *args)
 	if (!check_name(r, a->board))
 		return;
 	b = board_find(r, a->board);
-	ok->current = version_of(c, b);
+	ok->current = version_of(c, b, a->board);
 	if (a->wanted.seq && (a->wanted.seq != ok->current.seq || a->wanted.epoch != c->epoch)) {
 		request_fail(r, IPC9_STATUS_CHANGED, 0, "somebody copied to it meanwhile");
 		return;
@@ -577,7 +592,7 @@ static void handle_list(struct request *r, void *args)
 		named_fail_absent(r, request_service(r), a->name);
 		return;
 	}
-	ok->current = version_of(r->state, b);
+	ok->current = version_of(r->state, b, a->name);
 	ok->changed_us = b ? b->changed_us : 0;
 	access_tell(b ? &b->author : &nobody, from, &ok->author);
 	for (unsigned i = 0; b && i < b->item.n; i++)
@@ -588,29 +603,63 @@ static void handle_list(struct request *r, void *args)
 	request_reply(r, &res);
 }
 
+/* The board of a name, also of what another user's own is kept under, which only find_board tells. */
+static struct board *board_to_clear(struct request *r, const char *name)
+{
+	if (is_own(name) || name[0] != '~')
+		return board_find(r, name);
+	return (struct board *)(void *)find_board(r, r->state, name);
+}
+
+/* Whether it is a name to clear; ends the request if not.  Administrators may clear what is not there as often as what is. */
+static bool check_clear(struct request *r, const char *name)
+{
+	size_t len = strlen(name);
+	bool users = name[0] == '~' && len > 1 && strspn(name + 1, "0123456789") == len - 1;
+
+	return (users && access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL)) ||
+	    check_name(r, name);
+}
+
+/* Its list goes with it: who clears what is theirs gives up the name. */
+static void board_clear(struct request *r, struct board *b)
+{
+	struct clipboard *c = r->state;
+	const struct object *o = &b->named.object;
+	bool manages = access_is_owner(&r->caller, o) ||
+	    access_allows(&r->daemon->access, &r->caller, RIGHT_ADMIN, NULL);
+
+	replace_item(c, b, NULL, &r->caller);
+	if (o->has_list && !manages)
+		return;
+	if (o->has_list)
+		audit_change(r, "cleared, and its access list with it", &b->named);
+	board_free(c, b);
+}
+
 static void handle_clear(struct request *r, void *args)
 {
 	const ipc9_name_args *a = args;
 	struct clipboard *c = r->state;
-	bool own = is_own(a->name);
-	struct board *b;
+	struct board *b = board_to_clear(r, a->name);
 
-	if (!check_name(r, a->name))
+	if (!b && !check_clear(r, a->name))
 		return;
-	b = board_find(r, a->name);
-	if (!b && !own) { /* it is empty, perhaps by a call of which this is a repeat */
-		c->seq++;
-		reply_changed(r);
-		return;
-	}
-	if (!b)
-		b = board_to_write(r, a->name);
-	if (!b)
-		return;
-	replace_item(c, b, NULL, &r->caller);
+	if (b)
+		board_clear(r, b);
+	else
+		c->seq++; /* it is empty, perhaps by a call of which this is a repeat */
 	reply_changed(r);
-	if (!own && !b->named.object.has_list)
-		board_free(c, b);
+}
+
+/* Somebody has set its list: one that is the default is none, and a board that is empty and has none goes. */
+static void on_listed(void *state, struct named *n)
+{
+	struct board *b = (struct board *)(void *)n;
+
+	named_forget_default(n);
+	if (!n->object.has_list && b->item.n == 0)
+		board_free(state, b);
 }
 
 /* --- Service ----------------------------------------------------------------------------------- */
@@ -690,7 +739,7 @@ static const struct procedure procedures[] = {
 	    PROCEDURE(IPC9_CLIPBOARDPROC_CLEAR, ipc9_name_args, ipc9_clipboard_version_res),
 	    .right = RIGHT_WRITE,
 	    .handle = handle_clear,
-	    .object = object_of_name,
+	    .object = object_of_clear,
 	},
 };
 
@@ -706,4 +755,5 @@ const struct service service_clipboard = {
 	.count = count,
 	.rights = RIGHT_READ | RIGHT_WRITE,
 	.find = find_board,
+	.listed = on_listed,
 };

@@ -10,7 +10,8 @@
 #include "transport/registration.h"
 #include "util/clock.h"
 
-static void count_engine(const struct daemon *d, struct tally *t)
+/* refusals: also how many callers were refused what is there, which tells of what is hidden from who asks. */
+static void count_engine(const struct daemon *d, bool refusals, struct tally *t)
 {
 	const struct server_stats *s = server_stats(d->server);
 
@@ -25,7 +26,8 @@ static void count_engine(const struct daemon *d, struct tally *t)
 	tally_add(t, "rpc.closed.unread", s->closed_unread);
 	tally_add(t, "rpc.refused.host", s->refused_host);
 	tally_add(t, "rpc.refused.user", s->refused_user);
-	tally_add(t, "access.refused", d->refusals);
+	if (refusals)
+		tally_add(t, "access.refused", d->refusals);
 }
 
 static void handle_status(struct request *r, void *args)
@@ -40,7 +42,7 @@ static void handle_status(struct request *r, void *args)
 
 	(void)args;
 	registration_describe(d->registration, rpcbind, sizeof(rpcbind));
-	count_engine(d, &tally);
+	count_engine(d, access_allows(&d->access, &r->caller, RIGHT_ADMIN, NULL), &tally);
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->count)
 			services[i]->count(d->states[i], &tally);
@@ -75,7 +77,7 @@ static void tell_user(const struct daemon *d, const struct quota_usage *u, ipc9_
 	tell_amounts(u->used, u->share, ret);
 	if (!u->who.local)
 		ret->connections = (ipc9_quota_amount){ u->used[QUOTA_NETWORK],
-			server_limits(d->server)->connections_per_host };
+			server_host_share(d->server, &u->who.address) };
 }
 
 static void tell_host(const struct quota *q, ipc9_quota_amounts *ret)
@@ -86,6 +88,9 @@ static void tell_host(const struct quota *q, ipc9_quota_amounts *ret)
 		used[i] = quota_total_used(q, (enum quota_resource)i);
 		totals[i] = quota_total(q, (enum quota_resource)i);
 	}
+	/* Those of networks as well, which have no total of their own. */
+	used[QUOTA_CONNECTIONS] += used[QUOTA_NETWORK];
+	totals[QUOTA_CONNECTIONS] = totals[QUOTA_NETWORK];
 	tell_amounts(used, totals, ret);
 }
 

@@ -144,8 +144,8 @@ static void on_admitted_closed(struct connection_watch *watch)
 
 /*
  * The engine limits what hosts have (transport/hosts.h), so theirs are only counted: local users share their own total, but
- * never more than there is besides.  With all network connections in use that is local_connections: a local user
- * gets half of it, and the next one something as well.
+ * never more than there is besides.  However many network connections there are, that is half of local_connections beyond
+ * what local users have: the next one gets something as well, and of what is kept back root.
  */
 bool daemon_admit(void *context, struct connection *connection, const struct peer *peer)
 {
@@ -239,10 +239,11 @@ static int start_quota(struct daemon *d)
 	totals[QUOTA_DESCRIPTORS] = l->other_descriptors;
 	totals[QUOTA_NETWORK] = (uint64_t)l->connections + l->local_connections;
 	if (!totals[QUOTA_CONNECTIONS]) {
-		/* However many they are, local users leave networks a quarter. */
+		/* However many they are, local users leave networks a quarter, which leave them half of theirs in turn. */
 		totals[QUOTA_CONNECTIONS] = totals[QUOTA_NETWORK];
 		if (d->config.listen != LISTEN_NOTHING)
-			totals[QUOTA_CONNECTIONS] -= l->connections / 4;
+			totals[QUOTA_CONNECTIONS] -=
+			    l->connections / 4 + l->local_connections - l->local_connections / 2;
 	}
 	d->quota = quota_new(totals, d->access.daemon_uid);
 	return d->quota ? 0 : -ENOMEM;

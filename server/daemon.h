@@ -6,6 +6,7 @@
 #define SERVER_DAEMON_H
 
 #include "server/access.h"
+#include "server/audit.h"
 #include "server/config.h"
 #include "server/quota.h"
 #include "server/services.h"
@@ -27,7 +28,8 @@ struct daemon {
 	void *states[SERVICES_MAX];	   /* of services[i] */
 	int64_t started;
 	uint64_t refusals; /* by rules and lists */
-	struct log_rate troubles, audit_refusals, audit_changes;
+	struct log_rate troubles;
+	struct audit_rates audit_refusals, audit_changes;
 	char host[IPC9_HOST_MAX + 1];
 	int lock_fd;
 	bool has_socket; /* the local socket is ours to remove */

@@ -12,6 +12,8 @@
 #include "util/name.h"
 #include "util/text.h"
 
+#define LINES_FREE 16 /* of a list: the object pays for them */
+
 size_t named_count(const struct named_map *map)
 {
 	return HASH_COUNT(map->head);
@@ -109,6 +111,12 @@ static int read_rules(const struct named *n, const ipc9_rules *rules, struct acc
 	return 0;
 }
 
+/* What is charged for a list of n lines: who has no room left must still be able to shut others out of what they fill. */
+static uint64_t price_of(size_t n)
+{
+	return n > LINES_FREE ? (n - LINES_FREE) * sizeof(struct access_rule) : 0;
+}
+
 /*
  * Charges what a list takes.  An administrator may have to shut an object whose owner has left nothing of their share, and
  * pays for the list then.
@@ -122,10 +130,13 @@ static int pay_rules(struct request *r, struct named *n, uint64_t bytes)
 		charge_shrink(&n->paid, n->paid.amount - bytes);
 		return 0;
 	}
-	e = charge_add(n->payer, QUOTA_BYTES, bytes, &charge);
+	if (!n->paid.user || charge_is_of(&n->paid, charge_payer(n->payer)))
+		e = charge_add(n->payer, QUOTA_BYTES, bytes - n->paid.amount, &n->paid);
+	else
+		e = charge_add(n->payer, QUOTA_BYTES, bytes, &charge);
 	if (e == IPC9_STATUS_QUOTA && !charge_is_of(n->payer, &r->caller))
 		e = quota_charge(r->daemon->quota, &r->caller, QUOTA_BYTES, bytes, &charge);
-	if (e)
+	if (e || !charge.user)
 		return e;
 	charge_release(&n->paid);
 	n->paid = charge;
@@ -140,7 +151,7 @@ static int set_rules(struct request *r, struct named *n, const ipc9_rules *rules
 	int e = read_rules(n, rules, &list, ret_why);
 
 	if (!e)
-		e = pay_rules(r, n, list.n * sizeof(*list.rules));
+		e = pay_rules(r, n, price_of(list.n));
 	if (e) {
 		access_list_clear(&list);
 		return e;
@@ -177,6 +188,17 @@ static bool same_list(const struct access_list *a, const struct access_list *b)
 			return false;
 	}
 	return a->n == n;
+}
+
+void named_forget_default(struct named *n)
+{
+	struct object *o = &n->object;
+
+	if (!o->has_list || !same_list(&o->list, o->defaults))
+		return;
+	access_list_clear(&o->list);
+	charge_release(&n->paid);
+	o->has_list = false;
 }
 
 bool named_has_rules(struct request *r, const struct named *n, const ipc9_rules *rules)

@@ -59,6 +59,9 @@ int named_add(struct named_map *map, struct named *named, const struct request *
  */
 bool named_take_rules(struct request *request, struct named *named, const ipc9_rules *rules);
 
+/* Takes the list of an object back if it is the default that the object would have without. */
+void named_forget_default(struct named *named);
+
 /*
  * For a call that joins an object which is there: whether the list that came along (NULL: none did) is the one that it has.
  * False: the request was ended with IPC9_STATUS_INVALID; a list that counts for nothing would be taken for one that does.

@@ -197,7 +197,7 @@ static void handle_disconnect(struct request *r, void *args)
 		end_fail(r, IPC9_STATUS_LISTENING);
 	else if (e->instance->client->state == END_DISCONNECTED)
 		end_fail(r, IPC9_STATUS_NOTCONN);
-	else if (instance_disconnect(e->instance, r->daemon->quota))
+	else if (instance_disconnect(e->instance))
 		request_trouble(r, -ENOMEM);
 	else
 		request_done(r);
@@ -274,14 +274,16 @@ static void handle_open(struct request *r, void *args)
 	ipc9_pipe_open_ok *ok = &res.ipc9_pipe_open_res_u.ok;
 	char from[ADDRESS_TEXT_SIZE];
 	struct instance *i;
+	int e;
 
 	if (!check_open(r, a->name, n, a->flags))
 		return;
 	i = LIST_ENTRY(n->listening.next, struct instance, listening);
 	if (instance_hand_over(i, r, a->flags))
 		return;
-	if (end_enter(i->client, r)) {
-		request_trouble(r, -ENOMEM);
+	e = end_enter_client(i->client, r);
+	if (e) {
+		request_fail_charge(r, e, &r->caller, QUOTA_OBJECTS);
 		return;
 	}
 	i->client->reads = a->flags & IPC9_PIPE_OPEN_READ;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/daemon.h"
+
 /* What the charges of messages may come to beyond the quota before writers wait: 16384 empty ones. */
 #define MESSAGES_CHARGE_MAX (16384 * QUEUE_MESSAGE_CHARGE)
 
@@ -120,6 +122,22 @@ static void drop_handle(struct end *e)
 	e->connection = NULL;
 }
 
+/*
+ * The server's end is gone, and its queue empty: it pays no more for what a client keeps by not closing.  A client who cannot
+ * pay either loses what is unread, and learns that something is missing.
+ */
+static void hand_to_client(struct instance *i)
+{
+	struct end *client = i->client;
+
+	if (client->state == END_OPEN && queue_move(&client->queue, &client->charge)) {
+		queue_clear(&client->queue);
+		i->server.state = END_LOST;
+		i->server.finished = false;
+	}
+	charge_release(&i->charge);
+}
+
 void end_leave(struct end *e, enum end_state how)
 {
 	struct instance *i = e->instance;
@@ -136,10 +154,13 @@ void end_leave(struct end *e, enum end_state how)
 	e->state = how;
 	if (how == END_CLOSED)
 		e->finished = true;
-	if (end_is_server(e))
-		leave_name(i);
 	/* Nobody will read what is still here; those who wait to see it read learn that. */
 	queue_clear(&e->queue);
+	if (end_is_server(e)) {
+		leave_name(i);
+		hand_to_client(i);
+	}
+	charge_release(&e->charge);
 	end_wake(e);
 	end_wake(other);
 	if (i->server.state == END_OPEN || i->client->state == END_OPEN)
@@ -168,6 +189,17 @@ int end_enter(struct end *e, struct request *r)
 	e->watch.closed = on_connection_closed;
 	connection_watch(e->connection, &e->watch);
 	return 0;
+}
+
+int end_enter_client(struct end *e, struct request *r)
+{
+	int status = quota_charge(r->daemon->quota, &r->caller, QUOTA_OBJECTS, 1, &e->charge);
+
+	if (!status)
+		status = end_enter(e, r);
+	if (status)
+		charge_release(&e->charge);
+	return status;
 }
 
 struct end *end_find_any(struct request *r, uint64_t id)
@@ -220,7 +252,7 @@ static void end_throw_out(struct end *e)
 	e->finished = false;
 }
 
-int instance_disconnect(struct instance *i, struct quota *quota)
+int instance_disconnect(struct instance *i)
 {
 	struct end *old = i->client, *fresh = old;
 
@@ -234,8 +266,6 @@ int instance_disconnect(struct instance *i, struct quota *quota)
 	if (fresh != old) {
 		old->instance = NULL;
 		old->state = END_DISCONNECTED;
-		if (quota_charge(quota, &old->who, QUOTA_OBJECTS, 1, &old->charge))
-			end_leave(old, END_LOST);
 	}
 	instance_keep_nothing(i);
 	i->way = IPC9_PIPE_WAY_CALLS;

@@ -14,13 +14,15 @@
  *    while its client end is ABSENT, and stands in its name's queue of listening ones exactly then.
  * 2. DISCONNECT parts an OPEN client end from its instance: it goes on as an end with no instance, until its client closes
  *    it, and the instance gets another one in its place.  That is DISCONNECTED too, until ACCEPT makes it ABSENT.
- * 3. When the server's end is closed or lost the instance leaves its name; it is freed when neither end is OPEN
- *    any more.  A name is removed with its last instance.
+ * 3. When the server's end is closed or lost the instance leaves its name, and costs its server nothing any more; it is freed
+ *    when neither end is OPEN any more.  A name is removed with its last instance.
  * 4. A parked READ or TRANSACT waits in the end that reads; a parked WRITE or FLUSH in the end that has not read yet what
  *    was written; a parked ACCEPT or POLL in the end that asks; a parked WAIT in the name.  Whatever changes an end
  *    or its queue calls end_wake() for it.
- * 5. A name, an instance and what waits in its ends are charged to whoever made them: an instance's `charge` pays
- *    for its queues.  An end without instance is charged to its client.
+ * 5. A name and an instance are charged to whoever made them, and a client's end to the client for as long as it is OPEN,
+ *    with an instance or without.  The instance's `charge` pays for both queues while the server's end is there; what that
+ *    left unread is the client's then, or is lost where their share does not hold it.  A client that is AWAY is
+ *    charged nothing: its instance is the server's to end.
  * 6. Of a parked WRITE or FLUSH `place` is the point of the queue behind what was written, as a charge, and `amount` the
  *    same as payload (queue.h).  What is taken back moves the points behind it.
  */
@@ -52,7 +54,7 @@ struct end {
 	struct connection *connection;
 	struct connection_watch watch;
 	struct caller who;
-	struct charge charge;  /* of an end without instance */
+	struct charge charge;  /* of a client's end that is OPEN, or has no instance */
 	struct queue queue;    /* to be read by this end */
 	struct list readers;   /* parked READs and TRANSACTs of this end */
 	struct list writers;   /* parked WRITEs of the other, until `queue` is down to the quota */
@@ -115,14 +117,14 @@ void instance_listen(struct instance *instance);
 /* Takes the instance off the queue of listening ones, for a client. */
 void instance_take(struct instance *instance);
 
-/*
- * Throws the client out, with what waits to be read.  quota: where its end is charged while it goes on; a client whose share
- * does not hold it loses its end at once.  0 or -ENOMEM, and nothing has changed.
- */
-int instance_disconnect(struct instance *instance, struct quota *quota);
+/* Throws the client out, with what waits to be read.  0 or -ENOMEM, and nothing has changed. */
+int instance_disconnect(struct instance *instance);
 
 /* Makes an end OPEN for the request's connection.  0 or -ENOMEM. */
 int end_enter(struct end *end, struct request *request);
+
+/* The same for a client's end, which is charged to the caller.  0, IPC9_STATUS_QUOTA, -ENOMEM. */
+int end_enter_client(struct end *end, struct request *request);
 
 /* Ends an end: CLOSED or LOST.  The instance, and its name, may be gone on return. */
 void end_leave(struct end *end, enum end_state how);

@@ -63,6 +63,15 @@ void queue_clear(struct queue *q)
 		drop(q, first(q));
 }
 
+int queue_move(struct queue *q, const struct charge *payer)
+{
+	int r = charge_move(&q->charge, payer);
+
+	if (!r)
+		q->payer = payer;
+	return r;
+}
+
 /* --- In ---------------------------------------------------------------------------------------- */
 
 /* Room for len bytes at the end of the last block, or NULL. */

@@ -34,6 +34,12 @@ struct queue {
 void queue_init(struct queue *queue, uint64_t *total, const struct charge *payer);
 void queue_clear(struct queue *queue);
 
+/*
+ * What is in the queue, and will be, is payer's from now on, who is charged until queue_clear.  0; IPC9_STATUS_QUOTA, and
+ * nothing has changed.
+ */
+int queue_move(struct queue *queue, const struct charge *payer);
+
 static inline bool queue_is_empty(const struct queue *queue)
 {
 	return list_is_empty(&queue->chunks);

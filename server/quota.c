@@ -345,26 +345,53 @@ bool charge_is_of(const struct charge *charge, const struct caller *c)
 	return charge->user && memcmp(&charge->user->key, &key, sizeof(key)) == 0;
 }
 
-void charge_shrink(struct charge *charge, uint64_t amount)
+/* Of what was charged; the user stays, also without any use.  Returns what went back to that which is kept back. */
+static uint64_t give_back(struct quota_user *u, enum quota_resource r, uint64_t amount)
 {
-	enum quota_resource r = charge->resource;
-	struct quota_user *u = charge->user;
-	uint64_t reserve;
+	uint64_t reserve = amount < u->reserve[r] ? amount : u->reserve[r];
 
-	assert(amount <= charge->amount);
-	if (!u)
-		return;
-	reserve = amount < u->reserve[r] ? amount : u->reserve[r];
-	charge->amount -= amount;
 	u->used[r] -= amount;
 	u->reserve[r] -= reserve;
 	if (u->group)
 		u->group->used[r] -= amount;
 	u->quota->used[r] -= amount;
 	u->quota->reserve[r] -= reserve;
+	return reserve;
+}
+
+void charge_shrink(struct charge *charge, uint64_t amount)
+{
+	struct quota_user *u = charge->user;
+
+	assert(amount <= charge->amount);
+	if (!u)
+		return;
+	give_back(u, charge->resource, amount);
+	charge->amount -= amount;
 	if (!charge->amount)
 		charge->user = NULL;
 	free_if_unused(u);
+}
+
+int charge_move(struct charge *charge, const struct charge *payer)
+{
+	const enum quota_resource r = charge->resource;
+	struct quota_user *from = charge->user, *to = payer->user;
+	const uint64_t amount = charge->amount;
+	uint64_t reserve;
+
+	assert(to);
+	if (!from || from == to)
+		return 0;
+	reserve = give_back(from, r, amount);
+	charge->amount = 0;
+	if (!fits(to, r, amount)) {
+		take(from, r, amount, reserve, charge);
+		return IPC9_STATUS_QUOTA;
+	}
+	take(to, r, amount, reserve_in(to, r, amount), charge);
+	free_if_unused(from);
+	return 0;
 }
 
 void charge_release(struct charge *charge)

@@ -26,7 +26,7 @@
 #include "server/access.h"
 
 enum quota_resource {
-	QUOTA_OBJECTS, /* named things, instances, copies that are being made */
+	QUOTA_OBJECTS, /* named things, instances, clients' ends, copies that are being made */
 	QUOTA_BYTES,   /* payload that is kept, with what it takes to keep it, and access lists */
 	QUOTA_WAITING, /* calls that wait for something */
 	QUOTA_CONNECTIONS, /* of local users */
@@ -71,6 +71,12 @@ int quota_count(struct quota *quota, const struct caller *caller, enum quota_res
  */
 int charge_add(const struct charge *payer, enum quota_resource resource, uint64_t amount,
     struct charge *charge);
+
+/*
+ * Charges what one principal pays for to whom payer is charged, which is not empty; nothing happens where that is the same
+ * one.  0; IPC9_STATUS_QUOTA, and nothing has changed.
+ */
+int charge_move(struct charge *charge, const struct charge *payer);
 
 /* Who pays; good as long as the charge, which is not empty. */
 const struct caller *charge_payer(const struct charge *charge);

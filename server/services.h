@@ -34,6 +34,8 @@ struct service {
 	    local; /* beyond this host there is only procedure 0: registered for the local socket alone */
 	/* The object of a name, as the request's caller means it; NULL: there is none.  NULL: no named objects. */
 	struct named *(*find)(struct request *request, void *state, const char *name);
+	/* May be NULL.  An object, which is gone perhaps on return, was given another list. */
+	void (*listed)(void *state, struct named *named);
 };
 
 /* Ends with NULL. */

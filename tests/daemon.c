@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -203,6 +204,38 @@ CLIENT *daemon_client_anonymous(const struct daemon_fixture *d, uint32_t prog)
 	client = channel_client(channel, prog, 1);
 	channel_unref(channel);
 	daemon_patience(client, 5000);
+	return client;
+}
+
+CLIENT *daemon_client_from(const struct daemon_fixture *d, unsigned n, uint32_t prog)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct channel *channel = NULL;
+	CLIENT *client;
+
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + n);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to.sin_port = htons(d->port);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&from, sizeof(from)) ||
+	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) ||
+	    channel_new(fd, false, &channel))
+		give_up("cannot connect to ipc9d");
+	client = channel_client(channel, prog, 1);
+	channel_unref(channel);
+	daemon_patience(client, 5000);
+	return client;
+}
+
+CLIENT *daemon_client_of(const struct daemon_fixture *d, uid_t uid, uint32_t program)
+{
+	CLIENT *client;
+
+	if (chmod(d->folder, 0711) || seteuid(uid))
+		give_up("cannot be another user");
+	client = daemon_client(d, true, program);
+	if (seteuid(0))
+		give_up("cannot be root again");
 	return client;
 }
 

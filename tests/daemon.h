@@ -34,6 +34,12 @@ CLIENT *daemon_client(const struct daemon_fixture *daemon, bool local, uint32_t 
 CLIENT *daemon_client_claiming(const struct daemon_fixture *daemon, uint32_t program, uint32_t uid);
 CLIENT *daemon_client_anonymous(const struct daemon_fixture *daemon, uint32_t program);
 
+/* Over TCP from 127.0.0.n, which is a host of its own for the daemon. */
+CLIENT *daemon_client_from(const struct daemon_fixture *daemon, unsigned n, uint32_t program);
+
+/* Over the local socket as another user of this host, whom the fixture's folder lets in from now on; only root may. */
+CLIENT *daemon_client_of(const struct daemon_fixture *daemon, uid_t uid, uint32_t program);
+
 /* clnt_destroy for all of these. */
 void daemon_client_end(CLIENT *client);
 

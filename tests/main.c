@@ -42,6 +42,7 @@
 	X(queue)                                                                                   \
 	X(quota)                                                                                   \
 	X(shares)                                                                                  \
+	X(payers)                                                                                  \
 	X(content)                                                                                 \
 	X(control)                                                                                 \
 	X(clipboard)                                                                               \

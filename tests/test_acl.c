@@ -399,7 +399,7 @@ static bool uses_no_bytes(void *context)
 
 static void test_a_list_is_charged_to_the_objects_owner_as_long_as_it_is_there(void)
 {
-	static char line[] = "allow uid:7 read", second[] = "second";
+	static char line[] = "allow uid:7 read", second[] = "second", third[] = "third";
 	char *lines[IPC9_RULES_MAX + 1] = { NULL }, detail[256] = "";
 	uint64_t each;
 	struct world w;
@@ -409,22 +409,25 @@ static void test_a_list_is_charged_to_the_objects_owner_as_long_as_it_is_there(v
 	/* The owner's share: half of 61440 and the 4096 that are kept back. */
 	begin(&w, "quota_bytes = 65536\ntrust_sys = 127.0.0.0/8\nallow = uid:7007 all\n",
 	    IPC9_PROG_PIPE);
-	EQUAL(create_pipe(w.local, pipe_name, LINES(line), NULL), 0);
+	EQUAL(create_pipe(w.local, pipe_name, &lines[IPC9_RULES_MAX - 17], NULL), 0);
 	each = bytes_used(&w.daemon);
 	HOLDS(each >= 64);
+	EQUAL(set(w.admin, PIPE, &lines[IPC9_RULES_MAX - 16], NULL), 0);
+	EQUAL(bytes_used(&w.daemon), 0);
 	EQUAL(set(w.admin, PIPE, lines, NULL), 0);
-	EQUAL(bytes_used(&w.daemon), IPC9_RULES_MAX * each);
-	EQUAL(create_pipe(w.local, second, lines, detail), IPC9_STATUS_QUOTA);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX - 16) * each);
+	EQUAL(create_pipe(w.local, second, lines, NULL), 0);
+	EQUAL(create_pipe(w.local, third, lines, detail), IPC9_STATUS_QUOTA);
 	HOLDS(strstr(detail, "bytes: you use ") == detail);
-	EQUAL(create_pipe(w.local, second, LINES(line, line), NULL), 0);
-	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX + 2) * each);
+	EQUAL(create_pipe(w.local, third, &lines[IPC9_RULES_MAX - 18], NULL), 0);
+	EQUAL(bytes_used(&w.daemon), (2 * (IPC9_RULES_MAX - 16) + 2) * each);
 	/* What was there stays when another list is refused. */
 	EQUAL(set(w.admin, PIPE, LINES(line, "nonsense"), NULL), IPC9_STATUS_INVALID);
-	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX + 2) * each);
-	EQUAL(set(w.admin, PIPE, LINES(line), NULL), 0);
-	EQUAL(bytes_used(&w.daemon), 3 * each);
+	EQUAL(bytes_used(&w.daemon), (2 * (IPC9_RULES_MAX - 16) + 2) * each);
+	EQUAL(set(w.admin, PIPE, &lines[IPC9_RULES_MAX - 17], NULL), 0);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX - 16 + 3) * each);
 	EQUAL(set(w.admin, PIPE, (char *[]){ NULL }, NULL), 0);
-	EQUAL(bytes_used(&w.daemon), 2 * each);
+	EQUAL(bytes_used(&w.daemon), (IPC9_RULES_MAX - 16 + 2) * each);
 	daemon_client_end(w.local);
 	HOLDS(wait_until(uses_no_bytes, &w.daemon, 20000));
 	w.local = daemon_client(&w.daemon, true, IPC9_PROG_PIPE);
@@ -447,10 +450,11 @@ static void test_an_administrator_may_shut_what_belongs_to_somebody_without_room
 	EQUAL(create_slot(slots, slot_name, lines), 0);
 	for (int i = 0; i < 100; i++) { /* what is left, line by line */
 		text_format(name, sizeof(name), "slot%d", i);
-		if (create_slot(slots, name, LINES(line)))
+		if (create_slot(slots, name, &lines[IPC9_RULES_MAX - 17]))
 			break;
 	}
-	EQUAL(create_slot(slots, name, LINES(line)), IPC9_STATUS_QUOTA);
+	EQUAL(create_slot(slots, name, &lines[IPC9_RULES_MAX - 17]), IPC9_STATUS_QUOTA);
+	EQUAL(set(w.admin, PIPE, &lines[IPC9_RULES_MAX - 17], NULL), 0);
 	EQUAL(set(w.admin, PIPE, LINES("deny anyone all"), NULL), 0);
 	EQUAL(get(w.admin, PIPE, "given\ndeny anyone all"), 0);
 	clnt_destroy(slots);
@@ -602,6 +606,10 @@ static void test_testing_answers_as_the_decision_would_and_says_why(void)
 		{ "uid:4242,from:127.0.0.1", "read",
 		    "yes: allow host:127.0.0.0/8 read,write (list of the object)" },
 		{ "uid:7007,from:127.0.0.1", "admin", "yes: allow uid:7007 all (configuration)" },
+		{ "uid:7007,from:127.0.0.1", "create",
+		    "no: only its owner, as it is there already" },
+		{ "uid:7007,from:127.0.0.1", "delete",
+		    "no: only its owner, as it is there already" },
 		{ "uid:5", "admin", "no: no line of the configuration allows it" },
 		{ "from:127.0.0.1", "read",
 		    "yes: allow host:127.0.0.0/8 read,write (list of the object)" },

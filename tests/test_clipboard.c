@@ -274,7 +274,7 @@ static void give_list(const struct daemon_fixture *d, char *board)
 	clnt_destroy(c);
 }
 
-static void test_a_cleared_board_with_a_list_of_its_own_stays(void)
+static void test_a_board_goes_with_its_list_when_its_owner_clears_it(void)
 {
 	static char team[] = "team";
 	struct daemon_fixture d;
@@ -285,8 +285,30 @@ static void test_a_cleared_board_with_a_list_of_its_own_stays(void)
 	copy(a, team, plain, "x", 1);
 	give_list(&d, team);
 	clear(a, team);
-	EQUAL(get_status(a, team, plain), IPC9_STATUS_EMPTY);
-	EQUAL(list_status(a, team), 0);
+	EQUAL(get_status(a, team, plain), IPC9_STATUS_NOENT);
+	EQUAL(list_status(a, team), IPC9_STATUS_NOENT);
+	clnt_destroy(a);
+	daemon_end(&d);
+}
+
+/* The own board is not kept for that. */
+static void test_the_versions_of_the_own_board_never_go_back(void)
+{
+	ipc9_name_args args = { own };
+	ipc9_clipboard_list_res res = { 0 };
+	const ipc9_board_version *now = &res.ipc9_clipboard_list_res_u.ok.current;
+	struct daemon_fixture d;
+	ipc9_board_version version;
+	CLIENT *a;
+
+	daemon_start(&d, "");
+	a = daemon_client(&d, true, IPC9_PROG_CLIPBOARD);
+	copy(a, own, plain, "x", 1);
+	version = clear(a, own);
+	EQUAL(ipc9_clipboardproc_list_1(&args, &res, a), RPC_SUCCESS);
+	HOLDS(now->epoch == version.epoch && now->seq >= version.seq);
+	xdr_free((xdrproc_t)xdr_ipc9_clipboard_list_res, &res);
+	HOLDS(copy(a, own, plain, "y", 1).seq > version.seq);
 	clnt_destroy(a);
 	daemon_end(&d);
 }
@@ -451,7 +473,8 @@ SUITE(clipboard, TEST(test_one_connection_cannot_use_up_all_tickets),
     TEST(test_nothing_is_seen_before_publish_nor_after_a_lost_ticket),
     TEST(test_a_reader_never_mixes_two_items), TEST(test_clear_empties_and_is_a_change),
     TEST(test_a_cleared_shared_board_is_gone_and_its_versions_go_on_growing),
-    TEST(test_a_cleared_board_with_a_list_of_its_own_stays),
+    TEST(test_a_board_goes_with_its_list_when_its_owner_clears_it),
+    TEST(test_the_versions_of_the_own_board_never_go_back),
     TEST(test_formats_keep_their_order_and_a_repeated_one_its_place),
     TEST(test_out_of_range_is_refused), TEST(test_names_are_checked),
     TEST(test_a_ticket_belongs_to_its_connection),

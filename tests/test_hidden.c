@@ -387,8 +387,37 @@ static void test_listings_leave_out_what_is_hidden(void)
 	end(&w);
 }
 
+static bool tells_refusals(CLIENT *c)
+{
+	ipc9_status_res res = { 0 };
+	const ipc9_status_ok *ok = &res.ipc9_status_res_u.ok;
+	bool found = false;
+
+	daemon_patience(c, 5000);
+	if (EQUAL(ipc9_controlproc_status_1(NULL, &res, c), RPC_SUCCESS) && EQUAL(res.status, 0))
+		for (u_int i = 0; i < ok->counters.counters_len; i++)
+			found |= strcmp(ok->counters.counters_val[i].name, "access.refused") == 0;
+	xdr_free((xdrproc_t)xdr_ipc9_status_res, &res);
+	return found;
+}
+
+/* A call for what is hidden is a refusal, and one for what is not there is none. */
+static void test_only_administrators_are_told_how_many_were_refused(void)
+{
+	CLIENT *stranger;
+	struct world w;
+
+	begin(&w);
+	stranger = daemon_client_claiming(&w.daemon, IPC9_PROG_CONTROL, STRANGER);
+	HOLDS(!tells_refusals(stranger));
+	HOLDS(tells_refusals(w.control));
+	daemon_client_end(stranger);
+	end(&w);
+}
+
 SUITE(hidden, TEST(test_who_has_no_right_on_an_object_is_answered_as_if_there_were_none),
     TEST(test_who_has_a_right_is_told_that_it_is_there_and_whose),
     TEST(test_who_may_create_learns_that_a_name_is_taken_and_not_by_whom),
     TEST(test_the_own_board_of_another_user_is_no_name),
-    TEST(test_listings_leave_out_what_is_hidden));
+    TEST(test_listings_leave_out_what_is_hidden),
+    TEST(test_only_administrators_are_told_how_many_were_refused));

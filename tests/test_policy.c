@@ -267,6 +267,64 @@ static const char *read_quoted(const char *p, char *value)
 	return *p ? p + 1 : NULL;
 }
 
+/* How many lines of the log have a text; from its beginning. */
+static unsigned count_lines(FILE *file, const char *text)
+{
+	char line[1200];
+	unsigned n = 0;
+
+	rewind(file);
+	while (fgets(line, sizeof(line), file))
+		n += strstr(line, text) != NULL;
+	return n;
+}
+
+static void test_nobody_hides_in_the_audit_what_others_did(void)
+{
+	static const struct procedure procedure = { .number = 3 };
+	struct daemon d = { .refusals = 0 };
+	struct request r = { .daemon = &d, .procedure = &procedure };
+	struct capture capture;
+	char text[80];
+
+	capture_begin(&capture);
+	/* More hosts than there are places, and as many users. */
+	for (unsigned i = 0; i < 2 * AUDIT_HOSTS; i++) {
+		r.caller = (struct caller){ .how = IPC9_BY_NONE };
+		text_format(text, sizeof(text), "10.0.1.%u", i);
+		EQUAL(address_parse(text, 1, &r.caller.address), 0);
+		for (int k = 0; k < 100; k++)
+			audit_refusal(&r, NULL, RIGHT_READ, "flood");
+	}
+	for (uint32_t uid = 1000; uid < 1000 + AUDIT_USERS; uid++) {
+		r.caller = (struct caller){ .how = IPC9_BY_KERNEL, .local = true, .uid = uid };
+		for (int k = 0; k < 100; k++)
+			audit_change(&r, "flood", NULL);
+		audit_refusal(&r, NULL, RIGHT_READ, "once");
+	}
+	audit_tidy(&d);
+	capture_end(&capture);
+	EQUAL(count_lines(capture.file, "by=\"once\""), AUDIT_USERS);
+	HOLDS(count_lines(capture.file, "from=10.0.1.3 service") >= LOG_LINES_PER_S);
+	HOLDS(count_lines(capture.file, "what=\"flood\"") >= AUDIT_USERS * LOG_LINES_PER_S);
+	EQUAL(count_lines(capture.file, "changed held_back="), AUDIT_USERS);
+	EQUAL(count_lines(capture.file, " caller=uid:1063 from=local\n"), 1);
+	EQUAL(count_lines(capture.file, "refused held_back="), AUDIT_HOSTS + 1);
+	EQUAL(count_lines(capture.file, " from=10.0.1.15\n"), 1);
+	HOLDS(count_lines(capture.file, "\n") <
+	    2000); /* which is what places there are, and some seconds */
+	fclose(capture.file);
+	/* Who was summed up makes room for others. */
+	capture_begin(&capture);
+	r.caller = (struct caller){ .how = IPC9_BY_KERNEL, .local = true, .uid = 5 };
+	d.audit_refusals.users[7].rate.began -= 2 * NS_PER_S;
+	audit_refusal(&r, NULL, RIGHT_READ, "later");
+	capture_end(&capture);
+	EQUAL(count_lines(capture.file, "caller=uid:5 "), 1);
+	EQUAL(d.audit_refusals.users[7].uid, 5);
+	fclose(capture.file);
+}
+
 /* Reads the fields of an audit line by the grammar of ipc9d(8) and nothing else; how many, or -1. */
 static int read_fields(const char *line, const char *kind, struct field fields[FIELDS_MAX])
 {
@@ -320,7 +378,7 @@ static void test_an_audit_line_is_read_in_one_way_whatever_a_name_says(void)
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
 		char name[256], why[ACCESS_WHY_SIZE];
 
-		d.audit_refusals = (struct log_rate){ 0 };
+		d.audit_refusals = (struct audit_rates){ 0 };
 		text_format(name, sizeof(name), "%s", hostile[i]);
 		text_format(why, sizeof(why), "deny user:%s all (list of the object)", hostile[i]);
 		named.name = name;
@@ -367,5 +425,6 @@ SUITE(policy, TEST(test_each_strength_admits_who_is_known_well_enough),
     TEST(test_a_list_names_every_right_that_is_asked_of_an_object),
     TEST(test_a_datagram_brings_no_more_bytes_than_it_had),
     TEST(test_ten_thousand_refusals_are_ten_lines_a_second_and_their_number),
+    TEST(test_nobody_hides_in_the_audit_what_others_did),
     TEST(test_an_audit_line_is_read_in_one_way_whatever_a_name_says),
     TEST(test_a_name_in_the_log_steers_no_terminal));

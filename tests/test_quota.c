@@ -133,6 +133,37 @@ static void test_a_user_is_there_as_long_as_something_is_charged(void)
 	quota_free(q);
 }
 
+static void test_a_charge_moves_to_who_has_room_for_it(void)
+{
+	struct quota *q = quota_of(HUNDRED);
+	const struct caller a = user(1), b = user(2);
+	struct charge bytes = { 0 }, object = { 0 }, more = { 0 };
+
+	EQUAL(quota_charge(q, &a, QUOTA_BYTES, 50, &bytes), 0);
+	EQUAL(quota_charge(q, &b, QUOTA_OBJECTS, 1, &object), 0);
+	EQUAL(charge_move(&bytes, &bytes), 0);
+	EQUAL(charge_move(&more, &object), 0);
+	EQUAL(quota_used(q, &b, QUOTA_BYTES), 0);
+	/* What is to come over is not among what the others use. */
+	EQUAL(charge_move(&bytes, &object), 0);
+	EQUAL(quota_used(q, &a, QUOTA_BYTES), 0);
+	EQUAL(quota_used(q, &b, QUOTA_BYTES), 50);
+	EQUAL(quota_total_used(q, QUOTA_BYTES), 50);
+	EQUAL(n_users(q), 1);
+	charge_release(&object);
+	EQUAL(quota_charge(q, &a, QUOTA_OBJECTS, 1, &object), 0);
+	EQUAL(quota_charge(q, &a, QUOTA_BYTES, 1, &more), 0);
+	EQUAL(charge_move(&bytes, &object), IPC9_STATUS_QUOTA);
+	EQUAL(quota_used(q, &a, QUOTA_BYTES), 1);
+	EQUAL(quota_used(q, &b, QUOTA_BYTES), 50);
+	EQUAL(bytes.amount, 50);
+	charge_release(&bytes);
+	charge_release(&object);
+	charge_release(&more);
+	EQUAL(quota_total_used(q, QUOTA_BYTES), 0);
+	quota_free(q);
+}
+
 static bool are_same(const struct caller *a, const struct caller *b)
 {
 	struct quota *q = quota_of(HUNDRED);
@@ -512,6 +543,7 @@ SUITE(quota, TEST(test_nobody_takes_more_than_half_of_what_the_others_leave),
     TEST(test_resources_do_not_count_for_each_other),
     TEST(test_what_is_refused_or_nothing_leaves_no_trace),
     TEST(test_a_user_is_there_as_long_as_something_is_charged),
+    TEST(test_a_charge_moves_to_who_has_room_for_it),
     TEST(test_a_principal_is_a_user_or_the_host_of_strangers),
     TEST(test_all_strangers_together_have_the_share_of_one),
     TEST(test_all_whom_a_host_claims_have_together_the_share_of_one),

@@ -62,6 +62,7 @@ int hosts_enter(struct hosts *hosts, const struct address *a, unsigned limit)
 		return -EUSERS;
 	if (h) {
 		h->connections++;
+		hosts->connections++;
 		return 0;
 	}
 	h = calloc(1, sizeof(*h));
@@ -74,7 +75,20 @@ int hosts_enter(struct hosts *hosts, const struct address *a, unsigned limit)
 		free(h);
 		return -ENOMEM;
 	}
+	hosts->connections++;
 	return 0;
+}
+
+unsigned hosts_share(const struct hosts *hosts, const struct address *a, unsigned total)
+{
+	unsigned others = hosts->connections;
+	struct host_key key;
+	const struct host *h;
+
+	h = host_key_of(a, &key) ? find(hosts, &key) : NULL;
+	if (h)
+		others -= h->connections;
+	return total > others ? (total - others + 1) / 2 : 0;
 }
 
 void hosts_leave(struct hosts *hosts, const struct address *a)
@@ -86,6 +100,7 @@ void hosts_leave(struct hosts *hosts, const struct address *a)
 		return;
 	h = find(hosts, &key);
 	assert(h);
+	hosts->connections--;
 	if (--h->connections)
 		return;
 	HASH_DELETE(hh, hosts->head, h);

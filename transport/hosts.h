@@ -28,6 +28,7 @@ bool host_key_of(const struct address *address, struct host_key *ret_key);
 /* Starts from all zero, and is that again when everybody has left. */
 struct hosts {
 	struct host *head;
+	unsigned connections; /* of all together */
 };
 
 /*
@@ -35,6 +36,9 @@ struct hosts {
  * An address that is neither IPv4 nor IPv6 is not counted, and always 0.
  */
 int hosts_enter(struct hosts *hosts, const struct address *address, unsigned limit);
+
+/* What the address's host may have of a total: half of what the others leave, its own included, and rounded up. */
+unsigned hosts_share(const struct hosts *hosts, const struct address *address, unsigned total);
 
 /* Takes one back that hosts_enter counted. */
 void hosts_leave(struct hosts *hosts, const struct address *address);

@@ -127,14 +127,35 @@ const struct server_limits *server_limits(const struct server *s)
 
 /* --- Listening --------------------------------------------------------------------------------- */
 
+/*
+ * What networks may have now.  Of what is there beside their connections, local clients take local_connections first; the more
+ * of them there are, the less networks may take of the rest, so that half of local_connections stays for further ones.
+ */
+static unsigned network_room(const struct server *s)
+{
+	uint64_t half = s->limits.local_connections / 2;
+	uint64_t beyond = s->n_local > half ? s->n_local - half : 0;
+
+	return s->limits.connections > beyond ? s->limits.connections - (unsigned)beyond : 0;
+}
+
 static bool has_room(const struct listener *l)
 {
 	const struct server *s = l->server;
-	uint64_t all = s->stats.connections, reserve = s->limits.local_connections;
 
 	if (l->local)
-		return all < s->limits.connections + reserve;
-	return all - (s->n_local < reserve ? s->n_local : reserve) < s->limits.connections;
+		return s->stats.connections <
+		    (uint64_t)s->limits.connections + s->limits.local_connections;
+	return s->stats.connections - s->n_local < network_room(s);
+}
+
+unsigned server_host_share(const struct server *s, const struct address *a)
+{
+	unsigned most = s->limits.connections_per_host;
+	unsigned share = hosts_share(&s->hosts, a, network_room(s));
+
+	/* Whoever set it to more than half means that one host may take the others' part. */
+	return most > (s->limits.connections + 1) / 2 || most < share ? most : share;
 }
 
 static void retry_later(struct listener *l)
@@ -160,7 +181,7 @@ int server_enter(struct server *s, const struct peer *peer)
 	int r = 0;
 
 	if (!peer->local)
-		r = hosts_enter(&s->hosts, &peer->address, s->limits.connections_per_host);
+		r = hosts_enter(&s->hosts, &peer->address, server_host_share(s, &peer->address));
 	if (r)
 		return r;
 	s->n_local += peer->local;

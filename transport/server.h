@@ -105,9 +105,13 @@ struct server_limits {
 	 * more than the process's descriptors less a reserve, which is also the default.
 	 */
 	unsigned connections;
-	unsigned connections_per_host; /* see transport/hosts.h; default: half of connections */
-	unsigned
-	    local_connections; /* beyond those, for local clients, who take these first; default 64 */
+	/*
+	 * See transport/hosts.h.  Default: half of connections; and where it is no more than that, a host has at most half
+	 * of what the other hosts leave.
+	 */
+	unsigned connections_per_host;
+	/* Beyond those, for local clients, who take these first; networks always leave them half of it free.  Default 64. */
+	unsigned local_connections;
 	unsigned
 	    other_descriptors; /* that the process holds beside; at most half of all; default 0 */
 	unsigned vanished_ms;  /* TCP peers without a sign of life; default 25 s */
@@ -136,7 +140,7 @@ struct server_stats {
 	uint64_t calls, refused, dropped;
 	uint64_t datagrams;
 	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
-	uint64_t refused_host;	      /* connections beyond connections_per_host */
+	uint64_t refused_host;	      /* connections beyond what a host may have */
 	uint64_t surplus_descriptors; /* that came with no call that takes them */
 	uint64_t refused_user;	      /* connections that server_ops did not admit */
 	/* Of datagrams: */
@@ -171,6 +175,8 @@ void server_forget(struct server *server, int fd);
 const struct server_stats *server_stats(const struct server *server);
 /* Those in force, without zeros. */
 const struct server_limits *server_limits(const struct server *server);
+/* How many connections a host may have now, those that it has included. */
+unsigned server_host_share(const struct server *server, const struct address *address);
 
 /* --- Calls ------------------------------------------------------------------------------------- */
 

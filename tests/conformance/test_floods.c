@@ -23,7 +23,7 @@
 enum {
 	ALL = 20,
 	EACH = 5,
-	LOCAL = 3,
+	LOCAL = 4,
 };
 
 static const struct server_limits limits = {
@@ -106,11 +106,47 @@ static void test_one_host_gets_its_share_and_others_get_theirs(void)
 	engine_stop(e);
 }
 
-/* Fills the server from several hosts. */
+static void test_a_host_may_have_all_where_the_limit_says_so(void)
+{
+	const struct server_limits generous = { .connections = ALL, .connections_per_host = ALL };
+	struct engine *e = engine_start(&generous);
+	int fds[ALL];
+
+	for (unsigned i = 0; i < ALL; i++) {
+		fds[i] = connect_from(e, 2);
+		HOLDS(raw_null_answers(fds[i], i));
+	}
+	close_all(fds, ALL);
+	engine_stop(e);
+}
+
+/* Without a limit of its own a third host finds something where two have taken what they get. */
+static void test_two_hosts_leave_something_to_a_third(void)
+{
+	const struct server_limits plain = { .connections = ALL };
+	struct engine *e = engine_start(&plain);
+	int fds[3][ALL / 2], n[3] = { 0 };
+
+	for (unsigned h = 0; h < 3; h++) {
+		int fd = connect_from(e, 2 + h);
+
+		for (; raw_null_answers(fd, 1); fd = connect_from(e, 2 + h))
+			fds[h][n[h]++] = fd;
+		close(fd);
+	}
+	EQUAL(n[0], ALL / 2);
+	EQUAL(n[1], ALL / 4);
+	EQUAL(n[2], (ALL / 4 + 1) / 2);
+	for (unsigned h = 0; h < 3; h++)
+		close_all(fds[h], n[h]);
+	engine_stop(e);
+}
+
+/* Fills the server from several hosts: the last of them get less, being half of what is left, and none gets nothing. */
 static void fill(struct engine *e, int fds[ALL])
 {
 	for (unsigned i = 0; i < ALL; i++) {
-		fds[i] = connect_from(e, 2 + i / EACH);
+		fds[i] = connect_from(e, i < 15 ? 2 + i / EACH : i < 18 ? 5 : i - 12);
 		HOLDS(raw_null_answers(fds[i], i));
 	}
 }
@@ -136,27 +172,61 @@ static void test_local_clients_get_in_when_networks_have_taken_all(void)
 	engine_stop(e);
 }
 
-static void test_local_clients_take_nothing_from_networks_before_their_reserve_is_used_up(void)
+static void test_local_clients_take_nothing_from_networks_before_half_their_reserve_is_used_up(void)
 {
 	struct engine *e = engine_start(&limits);
-	int fds[ALL], local[LOCAL + 1], victim;
+	int fds[ALL], local[LOCAL], victim;
 
-	for (int i = 0; i < LOCAL; i++) {
+	for (int i = 0; i < LOCAL / 2; i++) {
 		local[i] = engine_connect(e, ENGINE_LOCAL);
 		HOLDS(raw_null_answers(local[i], 1));
 	}
 	fill(e, fds);
-	close(fds[0]);
-	HOLDS(settles_at(e, ALL + LOCAL - 1));
-	local[LOCAL] = engine_connect(e, ENGINE_LOCAL);
-	HOLDS(raw_null_answers(local[LOCAL], 1));
+	for (int i = LOCAL / 2; i < LOCAL; i++) {
+		local[i] = engine_connect(e, ENGINE_LOCAL);
+		HOLDS(raw_null_answers(local[i], 1));
+	}
+	for (int i = 0; i < LOCAL / 2; i++) {
+		close(fds[i]);
+		HOLDS(settles_at(e, ALL + LOCAL - (uint64_t)i - 1));
+	}
 	victim = connect_from(e, 100);
 	HOLDS(!raw_is_closed(victim, 50)); /* it waits */
-	close(local[LOCAL]);
+	close(local[0]);
 	HOLDS(raw_null_answers(victim, 3));
 	close(victim);
-	close_all(fds + 1, ALL - 1);
-	close_all(local, LOCAL);
+	close_all(fds + LOCAL / 2, ALL - LOCAL / 2);
+	close_all(local + 1, LOCAL - 1);
+	engine_stop(e);
+}
+
+/* Whoever came first: what local clients took of the networks' part must not shut out further ones. */
+static void test_networks_leave_local_clients_half_their_reserve_beside_what_they_have(void)
+{
+	enum {
+		LOCALS = ALL / 2,
+		REST = ALL - (LOCALS - LOCAL / 2)
+	};
+	struct engine *e = engine_start(&limits);
+	int fds[REST], local[LOCALS + LOCAL / 2], victim;
+
+	for (int i = 0; i < LOCALS; i++) {
+		local[i] = engine_connect(e, ENGINE_LOCAL);
+		HOLDS(raw_null_answers(local[i], 1));
+	}
+	for (unsigned i = 0; i < REST; i++) {
+		fds[i] = connect_from(e, 2 + i);
+		HOLDS(raw_null_answers(fds[i], 1));
+	}
+	victim = connect_from(e, 100);
+	HOLDS(!raw_is_closed(victim, 50)); /* it waits */
+	for (int i = LOCALS; i < LOCALS + LOCAL / 2; i++) {
+		local[i] = engine_connect(e, ENGINE_LOCAL);
+		HOLDS(raw_null_answers(local[i], 1));
+	}
+	close(victim);
+	close_all(fds, REST);
+	close_all(local, LOCALS + LOCAL / 2);
 	engine_stop(e);
 }
 
@@ -167,7 +237,7 @@ static void test_who_waits_gets_in_when_another_leaves(void)
 
 	fill(e, fds);
 	for (int i = 0; i < EACH; i++)
-		waiting[i] = connect_from(e, 101);
+		waiting[i] = connect_from(e, 101 + (unsigned)i);
 	for (int i = 0; i < EACH; i++) {
 		close(fds[i]);
 		HOLDS(raw_null_answers(waiting[i], 1));
@@ -292,8 +362,11 @@ static void test_accepted_connections_give_up_vanished_hosts_in_time(void)
 }
 
 SUITE(floods, TEST(test_one_host_gets_its_share_and_others_get_theirs),
+    TEST(test_a_host_may_have_all_where_the_limit_says_so),
+    TEST(test_two_hosts_leave_something_to_a_third),
     TEST(test_local_clients_get_in_when_networks_have_taken_all),
-    TEST(test_local_clients_take_nothing_from_networks_before_their_reserve_is_used_up),
+    TEST(test_local_clients_take_nothing_from_networks_before_half_their_reserve_is_used_up),
+    TEST(test_networks_leave_local_clients_half_their_reserve_beside_what_they_have),
     TEST(test_who_waits_gets_in_when_another_leaves),
     TEST(test_a_full_server_does_not_spin_while_others_wait),
     TEST(test_connections_that_come_and_go_leave_nothing),
@@ -337,7 +410,7 @@ static void test_a_host_is_an_address_or_a_prefix_of_64_bits(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct hosts h = { NULL };
+		struct hosts h = { 0 };
 		bool same;
 
 		EQUAL(enter(&h, cases[i].first, 1), 0);
@@ -353,7 +426,7 @@ static void test_a_host_is_an_address_or_a_prefix_of_64_bits(void)
 
 static void test_a_local_peer_is_no_host(void)
 {
-	struct hosts h = { NULL };
+	struct hosts h = { 0 };
 	struct address a;
 
 	address_local("/tmp/socket", &a);
@@ -365,7 +438,7 @@ static void test_a_local_peer_is_no_host(void)
 
 static void test_a_host_that_left_may_come_again(void)
 {
-	struct hosts h = { NULL };
+	struct hosts h = { 0 };
 
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < 10; i++)
@@ -377,5 +450,38 @@ static void test_a_host_that_left_may_come_again(void)
 	}
 }
 
-SUITE(hosts, TEST(test_a_host_is_an_address_or_a_prefix_of_64_bits),
-    TEST(test_a_local_peer_is_no_host), TEST(test_a_host_that_left_may_come_again));
+static unsigned share(const struct hosts *h, const char *text, unsigned total)
+{
+	struct address a;
+
+	address_parse(text, 2, &a);
+	return hosts_share(h, &a, total);
+}
+
+static void test_a_host_has_half_of_what_the_others_leave(void)
+{
+	struct hosts h = { 0 };
+
+	EQUAL(share(&h, "192.0.2.1", 20), 10);
+	EQUAL(share(&h, "192.0.2.1", 1), 1);
+	EQUAL(share(&h, "192.0.2.1", 0), 0);
+	for (int i = 0; i < 10; i++)
+		EQUAL(enter(&h, "192.0.2.1", 10), 0);
+	EQUAL(share(&h, "192.0.2.1", 20), 10);
+	EQUAL(share(&h, "192.0.2.2", 20), 5);
+	EQUAL(share(&h, "192.0.2.2", 10), 0);
+	EQUAL(share(&h, "192.0.2.2", 9), 0);
+	for (int i = 0; i < 5; i++)
+		EQUAL(enter(&h, "192.0.2.2", 5), 0);
+	EQUAL(share(&h, "192.0.2.1", 20), 8);
+	EQUAL(share(&h, "192.0.2.3", 20), 3);
+	for (int i = 0; i < 10; i++)
+		leave(&h, "192.0.2.1");
+	for (int i = 0; i < 5; i++)
+		leave(&h, "192.0.2.2");
+	EQUAL(share(&h, "192.0.2.1", 20), 10);
+}
+
+SUITE(hosts, TEST(test_a_host_has_half_of_what_the_others_leave),
+    TEST(test_a_host_is_an_address_or_a_prefix_of_64_bits), TEST(test_a_local_peer_is_no_host),
+    TEST(test_a_host_that_left_may_come_again));

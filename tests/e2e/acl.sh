@@ -60,6 +60,7 @@ lists() { # IDENTITY NOUN NAME
 
 # Empties a board, which its owner has filled before.
 clears() { # IDENTITY NAME
+	[ "$1" != owner ] || set -- owner "$2-owner" # which goes with that, and its list
 	printf secret | as owner ipc9 clipboard copy "//./clipboard/$2" || return
 	as "$1" ipc9 clipboard clear "@/clipboard/$2"
 }

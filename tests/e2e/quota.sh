@@ -55,6 +55,26 @@ test_a_greedy_user_is_told_what_is_full_and_leaves_the_rest_to_others() {
 	same "seen by others" '[65534]' "$(json '[u["who"]["uid"] for u in d["users"]]')"
 }
 
+test_a_server_without_room_for_its_next_client_says_so_once_and_serves_on() {
+	local slot
+	has_other_user || skip "needs root, to be two users"
+	daemon h2 'quota_objects = 4'
+	expect_exit 0 as_other h2 ipc9 status # their copy of the programs is there
+	background h2 ipc9 pipe serve svc -- echo hello 2>"$T/said"
+	wait_until is_used objects 2
+	background h2 setpriv --reuid 65534 --regid 65534 --clear-groups -- \
+		env "PATH=$base/other:$PATH" ipc9 mailslot read slot --follow >"$T/got"
+	slot=$job
+	wait_until is_used objects 3
+	same "the first" hello "$(on h2 ipc9 pipe open svc)"
+	# Of four objects, half of what the other leaves is less than a name and an instance.
+	wait_until grep -q 'no room for the next client' "$T/said"
+	to_job TERM "$slot"
+	wait_until is_used objects 2
+	same "the next" hello "$(on h2 ipc9 pipe open svc)"
+	same "said" 1 "$(grep -c 'no room' "$T/said")"
+}
+
 test_what_clients_of_the_network_use_is_theirs_and_goes_with_them() {
 	printf text | on h1 ipc9 clipboard copy //h2/clipboard/team
 	same "bytes" 4 "$(host_uses bytes)"

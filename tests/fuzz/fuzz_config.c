@@ -147,14 +147,16 @@ static void try_line(const char *text)
 
 static void try_caller(const char *text)
 {
+	gid_t groups[ACCESS_GROUPS_MAX];
 	struct caller c;
-	const char *why = access_caller_parse(text, &c);
+	const char *why = access_caller_parse(text, groups, &c);
 
 	if (why) {
 		CLAIM(*why);
 		return;
 	}
-	CLAIM(c.n_groups <= MESSAGE_GROUPS_MAX && c.groups == c.claimed);
+	CLAIM(c.n_groups <= (c.local ? ACCESS_GROUPS_MAX : MESSAGE_GROUPS_MAX));
+	CLAIM(c.groups == (c.local ? groups : c.claimed));
 	CLAIM(c.local == (c.address.len == 0));
 	CLAIM((c.how == IPC9_BY_KERNEL) == c.local);
 	CLAIM(c.how != IPC9_BY_NONE || c.n_groups == 0);
