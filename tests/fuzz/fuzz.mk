@@ -5,7 +5,7 @@
 # The tree is built once more by clang into a folder of its own, by the same rules with other flags.  A new
 # target is a word here, tests/fuzz/fuzz_NAME.c, and seeds in tests/fuzz/corpus/NAME.
 
-FUZZ_TARGETS := record call types name config dispatch idl replies ring
+FUZZ_TARGETS := record call types name config dispatch idl replies ring frames
 FUZZ_CC      ?= clang
 FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_SAN     := address,undefined
@@ -53,6 +53,9 @@ $(FUZZ_BUILD)/fuzz-dispatch: LDFLAGS += -Wl,--wrap=clock_gettime
 # It has a part of the command too.
 $(FUZZ_BUILD)/fuzz-idl: $(IDL_SRC:%.c=$(FUZZ_BUILD)/obj/%.o)
 $(FUZZ_BUILD)/fuzz-idl: FUZZ_LIBS := -ljansson
+
+# And this one of the library.
+$(FUZZ_BUILD)/fuzz-frames: $(addprefix $(FUZZ_BUILD)/obj/client/,frames.o frames_in.o frames_out.o)
 
 $(FUZZ_BUILD)/fuzz-%: $(FUZZ_BUILD)/obj/tests/fuzz/fuzz_%.o \
 		$(patsubst %.c,$(FUZZ_BUILD)/obj/%.o,$(filter-out server/main.c,$(DAEMON_SRC)))

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_frames.c - the STREAM mode of pipes: whatever comes over the socket, in whatever pieces, what is read is what the frames
+ * say up to the first that is none.
+ *
+ * Input: whether it is a message pipe and is read in messages, the size of the reads, the size of the pieces, then the stream.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/frames.h"
+#include "rpcgen-out/pipe.h"
+
+#define STREAM_MAX 65536
+#define QUOTA 4096
+
+/* What was read, or is to be: bytes, and behind the end of each message a mark. */
+struct content {
+	size_t n;
+	bool disconnected;
+	uint16_t at[2 * STREAM_MAX]; /* a byte, or MESSAGE_END */
+};
+
+#define MESSAGE_END 0x100
+
+static void put(struct content *c, uint16_t what)
+{
+	if (c->n < 2 * STREAM_MAX)
+		c->at[c->n++] = what;
+}
+
+static uint32_t word(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Payload of a frame: of a byte pipe each byte counts as it comes, of a message pipe all of it once its end has come. */
+static bool take_data(const unsigned char *p, size_t left, uint32_t size, bool messages,
+    struct content *part, size_t *ret_used)
+{
+	uint32_t len;
+
+	if (left < 12)
+		return false;
+	len = word(p + 8);
+	if (len > IPC9_BLOB_MAX || size != 8 + ((len + 3) & ~3u))
+		return false;
+	for (size_t i = 0; i < len && 12 + i < left; i++)
+		put(part, p[12 + i]);
+	*ret_used = 4 + (size_t)size;
+	(void)messages;
+	return 12 + (size_t)len <= left;
+}
+
+/* The plain reading of pipe.x over the stream as a whole. */
+static void model(const unsigned char *p, size_t left, bool messages, struct content *all)
+{
+	static struct content part;
+	bool open = true;
+
+	part.n = 0;
+	while (left >= 8) {
+		uint32_t size = word(p) & 0x7fffffffu, kind = word(p + 4);
+		size_t used = 8;
+
+		if (!(word(p) & 0x80000000u))
+			return;
+		if (kind == IPC9_PIPE_FRAME_DATA) {
+			bool whole;
+
+			if (!open || size < 8)
+				return;
+			whole = take_data(p, left, size, messages, messages ? &part : all, &used);
+			if (!whole)
+				return;
+		} else if (kind == IPC9_PIPE_FRAME_CONSUMED) {
+			if (size != 12 || left < 16 || word(p + 8) || word(p + 12))
+				return; /* nothing was sent that could have been read */
+			used = 16;
+		} else if (size != 4) {
+			return;
+		} else if (kind == IPC9_PIPE_FRAME_MSG_END && messages && open) {
+			for (size_t i = 0; i < part.n; i++)
+				put(all, part.at[i]);
+			put(all, MESSAGE_END);
+			part.n = 0;
+		} else if (kind == IPC9_PIPE_FRAME_END || kind == IPC9_PIPE_FRAME_CLOSE) {
+			open = false;
+			if (kind == IPC9_PIPE_FRAME_CLOSE)
+				return;
+		} else {
+			all->disconnected = kind == IPC9_PIPE_FRAME_DISCONNECT;
+			return;
+		}
+		if (used > left)
+			return;
+		p += used;
+		left -= used;
+	}
+}
+
+/* Reads until it would wait, or there is no more. */
+static void drain(struct carrier *c, bool messages, size_t size, struct content *got)
+{
+	unsigned char buffer[256];
+	bool more;
+	size_t n;
+
+	while (c->ops->read(c, buffer, size, messages, 0, &n, &more) == 0) {
+		CLAIM(n <= size && (n || messages));
+		for (size_t i = 0; i < n; i++)
+			put(got, buffer[i]);
+		if (messages && !more)
+			put(got, MESSAGE_END);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct content want, got;
+	struct carrier *c;
+	bool messages;
+	size_t step, reads;
+	int fds[2];
+
+	if (size < 3 || size > STREAM_MAX)
+		return 0;
+	messages = data[0] & 1;
+	reads = 1 + data[1];
+	step = 1 + (size_t)data[2] * 16;
+	if (reads > 256)
+		reads = 256;
+	want.n = got.n = 0;
+	want.disconnected = false;
+	CLAIM(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+	CLAIM(frames_new(fds[0], messages ? IPC9_PIPE_TYPE_MESSAGE : IPC9_PIPE_TYPE_BYTE, QUOTA,
+		  &c) == 0);
+	model(data + 3, size - 3, messages, &want);
+	for (size_t at = 3; at < size; at += step) {
+		size_t n = size - at < step ? size - at : step;
+
+		if (send(fds[1], data + at, n, MSG_NOSIGNAL) != (ssize_t)n)
+			break; /* given up over there */
+		drain(c, messages, reads, &got);
+	}
+	CLAIM(got.n <= want.n && memcmp(got.at, want.at, got.n * sizeof(got.at[0])) == 0);
+	CLAIM(got.n == want.n || want.disconnected);
+	c->ops->close(c, 0);
+	close(fds[1]);
+	return 0;
+}
