@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "client/acl.h"
 #include "client/error.h"
@@ -60,9 +61,42 @@ struct beginning {
 	enum ipc9_pipe_way way; /* the same */
 };
 
+static void rules_free(struct ipc9_pipe_options *made)
+{
+	char **rules = (char **)(uintptr_t)made->rules;
+
+	for (size_t i = 0; rules && i < made->n_rules; i++)
+		free(rules[i]);
+	free(rules);
+}
+
+/* Notes how an end is made, to make it again when its daemon was restarted.  0 or -ENOMEM. */
+static int keep_options(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *options)
+{
+	struct ipc9_pipe_options *made = &pipe->made;
+	char **rules;
+
+	*made = *options;
+	made->first = false; /* the second time it is not news */
+	made->rules = NULL;
+	if (!options->rules)
+		return 0;
+	rules = calloc(options->n_rules + 1, sizeof(*rules));
+	if (!rules)
+		return -ENOMEM;
+	made->rules = (const char *const *)rules;
+	for (size_t i = 0; i < options->n_rules; i++) {
+		rules[i] = strdup(options->rules[i]);
+		if (!rules[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
 {
 	pipe_ops_free(pipe);
+	rules_free(&pipe->made);
 	link_close(&pipe->link);
 	pthread_mutex_destroy(&pipe->sending);
 	free(pipe);
@@ -128,6 +162,8 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 	ipc9_rules rules;
 	int r = check_way(pipe, o->way, e);
 
+	if (!r && o != &pipe->made && keep_options(pipe, o))
+		r = error_set_own(e, -ENOMEM);
 	if (!r)
 		r = acl_rules(&pipe->link, o->rules, o->n_rules, &rules, e);
 	if (!r && o->rules)
@@ -357,6 +393,36 @@ static int check_is_server(const struct ipc9_pipe *pipe, struct ipc9_error *e)
 	    : error_set(e, IPC9_E_INVALID, "%s: this is a client's end", pipe->link.target.subject);
 }
 
+/* What an operation of a server's end came to; that its daemon is gone is told once. */
+static int note_lost(struct ipc9_pipe *pipe, int r)
+{
+	pipe->lost = r == IPC9_E_LOST && pipe->way == &pipe_calls_way && pipe->link.channel &&
+	    !pipe->link.aborted && !channel_is_alive(pipe->link.channel);
+	return r;
+}
+
+/* The daemon was lost, and the program knows: the next one there gets the instance anew. */
+static int create_again(struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	const struct beginning beginning = { .create = &pipe->made };
+	unsigned mode = pipe->mode;
+	int r;
+
+	if (!pipe->lost)
+		return 0;
+	calls_started_free(pipe);
+	pipe_watch(pipe, -1, 0);
+	link_close(&pipe->link);
+	r = create(pipe, &beginning, e);
+	if (r)
+		return r;
+	pipe->lost = pipe->connected = false;
+	pipe->mode = mode;
+	if (pipe->epoll_fd >= 0)
+		pipe_watch(pipe, calls_fd(pipe), EPOLLIN);
+	return 0;
+}
+
 int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *ret_client,
     struct ipc9_error *e)
 {
@@ -366,7 +432,10 @@ int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *
 	if (!r)
 		r = read_wait(pipe, wait_ms, &until, e);
 	if (!r)
-		r = without_wait(pipe, pipe->way->accept(pipe, until, e), IPC9_E_LISTENING, e);
+		r = create_again(pipe, e);
+	if (!r)
+		r = without_wait(pipe, note_lost(pipe, pipe->way->accept(pipe, until, e)),
+		    IPC9_E_LISTENING, e);
 	if (!r && ret_client)
 		*ret_client = pipe->peer;
 	return r;
@@ -536,7 +605,7 @@ int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	int r = check_is_server(pipe, e);
 
 	pipe_take_client(pipe);
-	return r ? r : pipe->way->disconnect(pipe, e);
+	return r ? r : note_lost(pipe, pipe->way->disconnect(pipe, e));
 }
 
 int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *e)

@@ -32,9 +32,11 @@ struct ipc9_pipe {
 	uint32_t quota_bytes;
 	unsigned mode;
 	bool server;
-	bool connected;		   /* there is, or was, another end; the writing thread looks */
-	bool was_connected;	   /* of the last accept */
-	struct ipc9_identity peer; /* all zero: not known */
+	struct ipc9_pipe_options made; /* a server's end: how, with its own rules */
+	bool lost;		       /* and its daemon was lost, as the program has been told */
+	bool connected;		       /* there is, or was, another end; the writing thread looks */
+	bool was_connected;	       /* of the last accept */
+	struct ipc9_identity peer;     /* all zero: not known */
 
 	_Atomic unsigned cancels; /* ipc9_pipe_cancel was called so often */
 

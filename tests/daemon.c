@@ -93,19 +93,8 @@ static void run(const struct daemon_fixture *d)
 	_exit(127);
 }
 
-void daemon_start(struct daemon_fixture *d, const char *configuration)
+static void launch(struct daemon_fixture *d)
 {
-	FILE *f;
-
-	memset(d, 0, sizeof(*d));
-	text_format(d->folder, sizeof(d->folder), "/tmp/ipc9-daemon-XXXXXX");
-	if (!mkdtemp(d->folder))
-		give_up("mkdtemp");
-	text_format(d->socket, sizeof(d->socket), "%s/run/ipc9d.sock", d->folder);
-	text_format(d->config, sizeof(d->config), "%s/config", d->folder);
-	f = fopen(d->config, "we");
-	if (!f || fputs(configuration, f) < 0 || fclose(f))
-		give_up(d->config);
 	/* Between us and the daemon somebody else may take the port. */
 	for (int i = 0; i < TRIES; i++) {
 		d->port = free_port();
@@ -122,6 +111,29 @@ void daemon_start(struct daemon_fixture *d, const char *configuration)
 	}
 	errno = 0;
 	give_up("ipc9d ended at once");
+}
+
+void daemon_start(struct daemon_fixture *d, const char *configuration)
+{
+	FILE *f;
+
+	memset(d, 0, sizeof(*d));
+	text_format(d->folder, sizeof(d->folder), "/tmp/ipc9-daemon-XXXXXX");
+	if (!mkdtemp(d->folder))
+		give_up("mkdtemp");
+	text_format(d->socket, sizeof(d->socket), "%s/run/ipc9d.sock", d->folder);
+	text_format(d->config, sizeof(d->config), "%s/config", d->folder);
+	f = fopen(d->config, "we");
+	if (!f || fputs(configuration, f) < 0 || fclose(f))
+		give_up(d->config);
+	launch(d);
+}
+
+void daemon_restart(struct daemon_fixture *d)
+{
+	kill(d->pid, SIGKILL);
+	waitpid(d->pid, NULL, 0);
+	launch(d);
 }
 
 static void clean(struct daemon_fixture *d)

@@ -26,6 +26,8 @@ void daemon_start(struct daemon_fixture *daemon, const char *configuration);
 /* Ends it by SIGTERM; checks that it ends well (a sanitizer's complaint shows here), and cleans up. */
 void daemon_end(struct daemon_fixture *daemon);
 void daemon_kill(struct daemon_fixture *daemon);
+/* Kills it, and starts another one in its place. */
+void daemon_restart(struct daemon_fixture *daemon);
 
 /* A connection of its own for a program: over the local socket, or over TCP on loopback. */
 CLIENT *daemon_client(const struct daemon_fixture *daemon, bool local, uint32_t program);

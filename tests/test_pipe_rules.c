@@ -711,6 +711,42 @@ BY_EVERY_WAY(test_both_ends_learn_who_the_other_is)
 	EQUAL(info.peer.how, IPC9_HOW_NONE);
 }
 
+BY_EVERY_WAY(test_a_server_whose_daemon_was_restarted_is_told_once_and_goes_on)
+{
+	const char *const rules[] = { "allow uid:4242 read" };
+	const struct ipc9_pipe_options options = {
+		.type = IPC9_PIPE_TYPE_MESSAGE, .first = true, .rules = rules, .n_rules = 1
+	};
+	struct ipc9_acl_listing *acl = NULL;
+	char address[128];
+
+	pipe_world_connect(w, &options);
+	daemon_restart(&w->daemon);
+	if (w->maker->carried != IPC9_PIPE_BY_CALLS) { /* what is in use goes on */
+		EQUAL(pipe_put(w->client, "still"), 0);
+		pipe_expect(w->server, "still");
+	}
+	w->client = ipc9_pipe_close(w->client);
+	EQUAL(ipc9_pipe_disconnect(w->server, &w->error), IPC9_E_LOST);
+	EQUAL(ipc9_pipe_accept(w->server, 0, NULL, &w->error), IPC9_E_TIMEDOUT);
+	EQUAL(pipe_world_open(w, NULL, &w->client), 0);
+	EQUAL(ipc9_pipe_accept(w->server, 5000, NULL, &w->error), 0);
+	EQUAL(pipe_put(w->client, "again"), 0);
+	pipe_expect(w->server, "again");
+	text_format(address, sizeof(address), "//./pipe/%s", w->name);
+	if (EQUAL(ipc9_acl_get(w->ipc9, address, &acl, &w->error), 0))
+		EQUAL(acl->n_rules, 1);
+	ipc9_acl_listing_free(acl);
+	/* And once more, while it listens. */
+	w->client = ipc9_pipe_close(w->client);
+	EQUAL(ipc9_pipe_disconnect(w->server, &w->error), 0);
+	EQUAL(ipc9_pipe_accept(w->server, 0, NULL, &w->error), IPC9_E_TIMEDOUT);
+	daemon_restart(&w->daemon);
+	EQUAL(ipc9_pipe_accept(w->server, 5000, NULL, &w->error), IPC9_E_LOST);
+	EQUAL(ipc9_pipe_accept(w->server, 0, NULL, &w->error), IPC9_E_TIMEDOUT);
+	EQUAL(pipe_world_open(w, NULL, &w->client), 0);
+}
+
 SUITE(pipe_rules, TEST(test_a_message_read_in_parts_says_that_it_goes_on),
     TEST(test_a_byte_read_of_a_message_pipe_ignores_boundaries_but_of_empty_messages),
     TEST(test_a_read_of_no_bytes_waits_for_data_and_leaves_it),
@@ -732,4 +768,5 @@ SUITE(pipe_rules, TEST(test_a_message_read_in_parts_says_that_it_goes_on),
     TEST(test_a_later_instance_is_as_the_first),
     TEST(test_who_waits_for_an_instance_is_woken_by_one),
     TEST(test_a_pipe_for_its_own_host_is_closed_to_others),
-    TEST(test_both_ends_learn_who_the_other_is));
+    TEST(test_both_ends_learn_who_the_other_is),
+    TEST(test_a_server_whose_daemon_was_restarted_is_told_once_and_goes_on));
