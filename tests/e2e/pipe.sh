@@ -43,6 +43,20 @@ test_a_tar_of_the_source_tree_is_unpacked_on_another_host() {
 	diff -r "$T/tree" "$T/unpacked" || fail "the trees differ"
 }
 
+# One in 50 of the packets that come to h2 is lost, in both directions of the pipe in turn.
+test_every_byte_arrives_where_packets_are_lost() {
+	command -v nft >/dev/null || skip "nft, which loses packets, is not installed"
+	serve echo -- cat
+	head -c 8M /dev/urandom >"$T/random"
+	on h2 nft 'add table inet e2e; add chain inet e2e in { type filter hook input priority 0; };
+		add rule inet e2e in meta l4proto tcp numgen random mod 50 < 1 counter drop' ||
+		skip "nft does not work here"
+	on h1 ipc9 pipe open //h2/pipe/echo <"$T/random" >"$T/back"
+	at_least "packets lost" 1 "$(on h2 nft list chain inet e2e in | sed -n 's/.*counter packets \([0-9]*\).*/\1/p')"
+	on h2 nft delete table inet e2e
+	same_file "through cat and back" "$T/random" "$T/back"
+}
+
 test_a_million_numbers_are_summed() {
 	serve sum -- awk '{ s += $1 } END { printf "%.0f\n", s }'
 	same "sum" 500000500000 "$(seq 1000000 | on h1 ipc9 pipe open //h2/pipe/sum)"
