@@ -297,7 +297,7 @@ static int collect_write(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_
 	    : r == IPC9_E_CANCELLED && try.stat == RPC_SUCCESS
 	    ? res.ipc9_pipe_write_res_u.error.value
 	    : 0;
-	w->what->n += taken < w->sizes[0] ? taken : w->sizes[0];
+	w->what->n += taken < w->sizes[0] ? (size_t)taken : w->sizes[0];
 	memmove(w->sizes, w->sizes + 1, sizeof(w->sizes) - sizeof(w->sizes[0]));
 	return r;
 }

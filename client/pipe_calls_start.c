@@ -86,7 +86,7 @@ static void take_write(struct part *part, int code, const struct link_try *try,
 	} else if (code == IPC9_E_CANCELLED && try->stat == RPC_SUCCESS) {
 		taken = part->results.write.ipc9_pipe_write_res_u.error.value;
 	}
-	op->writing.n += taken < part->size ? taken : part->size;
+	op->writing.n += taken < part->size ? (size_t)taken : part->size;
 	if (code)
 		op_fail(op, code, e);
 }

@@ -213,7 +213,7 @@ int ring_reserve(struct ring_producer *p, size_t want, void **ret_data, size_t *
 	else if (p->room > want)
 		p->room = want;
 	*ret_data = p->memory.data + p->reserved + (messages ? RING_RECORD : 0);
-	*ret_size = messages ? want : p->room;
+	*ret_size = messages ? want : (size_t)p->room;
 	return 0;
 }
 
@@ -452,7 +452,7 @@ static int open_message(struct ring_consumer *c)
 	atomic_signal_fence(memory_order_seq_cst);
 	if (header.flags || header.size > RING_MESSAGE_MAX || record_bytes(header.size) > queued)
 		return broken(c);
-	piece.iov_len = record_bytes(header.size);
+	piece.iov_len = (size_t)record_bytes(header.size);
 	r = back(c, &piece);
 	if (r)
 		return r;

@@ -86,9 +86,9 @@ int shm_adopt(int fd, uint64_t size, void **ret_memory)
 {
 	void *memory;
 
-	if (!is_ours(fd, size))
+	if (!is_ours(fd, size) || size > SIZE_MAX)
 		return -EPROTO;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memory = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	*ret_memory = memory;
@@ -97,5 +97,5 @@ int shm_adopt(int fd, uint64_t size, void **ret_memory)
 
 void shm_unmap(void *memory, uint64_t size)
 {
-	munmap(memory, size);
+	munmap(memory, (size_t)size);
 }
