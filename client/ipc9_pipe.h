@@ -448,7 +448,8 @@ struct ipc9_spawn_options {
  * Starts a program on this host; does not wait for anything but its start.  options, borrowed, may be NULL: standard input and
  * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder;
  * IPC9_E_ACCESS: it may not be run; IPC9_E_TOOBIG: arguments and environment are; IPC9_E_BADNAME: argv[0] is a name of
- * another host's, where nothing is started (a named pipe reaches what runs there); IPC9_E_INVALID.
+ * another host's, where nothing is started (a named pipe reaches what runs there); IPC9_E_INVALID; IPC9_E_UNKNOWN:
+ * it has ended at once, and this process lets nobody know of its children (SIGCHLD ignored).
  */
 IPC9_PUBLIC int ipc9_spawn(const char *const *argv, const struct ipc9_spawn_options *options,
     struct ipc9_child **ret_child, struct ipc9_error *ret_error);

@@ -272,6 +272,10 @@ static int start(struct ipc9_child *c, struct start *s, struct ipc9_error *e)
 	if (c->pidfd >= 0)
 		return 0;
 	r = -errno;
+	if (r == -ESRCH) /* whoever has its number now is another one */
+		return error_set(e, IPC9_E_UNKNOWN,
+		    "%s: it has ended at once, and its status was taken elsewhere (is SIGCHLD ignored?)",
+		    c->name);
 	/* It cannot be waited for as promised. */
 	kill(c->pid, SIGKILL);
 	waitpid(c->pid, NULL, 0);

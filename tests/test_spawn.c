@@ -532,6 +532,34 @@ static void test_a_status_that_was_taken_elsewhere_is_told(void)
 	ipc9_child_free(child);
 }
 
+static int ignores_children(struct process *self, void *context)
+{
+	struct ipc9_child *child;
+	int status, r;
+
+	(void)self;
+	(void)context;
+	signal(SIGCHLD, SIG_IGN);
+	for (int i = 0; i < 20; i++) {
+		r = ipc9_spawn(ARGV("true"), NULL, &child, NULL);
+		if (!r) {
+			r = ipc9_child_wait(child, LONG_MS, &status, NULL);
+			ipc9_child_free(child);
+		}
+		if (r != IPC9_E_UNKNOWN)
+			return 1;
+	}
+	return 0;
+}
+
+static void test_a_process_that_ignores_its_children_does_not_learn_their_status(void)
+{
+	struct process process;
+
+	process_start(&process, ignores_children, NULL);
+	process_end(&process);
+}
+
 static int is_killed(struct process *self, void *context)
 {
 	struct ipc9_child *child =
@@ -576,13 +604,19 @@ struct offered {
 	struct ipc9_pipe *pipe;
 };
 
-static struct offered offer(const char *const *argv, const struct ipc9_pipe_pair_options *options)
+static struct offered offer_keeping(const char *const *argv,
+    const struct ipc9_pipe_pair_options *options, bool keep)
 {
 	struct offered o = { NULL, NULL, NULL };
 
 	EQUAL(ipc9_new(NULL, &o.ipc9, NULL), 0);
-	o.child = start(argv, OPTIONS(.streams = BOTH, .pipe = options));
+	o.child = start(argv, OPTIONS(.streams = BOTH, .pipe = options, .keep_descriptors = keep));
 	return o;
+}
+
+static struct offered offer(const char *const *argv, const struct ipc9_pipe_pair_options *options)
+{
+	return offer_keeping(argv, options, false);
 }
 
 static void offer_end(struct offered *o, int want)
@@ -597,8 +631,10 @@ static void offer_end(struct offered *o, int want)
 
 static void test_a_program_that_takes_the_pipe_talks_over_it(void)
 {
-	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
-		struct offered o = offer(ARGV(SELF, SPAWNED, "echo"), &offers[i]);
+	for (size_t k = 0; k < 2 * sizeof(offers) / sizeof(offers[0]); k++) {
+		size_t i = k / 2;
+		struct offered o =
+		    offer_keeping(ARGV(SELF, SPAWNED, "echo"), &offers[i], k % 2 == 1);
 		struct ipc9_pipe_end_info info = { .way = 0 };
 		char buffer[16];
 		size_t n = 0;
@@ -765,6 +801,7 @@ SUITE(spawn, TEST(test_a_million_bytes_go_through_cat),
     TEST(test_a_signal_ends_it_and_is_refused_after_that),
     TEST(test_a_group_gets_the_signal_as_a_whole),
     TEST(test_a_status_that_was_taken_elsewhere_is_told),
+    TEST(test_a_process_that_ignores_its_children_does_not_learn_their_status),
     TEST(test_a_parent_that_is_killed_closes_the_programs_streams),
     TEST(test_a_program_that_takes_the_pipe_talks_over_it),
     TEST(test_the_pipe_comes_down_through_a_shell),
