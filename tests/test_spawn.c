@@ -234,7 +234,7 @@ static void test_data_left_when_the_program_has_ended_is_read_and_then_eof(void)
 
 static int writes_to_nobody(struct process *self, void *context)
 {
-	struct ipc9_child *child = start(SHELL("exec <&-; printf x; sleep 1000"), NULL);
+	struct ipc9_child *child = start(SHELL("exec <&-; printf x; exec sleep 20"), NULL);
 	sigset_t pending, block;
 	size_t n = 9;
 	char byte;
@@ -508,7 +508,7 @@ static void test_a_signal_ends_it_and_is_refused_after_that(void)
 static void test_a_group_gets_the_signal_as_a_whole(void)
 {
 	struct ipc9_child *child =
-	    start(SHELL("sleep 1000 & printf x; wait"), OPTIONS(.streams = BOTH, .group = true));
+	    start(SHELL("sleep 20 & printf x; wait"), OPTIONS(.streams = BOTH, .group = true));
 	char text[4];
 	int status = 0;
 	size_t n;
