@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * child.c - starting a command with its standard input and output on pipe(7)s.
+ * child.c - commands: finding them, what they are told about a client, and starting them by ipc9_spawn.
  *
- * Descriptors of ours do not reach it: all are close-on-exec but the copies made for it.  It gets the default
- * action for the signals that we ignore or block, and standard error as we have it.
+ * Descriptors of ours do not reach them: all are close-on-exec but the copies made for them.
  */
 #include "cli/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,63 +123,38 @@ static int child_environment_init(struct child_environment *environment,
 
 /* --- Starting ---------------------------------------------------------------------------------- */
 
-/* 0 or -errno. */
-static int child_spawn(const struct child_command *command, char **variables, int stdin_fd,
-    int stdout_fd, pid_t *ret_pid)
+int child_run(const struct child_command *command, struct ipc9_child **ret,
+    struct ipc9_error *ret_error)
 {
-	const short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t defaults;
-	int r;
+	const struct ipc9_spawn_options options = {
+		.program = command->path,
+		.signal_mask = &command->signal_mask,
+		.keep_descriptors = true, /* those that whoever started us meant for it */
+	};
 
-	(void)sigemptyset(&defaults);
-	(void)sigaddset(&defaults, SIGPIPE); /* main ignores it */
-	r = posix_spawnattr_init(&attributes);
-	if (r)
-		return -r;
-	r = posix_spawn_file_actions_init(&actions);
-	if (r) {
-		(void)posix_spawnattr_destroy(&attributes);
-		return -r;
-	}
-	(void)posix_spawnattr_setflags(&attributes, flags);
-	(void)posix_spawnattr_setpgroup(&attributes, 0);
-	(void)posix_spawnattr_setsigmask(&attributes, &command->signal_mask);
-	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
-	r = posix_spawn_file_actions_adddup2(&actions, stdin_fd, STDIN_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
-	if (r == 0)
-		r = posix_spawn(ret_pid, command->path, &actions, &attributes, command->argv,
-		    variables);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	(void)posix_spawnattr_destroy(&attributes);
-	return -r;
+	return ipc9_spawn((const char *const *)command->argv, &options, ret, ret_error);
 }
 
 int child_start(const struct child_command *command, const struct ipc9_identity *client,
-    pid_t *ret_pid, int *ret_stdin_fd, int *ret_stdout_fd)
+    struct ipc9_child **ret, struct ipc9_error *ret_error)
 {
 	_cleanup_(child_environment_freep) struct child_environment environment = { .uid = "" };
-	int to_fds[2] = { -1, -1 }, from_fds[2] = { -1, -1 }, r = 0;
+	struct ipc9_spawn_options options = {
+		.program = command->path,
+		.streams = IPC9_CHILD_STDIN | IPC9_CHILD_STDOUT,
+		.signal_mask = &command->signal_mask,
+		.group = true,
+		.keep_descriptors = true,
+	};
+	int r = child_environment_init(&environment, client);
 
-	if (pipe2(to_fds, O_CLOEXEC) < 0 || pipe2(from_fds, O_CLOEXEC) < 0)
-		r = -errno;
-	if (r == 0)
-		r = child_environment_init(&environment, client);
-	if (r == 0)
-		r = child_spawn(command, environment.variables, to_fds[0], from_fds[1], ret_pid);
-	(void)io_close(&to_fds[0]);
-	(void)io_close(&from_fds[1]);
 	if (r) {
-		(void)io_close(&to_fds[1]);
-		(void)io_close(&from_fds[0]);
+		(void)snprintf(ret_error->text, sizeof(ret_error->text), "%s: %s", command->path,
+		    strerror(-r));
 		return r;
 	}
-	*ret_stdin_fd = to_fds[1];
-	*ret_stdout_fd = from_fds[0];
-	return 0;
+	options.environment = (const char *const *)environment.variables;
+	return ipc9_spawn((const char *const *)command->argv, &options, ret, ret_error);
 }
 
 void child_status_text(int wait_status, char text[CHILD_STATUS_BYTES])

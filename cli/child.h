@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * child.h - commands run for the clients of a pipe.
+ * child.h - commands that are run: for the clients of a pipe, or under an object.
  */
 #ifndef IPC9_CLI_CHILD_H
 #define IPC9_CLI_CHILD_H
 
 #include <signal.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "client/ipc9.h"
 
-/* How all of a server's commands are run. */
+/* How a command is run, each time. */
 struct child_command {
 	char *path;	      /* of the program; owned */
 	char **argv;	      /* borrowed */
@@ -23,11 +22,15 @@ int child_command_begin(struct child_command *command, char **argv, const sigset
 void child_command_end(struct child_command *command);
 
 /*
- * Starts the command for a client, in a process group of its own, with standard input and output on two new
- * pipe(7)s whose other ends the caller owns.  0 or -errno.
+ * Starts the command for a client, in a process group of its own, with standard input and output on two pipe(7)s whose other
+ * ends the child has.  As ipc9_spawn.
  */
 int child_start(const struct child_command *command, const struct ipc9_identity *client,
-    pid_t *ret_pid, int *ret_stdin_fd, int *ret_stdout_fd);
+    struct ipc9_child **ret_child, struct ipc9_error *ret_error);
+
+/* Starts it with the standard streams and the process group that we have. */
+int child_run(const struct child_command *command, struct ipc9_child **ret_child,
+    struct ipc9_error *ret_error);
 
 #define CHILD_STATUS_BYTES 96
 

@@ -8,13 +8,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,8 +27,6 @@
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
 #define EXIT_SIGNAL 128 /* and the signal's number */
-
-extern char **environ;
 
 static void sync_closep(struct ipc9_sync **sync)
 {
@@ -101,69 +97,49 @@ static int wait_listening(struct ipc9_sync *sync, const struct invocation *invoc
 
 /* --- Running ----------------------------------------------------------------------------------- */
 
-/* 0 or -errno. */
-static int spawn(const struct child_command *command, pid_t *ret_pid)
-{
-	const short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-	posix_spawnattr_t attributes;
-	sigset_t defaults;
-	int r = posix_spawnattr_init(&attributes);
-
-	if (r)
-		return -r;
-	(void)sigemptyset(&defaults);
-	(void)sigaddset(&defaults, SIGPIPE); /* main ignores it */
-	(void)posix_spawnattr_setflags(&attributes, flags);
-	(void)posix_spawnattr_setsigmask(&attributes, &command->signal_mask);
-	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
-	r = posix_spawn(ret_pid, command->path, NULL, &attributes, command->argv, environ);
-	(void)posix_spawnattr_destroy(&attributes);
-	return -r;
-}
-
 /* What we are told to end by is told to the command; from a terminal it has it already. */
-static void hand_on(int signal_fd, pid_t pid)
+static void hand_on(int signal_fd, struct ipc9_child *child)
 {
 	struct signalfd_siginfo info;
 
 	if (read(signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_code != SI_KERNEL)
-		(void)kill(pid, (int)info.ssi_signo);
+		(void)ipc9_child_kill(child, (int)info.ssi_signo, NULL);
 }
 
-static int await(pid_t pid, int signal_fd)
+static int await(struct ipc9_child *child, int signal_fd)
 {
-	int child_fd = (int)syscall(SYS_pidfd_open, pid, 0), status;
-	struct pollfd fds[2] = { { .fd = child_fd, .events = POLLIN },
+	struct pollfd fds[2] = { { .fd = ipc9_child_ended_fd(child), .events = POLLIN },
 		{ .fd = signal_fd, .events = POLLIN } };
+	int status = 0;
 
-	while (child_fd >= 0 && !(fds[0].revents & POLLIN)) {
+	while (!(fds[0].revents & POLLIN)) {
 		(void)poll(fds, 2, -1);
 		if (fds[1].revents & POLLIN)
-			hand_on(signal_fd, pid);
+			hand_on(signal_fd, child);
 	}
-	(void)io_close(&child_fd);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	(void)ipc9_child_wait(child, IPC9_FOREVER, &status, NULL);
+	ipc9_child_free(child);
 	return WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static int run(const struct invocation *invocation, int signal_fd)
 {
 	struct child_command command;
-	pid_t pid;
-	int r = child_command_begin(&command, invocation->command, &invocation->signal_mask),
-	    status;
+	struct ipc9_child *child;
+	struct ipc9_error error;
+	int r = child_command_begin(&command, invocation->command, &invocation->signal_mask);
 
-	if (!r) {
-		r = spawn(&command, &pid);
-		child_command_end(&command);
-	}
 	if (r) {
 		output_error("%s: cannot be run: %s", invocation->command[0], strerror(-r));
 		return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 	}
-	status = await(pid, signal_fd);
-	return status;
+	r = child_run(&command, &child, &error);
+	child_command_end(&command);
+	if (r) {
+		output_error("%s", error.text);
+		return r == IPC9_E_NOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+	}
+	return await(child, signal_fd);
 }
 
 /* --- A command under an object ----------------------------------------------------------------- */

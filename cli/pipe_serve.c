@@ -8,8 +8,7 @@
  *
  * What always holds:
  *  1. Instances that listen and clients being served are together at most the limit.
- *  2. A child's pid is noted from its start until it is waited for, both under `children`: a signal never goes
- *     to a process that took over its number.
+ *  2. A child is noted from its start until it is freed, both under `children`, and signals are sent under it.
  *  3. Once an instance was made, a daemon that has no room for the next does not end us: it may be clients who took it.
  *  4. Whichever way we end, the children's process groups get SIGTERM; the clients then read LOST.
  */
@@ -20,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,7 +49,7 @@ struct serve {
 	pthread_cond_t gone;  /* a client is gone */
 	struct serve_client *clients;
 	size_t n_clients;
-	/* For the following, and for the clients' pids; taken before `lock`. */
+	/* For the following, and for the clients' children; taken before `lock`. */
 	pthread_mutex_t children;
 	bool ending; /* no child may be started any more */
 };
@@ -61,40 +59,43 @@ struct serve_client {
 	struct serve_client *next;
 	struct ipc9_pipe *pipe;		  /* owned */
 	char name[OUTPUT_IDENTITY_BYTES]; /* who it is */
-	pid_t pid;			  /* 0: no child */
+	struct ipc9_child *child;	  /* NULL: none */
 	bool failed;			  /* the command; the client must not take it for success */
 	struct session session;
 };
 
 /* --- Children ---------------------------------------------------------------------------------- */
 
-/* Starts the client's command.  0 or -errno. */
-static int serve_client_start(struct serve_client *client)
+/* Starts the client's command.  0, or a code with a sentence. */
+static int serve_client_start(struct serve_client *client, struct ipc9_error *ret_error)
 {
 	struct serve *serve = client->serve;
 	int r = -ECANCELED;
 
 	(void)pthread_mutex_lock(&serve->children);
 	if (!serve->ending)
-		r = child_start(&serve->command, ipc9_pipe_peer(client->pipe), &client->pid,
-		    &client->session.out_fd, &client->session.in_fd);
+		r = child_start(&serve->command, ipc9_pipe_peer(client->pipe), &client->child,
+		    ret_error);
+	else
+		(void)snprintf(ret_error->text, sizeof(ret_error->text), "%s: it is too late",
+		    serve->command.argv[0]);
 	(void)pthread_mutex_unlock(&serve->children);
-	return r;
+	if (r)
+		return r;
+	client->session.out_fd = ipc9_child_take_fd(client->child, IPC9_CHILD_STDIN);
+	client->session.in_fd = ipc9_child_take_fd(client->child, IPC9_CHILD_STDOUT);
+	return 0;
 }
 
 /* Waits for the client's child; returns what waitpid tells. */
 static int serve_client_wait(struct serve_client *client)
 {
 	struct serve *serve = client->serve;
-	siginfo_t info;
 	int wait_status = 0;
 
-	/* It stays a zombie until its number is out of the list. */
-	while (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
-		continue;
+	(void)ipc9_child_wait(client->child, IPC9_FOREVER, &wait_status, NULL);
 	(void)pthread_mutex_lock(&serve->children);
-	(void)waitpid(client->pid, &wait_status, 0);
-	client->pid = 0;
+	client->child = ipc9_child_free(client->child);
 	(void)pthread_mutex_unlock(&serve->children);
 	return wait_status;
 }
@@ -105,8 +106,8 @@ static void serve_client_lost(void *context)
 	struct serve_client *client = context;
 
 	(void)pthread_mutex_lock(&client->serve->children);
-	if (client->pid > 0)
-		(void)kill(-client->pid, SIGHUP);
+	if (client->child)
+		(void)ipc9_child_kill(client->child, SIGHUP, NULL);
 	(void)pthread_mutex_unlock(&client->serve->children);
 }
 
@@ -116,8 +117,8 @@ static void serve_end_children(struct serve *serve)
 	serve->ending = true;
 	(void)pthread_mutex_lock(&serve->lock);
 	for (struct serve_client *client = serve->clients; client; client = client->next)
-		if (client->pid > 0)
-			(void)kill(-client->pid, SIGTERM);
+		if (client->child)
+			(void)ipc9_child_kill(client->child, SIGTERM, NULL);
 	(void)pthread_mutex_unlock(&serve->lock);
 	(void)pthread_mutex_unlock(&serve->children);
 }
@@ -161,7 +162,8 @@ static void serve_client_report(const struct serve_client *client, int wait_stat
 /* Runs the command for a client to its end. */
 static void serve_client_run(struct serve_client *client)
 {
-	int r = serve_client_start(client), wait_status;
+	struct ipc9_error error = { .text = "" };
+	int r = serve_client_start(client, &error), wait_status;
 
 	if (r == 0) {
 		client->session.pipe = client->pipe;
@@ -174,12 +176,13 @@ static void serve_client_run(struct serve_client *client)
 			serve_client_report(client, wait_status);
 			return;
 		}
+		(void)snprintf(error.text, sizeof(error.text), "cannot run %s: %s",
+		    client->serve->command.argv[0], strerror(-r));
 		serve_client_lost(client); /* it was started, and gets nothing */
 		(void)serve_client_wait(client);
 	}
 	client->failed = true;
-	output_warning(client->serve->invocation, "client %s: cannot run %s: %s", client->name,
-	    client->serve->command.argv[0], strerror(-r));
+	output_warning(client->serve->invocation, "client %s: %s", client->name, error.text);
 }
 
 static void *serve_client_thread(void *argument)

@@ -5,6 +5,8 @@
 #ifndef IPC9_PIPE_H
 #define IPC9_PIPE_H
 
+#include <sys/types.h>
+
 #include "ipc9.h"
 
 #ifdef __cplusplus
@@ -368,6 +370,160 @@ IPC9_PUBLIC int ipc9_pipe_list(struct ipc9 *ipc9, const char *host,
 IPC9_PUBLIC int ipc9_pipe_info(struct ipc9 *ipc9, const char *name,
     struct ipc9_pipe_listing **ret_listing, struct ipc9_error *ret_error);
 IPC9_PUBLIC struct ipc9_pipe_listing *ipc9_pipe_listing_free(struct ipc9_pipe_listing *listing);
+
+/* --- Unnamed pipes ----------------------------------------------------------------------------- */
+
+/*
+ * A pair of ends without a name, for related processes of one host; no daemon has a part in it.  A loose end is one that no
+ * process uses yet: its descriptors, which are closed on exec, and what it is.  It becomes usable by ipc9_pipe_adopt, in this
+ * process, in a child after fork(), or wherever it was sent with SCM_RIGHTS; every process that has it beside closes it
+ * (ipc9_pipe_loose_close), since the other end sees this one's death when nobody has it any more.
+ *
+ * An adopted end does what ends of named pipes do, in the states connected and closing; there is nobody to accept or to
+ * disconnect (IPC9_E_INVALID).  ipc9_pipe_peer is whoever made the pair.
+ */
+struct ipc9_pipe_loose {
+	int fds[2]; /* a socket, and memory that is shared; -1: none */
+	enum ipc9_pipe_type type;
+	enum ipc9_pipe_access access; /* of the pair: the first end is its server */
+	enum ipc9_pipe_way way;	      /* IPC9_PIPE_BY_MEMORY or IPC9_PIPE_BY_SOCKET */
+	uint32_t quota_bytes;
+	bool second; /* of the two */
+};
+
+/* All zero is a duplex pair of bytes. */
+struct ipc9_pipe_pair_options {
+	enum ipc9_pipe_type type;
+	enum ipc9_pipe_access
+	    access;		/* 0: duplex; inbound: the first end reads; outbound: it writes */
+	uint32_t quota_bytes;	/* of each direction, told as it was given; 0: 1 MiB */
+	enum ipc9_pipe_way way; /* at most; 0: memory where there is such, else a socket */
+};
+
+/*
+ * Makes two loose ends, both the caller's.  options may be NULL.  IPC9_E_INVALID: an option is out of its range, or the way
+ * is by calls; -EMFILE, -ENOMEM and others of the kernel's.
+ */
+IPC9_PUBLIC int ipc9_pipe_pair(const struct ipc9_pipe_pair_options *options,
+    struct ipc9_pipe_loose ret_ends[2], struct ipc9_error *ret_error);
+
+/*
+ * Makes a loose end this process's, which then has no descriptors any more; otherwise it stays as it is.  An end is good for
+ * one process at one time: it is adopted once.  IPC9_E_MISMATCH: its descriptors are not what it says.
+ */
+IPC9_PUBLIC int ipc9_pipe_adopt(struct ipc9 *ipc9, struct ipc9_pipe_loose *loose,
+    struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
+
+/* Closes its descriptors, if it has some, and those alone.  NULL is fine. */
+IPC9_PUBLIC void ipc9_pipe_loose_close(struct ipc9_pipe_loose *loose);
+
+/* --- Children ---------------------------------------------------------------------------------- */
+
+/* A program that was started.  Any thread may use it, but one at a time reads a stream and one writes. */
+struct ipc9_child;
+
+/* Its standard streams; their numbers are 0, 1 and 2. */
+enum ipc9_child_stream {
+	IPC9_CHILD_STDIN = 1,
+	IPC9_CHILD_STDOUT = 2,
+	IPC9_CHILD_STDERR = 4,
+};
+
+struct ipc9_spawn_options {
+	const char *program; /* its path; NULL: argv[0], looked for in PATH unless it has a '/' */
+	unsigned
+	    streams; /* those that are pipe(7)s to this process; the others are this process's own */
+	uint32_t stream_bytes; /* a hint how much each of them holds; 0: what the system gives */
+	const char *const *environment; /* "NAME=VALUE", ends with NULL; NULL: as here */
+	const char *folder;		/* to run it in; NULL: this one */
+	const void *signal_mask; /* a sigset_t: of the signals that it gets blocked; NULL: none */
+	bool group; /* a process group of its own, and ipc9_child_kill is for all of it */
+	bool
+	    keep_descriptors; /* it also gets those of this process that are not closed on exec; else 0 to 2 only */
+	/*
+	 * Beside its standard streams the program is offered an unnamed pipe of this kind, which is in shared memory unless said
+	 * otherwise; NULL: none.  ipc9_child_pipe tells whether it is a program that takes it; any other one notices nothing.
+	 */
+	const struct ipc9_pipe_pair_options *pipe;
+};
+
+/*
+ * Starts a program on this host; does not wait for anything but its start.  options, borrowed, may be NULL: standard input and
+ * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder;
+ * IPC9_E_ACCESS: it may not be run; IPC9_E_TOOBIG: arguments and environment are; IPC9_E_BADNAME: argv[0] is a name of
+ * another host's, where nothing is started (a named pipe reaches what runs there); IPC9_E_INVALID; IPC9_E_UNKNOWN:
+ * it has ended at once, and this process lets nobody know of its children (SIGCHLD ignored).
+ */
+IPC9_PUBLIC int ipc9_spawn(const char *const *argv, const struct ipc9_spawn_options *options,
+    struct ipc9_child **ret_child, struct ipc9_error *ret_error);
+
+IPC9_PUBLIC pid_t ipc9_child_pid(const struct ipc9_child *child);
+
+/*
+ * Our end of a stream, to poll(2), to read or to write; it does not block, and is the child's.  -1: it is no pipe, or was closed
+ * or taken.  Writing to it yourself raises SIGPIPE when the program has closed its end; ipc9_child_write does not.
+ */
+IPC9_PUBLIC int ipc9_child_fd(const struct ipc9_child *child, enum ipc9_child_stream stream);
+/* The same, and from now on it is the caller's and blocks. */
+IPC9_PUBLIC int ipc9_child_take_fd(struct ipc9_child *child, enum ipc9_child_stream stream);
+
+/*
+ * Reads from standard output or error: waits until something is there, and returns what is there, at most size_bytes.
+ * IPC9_E_EOF: nobody has the other end any more, and all is read; IPC9_E_TIMEDOUT; IPC9_E_INVALID: it is no pipe to read.
+ */
+IPC9_PUBLIC int ipc9_child_read(struct ipc9_child *child, enum ipc9_child_stream stream,
+    void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
+    struct ipc9_error *ret_error);
+
+/* How much can be read from it at once.  IPC9_E_INVALID as above; a stream that has ended has 0. */
+IPC9_PUBLIC int ipc9_child_peek(struct ipc9_child *child, enum ipc9_child_stream stream,
+    size_t *ret_total_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Writes all of it to standard input, waiting where it is full.  *ret_written_bytes, which may be NULL, is set in every case.
+ * IPC9_E_PEERCLOSED: nobody has the other end any more, and no signal is raised; IPC9_E_TIMEDOUT; IPC9_E_INVALID.
+ */
+IPC9_PUBLIC int ipc9_child_write(struct ipc9_child *child, const void *data, size_t size_bytes,
+    int wait_ms, size_t *ret_written_bytes, struct ipc9_error *ret_error);
+
+/* Closes our end of a stream: the program reads its standard input to the end, or cannot write any more. */
+IPC9_PUBLIC void ipc9_child_end(struct ipc9_child *child, enum ipc9_child_stream stream);
+
+/*
+ * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit); *ret_pipe is the first of its ends then.
+ * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT, and
+ * IPC9_E_PEERCLOSED for a program that has ended.  IPC9_E_NOENT: there is no offer, or no longer.
+ */
+IPC9_PUBLIC int ipc9_child_pipe(struct ipc9_child *child, struct ipc9 *ipc9, int wait_ms,
+    struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
+
+/*
+ * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until its parent has
+ * agreed.  IPC9_E_NOENT: there is no offer, or it was withdrawn or taken: standard streams are what there is;
+ * IPC9_E_TIMEDOUT: the parent says nothing; IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it.
+ */
+IPC9_PUBLIC int ipc9_pipe_inherit(struct ipc9 *ipc9, int wait_ms, struct ipc9_pipe **ret_pipe,
+    struct ipc9_error *ret_error);
+
+/* Readable once the program has ended; the child's. */
+IPC9_PUBLIC int ipc9_child_ended_fd(const struct ipc9_child *child);
+
+/*
+ * Waits until the program has ended; *ret_status is as of waitpid(2), and the same each time.  IPC9_E_TIMEDOUT: it runs;
+ * IPC9_E_UNKNOWN: something else in this process has taken its status (waitpid(-1), SIGCHLD ignored).
+ */
+IPC9_PUBLIC int ipc9_child_wait(struct ipc9_child *child, int wait_ms, int *ret_status,
+    struct ipc9_error *ret_error);
+
+/* Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended. */
+IPC9_PUBLIC int ipc9_child_kill(struct ipc9_child *child, int signal_number,
+    struct ipc9_error *ret_error);
+
+/*
+ * Closes the streams that were not taken, and forgets the program: it is not ended by that, and one that was not waited for is
+ * left to this process's own waitpid(2).  NULL is fine; returns NULL.
+ */
+IPC9_PUBLIC struct ipc9_child *ipc9_child_free(struct ipc9_child *child);
 
 #ifdef __cplusplus
 }

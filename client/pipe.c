@@ -93,7 +93,7 @@ static int keep_options(struct ipc9_pipe *pipe, const struct ipc9_pipe_options *
 	return 0;
 }
 
-static struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
+struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
 {
 	pipe_ops_free(pipe);
 	rules_free(&pipe->made);
@@ -103,15 +103,12 @@ static struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
 	return NULL;
 }
 
-static int pipe_new(struct ipc9 *ipc9, const struct target *target,
-    int (*begin)(struct ipc9_pipe *, const struct beginning *, struct ipc9_error *),
-    const struct beginning *beginning, struct ipc9_pipe **ret, struct ipc9_error *e)
+struct ipc9_pipe *pipe_alloc(struct ipc9 *ipc9, const struct target *target)
 {
 	struct ipc9_pipe *pipe = calloc(1, sizeof(*pipe));
-	int r;
 
 	if (!pipe)
-		return error_set_own(e, -ENOMEM);
+		return NULL;
 	link_init(&pipe->link, ipc9, IPC9_PROG_PIPE, target, true);
 	pipe->way = &pipe_calls_way;
 	pthread_mutex_init(&pipe->sending, NULL);
@@ -119,6 +116,18 @@ static int pipe_new(struct ipc9 *ipc9, const struct target *target,
 	pipe->epoll_fd = pipe->way_fd = -1;
 	pipe->reads = pipe->writes = pipe->peer_writes = true;
 	atomic_init(&pipe->done_fd, -1);
+	return pipe;
+}
+
+static int pipe_new(struct ipc9 *ipc9, const struct target *target,
+    int (*begin)(struct ipc9_pipe *, const struct beginning *, struct ipc9_error *),
+    const struct beginning *beginning, struct ipc9_pipe **ret, struct ipc9_error *e)
+{
+	struct ipc9_pipe *pipe = pipe_alloc(ipc9, target);
+	int r;
+
+	if (!pipe)
+		return error_set_own(e, -ENOMEM);
 	r = begin(pipe, beginning, e);
 	if (r)
 		pipe_free(pipe);
@@ -390,7 +399,8 @@ static int check_is_server(const struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
 	return pipe->server
 	    ? 0
-	    : error_set(e, IPC9_E_INVALID, "%s: this is a client's end", pipe->link.target.subject);
+	    : error_set(e, IPC9_E_INVALID, "%s: this is %s", pipe->link.target.subject,
+		  pipe->pair ? "no server's end" : "a client's end");
 }
 
 /* What an operation of a server's end came to; that its daemon is gone is told once. */

@@ -55,6 +55,9 @@ struct ipc9_pipe {
 	enum ipc9_pipe_way carried;	 /* how it goes */
 	bool reads, writes;		 /* what this end may */
 	bool peer_writes;		 /* and whether the other may */
+	enum ipc9_pipe_access
+	    pair;   /* of an unnamed pipe, of which no daemon knows; 0: it is none */
+	bool first; /* end of such a pair */
 
 	/* Of ordinary calls: pipe_calls.c. */
 	pthread_mutex_t sending;       /* a call leaves before a CANCEL, or not at all */
@@ -183,6 +186,10 @@ int pipe_cancelled(const struct ipc9_pipe *pipe, struct ipc9_error *e);
 /* The way has got another descriptor, or waits for something else on it: EPOLLIN, ...; -1: for nothing. */
 void pipe_watch(struct ipc9_pipe *pipe, int fd, uint32_t events);
 
+/* An end that has nothing yet, to be freed by pipe_free.  NULL: no memory. */
+struct ipc9_pipe *pipe_alloc(struct ipc9 *ipc9, const struct target *target);
+struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe);
+
 /* --- Carriers ---------------------------------------------------------------------------------- */
 
 extern const struct pipe_way pipe_stream_way;
@@ -192,6 +199,9 @@ extern const struct pipe_way pipe_stream_way;
  * or a code with a sentence, and then the end is good for nothing.
  */
 int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct ipc9_error *e);
+
+/* The same with one that has been made. */
+void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *carrier, enum ipc9_pipe_way way);
 
 /* What pipe_stream.c and pipe_stream_start.c share. */
 
@@ -215,6 +225,22 @@ void stream_start(struct ipc9_pipe_op *op);
 void stream_progress(struct ipc9_pipe *pipe, int64_t until);
 void stream_op_cancel(struct ipc9_pipe_op *op);
 int stream_fd(struct ipc9_pipe *pipe);
+
+/* --- Unnamed pipes ----------------------------------------------------------------------------- */
+
+/*
+ * An offer is a loose end that a program gets by inheritance together with a text that describes it (PIPE_OFFER_VARIABLE): it says
+ * one byte over the end's socket to take it, and gets one in return, both before the carrier uses the socket.  Whoever closes
+ * first ends it.
+ */
+#define PIPE_OFFER_VARIABLE "IPC9_PIPE"
+#define PIPE_OFFER_SIZE 128
+
+/* The text, for a process that has the descriptors by these numbers.  0 or -errno. */
+int pipe_offer_text(const struct ipc9_pipe_loose *loose, const int numbers[2],
+    char ret_text[PIPE_OFFER_SIZE]);
+/* Waits until the other end's process takes it, and agrees: 0, PEERCLOSED, TIMEDOUT, MISMATCH or -errno, without a sentence. */
+int pipe_offer_agree(const struct ipc9_pipe_loose *loose, int64_t until);
 
 /* --- Ordinary calls ---------------------------------------------------------------------------- */
 

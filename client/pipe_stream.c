@@ -54,6 +54,14 @@ static void drop_carrier(struct ipc9_pipe *pipe)
 	c->ops->close(c, link_close_deadline(&pipe->link));
 }
 
+void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *c, enum ipc9_pipe_way way)
+{
+	pipe->carried = way;
+	atomic_store_explicit(&pipe->carrier, c, memory_order_seq_cst);
+	pipe->way = &pipe_stream_way;
+	pipe_watch(pipe, -1, 0); /* until something waits */
+}
+
 /* Descriptors that a way comes with. */
 static unsigned fds_of(int way)
 {
@@ -79,10 +87,8 @@ int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct 
 		    pipe->link.target.subject, pipe->link.target.who);
 	if (r)
 		return error_set_own(e, r);
-	pipe->carried = way == IPC9_PIPE_WAY_SHARED ? IPC9_PIPE_BY_MEMORY : IPC9_PIPE_BY_SOCKET;
-	atomic_store_explicit(&pipe->carrier, c, memory_order_seq_cst);
-	pipe->way = &pipe_stream_way;
-	pipe_watch(pipe, -1, 0); /* until something waits */
+	pipe_use_carrier(pipe, c,
+	    way == IPC9_PIPE_WAY_SHARED ? IPC9_PIPE_BY_MEMORY : IPC9_PIPE_BY_SOCKET);
 	return 0;
 }
 
@@ -321,8 +327,10 @@ static int ask_daemon(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, st
 		.type = pipe->type,
 		.quota_bytes = pipe->quota_bytes,
 		.peer = pipe->peer,
+		.access = pipe->pair,
+		.server = pipe->first,
 	};
-	return pipe_tell_name(pipe, ret);
+	return pipe->pair ? 0 : pipe_tell_name(pipe, ret);
 }
 
 static enum ipc9_pipe_end_state state_of(int peer)

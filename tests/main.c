@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "tests/harness.h"
+#include "tests/spawned.h"
 #include "util/clock.h"
 
 /* In the order in which they run. */
@@ -74,6 +75,8 @@
 	X(pipe_states)                                                                             \
 	X(pipe_rules)                                                                              \
 	X(pipe_start)                                                                              \
+	X(pipe_pair)                                                                               \
+	X(spawn)                                                                                   \
 	X(filemap)                                                                                 \
 	X(filemap_file)                                                                            \
 	X(sync)                                                                                    \
@@ -188,6 +191,8 @@ int main(int argc, char **argv)
 {
 	/* A socket of a test that is closed under it must show as an error, not end the run. */
 	signal(SIGPIPE, SIG_IGN);
+	if (argc == 3 && strcmp(argv[1], SPAWNED) == 0)
+		return spawned_main(argv[2]);
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 2;
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {

@@ -239,4 +239,13 @@ test_the_example_of_ipc9_pipe_is_a_program() {
 	expect_exit 3 on h1 "$T/turn" call //h2/pipe/turned x
 }
 
+test_the_example_of_ipc9_spawn_is_a_program() {
+	SAN_OF_BUILD=$(sanitizers) build_from_manual ipc9_spawn.3 sorted
+	same "by sort" "apple fig pear" "$(on h1 "$T/sorted" streams $'pear\nfig\napple\n' | paste -sd ' ')"
+	same "by a process of its own" "apple fig pear" \
+		"$(on h1 "$T/sorted" pipe $'pear\nfig\napple\n' | paste -sd ' ')"
+	expect_exit 3 on h1 "$T/sorted" worker # nobody offers a pipe
+	explained "a worker alone" IPC9_PIPE
+}
+
 run_tests
