@@ -128,6 +128,50 @@ const struct row rows[] = {
 	    .raw = { "slot-futex" }, .target = 1.3, .at_least = true },
 	{ "ring-call-unix", "64-byte message and its echo, ring, two CPUs, against AF_UNIX",
 	    "latency", "us", "us", VIA_LOCAL, .ours = { "ring" }, .raw = { "raw" } },
+	{ "pipe-64k", "local pipe, 64 KiB writes, against memcpy", "pieces", "mb_s", "MB/s",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "memcpy" }, .target = 0.65, .at_least = true },
+	{ "pipe-1m", "local pipe, 1 MiB writes, against memcpy", "bulk", "mb_s", "MB/s", VIA_LOCAL,
+	    .ours = { "pipe" }, .raw = { "memcpy" }, .target = 0.75, .at_least = true },
+	{ "pipe-unix-64k", "local pipe, 64 KiB writes, against AF_UNIX", "pieces", "mb_s", "MB/s",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "raw" }, .target = 3.5, .at_least = true },
+	{ "pipe-unix-1m", "local pipe, 1 MiB writes, against AF_UNIX", "bulk", "mb_s", "MB/s",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "raw" }, .target = 3.5, .at_least = true },
+	{ "pipe-ring-64k", "local pipe, 64 KiB writes, against the ring by itself", "pieces",
+	    "mb_s", "MB/s", VIA_LOCAL, .ours = { "pipe" }, .raw = { "ring" }, .at_least = true },
+	{ "pipe-ring-1m", "local pipe, 1 MiB writes, against the ring by itself", "bulk", "mb_s",
+	    "MB/s", VIA_LOCAL, .ours = { "pipe" }, .raw = { "ring" }, .at_least = true },
+	{ "pipe-same-64k", "local pipe, 64 KiB writes, same CPU", "pieces", "mb_s", "MB/s",
+	    VIA_LOCAL, true, .ours = { "pipe" }, .target = 10000, .at_least = true },
+	{ "pipe-same-1m", "local pipe, 1 MiB writes, same CPU", "bulk", "mb_s", "MB/s", VIA_LOCAL,
+	    true, .ours = { "pipe" }, .target = 10000, .at_least = true },
+	{ "stream-1m", "remote pipe, 1 MiB writes, loopback", "bulk", "mb_s", "MB/s", VIA_TCP,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.4, .at_least = true },
+	{ "stream-tuned", "remote pipe, 1 MiB writes, loopback, against tuned raw", "bulk", "mb_s",
+	    "MB/s", VIA_TCP, .ours = { "pipe" }, .raw = { "raw-tuned" }, .target = 0.9,
+	    .at_least = true },
+	{ "stream-iperf3", "remote pipe, 1 MiB writes, loopback, against iperf3", "bulk", "mb_s",
+	    "MB/s", VIA_TCP, .ours = { "pipe" }, .raw = { "iperf3" }, .target = 1,
+	    .at_least = true },
+	{ "stream-64k", "remote pipe, 64 KiB writes, loopback", "pieces", "mb_s", "MB/s", VIA_TCP,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.5, .at_least = true },
+	{ "stream-cpu", "CPU time of a remote pipe, 1 MiB writes, loopback", "bulk", "cpu_s_gb",
+	    "s/GB", VIA_TCP, .ours = { "pipe" }, .raw = { "raw" }, .target = 0.85 },
+	{ "stream-cpu-64k", "CPU time of a remote pipe, 64 KiB writes, loopback", "pieces",
+	    "cpu_s_gb", "s/GB", VIA_TCP, .ours = { "pipe" }, .raw = { "raw" } },
+	{ "stream-veth-1m", "remote pipe, 1 MiB writes, veth", "bulk", "mb_s", "MB/s", VIA_VETH,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.5, .at_least = true },
+	{ "stream-veth-tuned", "remote pipe, 1 MiB writes, veth, against tuned raw", "bulk", "mb_s",
+	    "MB/s", VIA_VETH, .ours = { "pipe" }, .raw = { "raw-tuned" }, .target = 0.9,
+	    .at_least = true },
+	{ "stream-veth-iperf3", "remote pipe, 1 MiB writes, veth, against iperf3", "bulk", "mb_s",
+	    "MB/s", VIA_VETH, .ours = { "pipe" }, .raw = { "iperf3" }, .target = 1,
+	    .at_least = true },
+	{ "stream-veth-64k", "remote pipe, 64 KiB writes, veth", "pieces", "mb_s", "MB/s", VIA_VETH,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.5, .at_least = true },
+	{ "stream-veth-cpu", "CPU time of a remote pipe, 1 MiB writes, veth", "bulk", "cpu_s_gb",
+	    "s/GB", VIA_VETH, .ours = { "pipe" }, .raw = { "raw" }, .target = 0.85 },
+	{ "stream-veth-cpu-64k", "CPU time of a remote pipe, 64 KiB writes, veth", "pieces",
+	    "cpu_s_gb", "s/GB", VIA_VETH, .ours = { "pipe" }, .raw = { "raw" } },
 };
 
 const size_t n_rows = sizeof(rows) / sizeof(rows[0]);
@@ -173,20 +217,6 @@ static int client_cpu(const struct row *row)
 static bool is(const struct session *s, const char *peer)
 {
 	return strcmp(s->side->peer, peer) == 0;
-}
-
-/* A port that nobody has now, for programs that do not choose one themselves. */
-static unsigned free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
-	    getsockname(fd, (struct sockaddr *)&a, &len))
-		die("port");
-	close(fd);
-	return ntohs(a.sin_port);
 }
 
 static bool start_redis(struct session *s)

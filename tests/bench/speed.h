@@ -21,7 +21,8 @@
 #define PIECE_BYTES 65536
 #define BATCH_CALLS 64
 #define CALLERS 64
-#define SPIN_NS 50000 /* of the spinning raw reference */
+#define FOLDER_VARIABLE "IPC9_SPEED_FOLDER" /* where servers may put files */
+#define SPIN_NS 50000			    /* of the spinning raw reference */
 
 /* --- Peers: the two sides that are compared ---------------------------------------------------- */
 
@@ -49,7 +50,7 @@ struct peer {
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer;
 extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer,
-    bare_spin_peer, bare_futex_peer;
+    bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 
@@ -93,5 +94,6 @@ int reach(const char *address, int type);
 int listen_at(const char *netid, const char *address);
 void tell_port(uint16_t port); /* prints it, for whoever started this server */
 void no_delay(int fd);
+uint16_t free_port(void); /* that nobody has now */
 
 #endif
