@@ -282,8 +282,8 @@ static uint64_t due(struct frames *f)
 
 	pthread_mutex_lock(&f->lock);
 	if (f->peer < PEER_CLOSED && f->consumed > f->told &&
-	    (f->consumed == f->arrived || f->consumed - f->told >= f->quota / TELL_PART ||
-		completes_write(f))) {
+	    ((f->consumed == f->arrived && !f->left) ||
+		f->consumed - f->told >= f->quota / TELL_PART || completes_write(f))) {
 		n = f->consumed;
 		f->told = n;
 	}
@@ -308,7 +308,7 @@ void frames_wake(struct frames *f)
 {
 	const uint64_t one = 1;
 
-	if (f->wake >= 0)
-		(void)!write(f->wake, &one, sizeof(one));
+	if (f->wake >= 0 && !f->woken)
+		f->woken = write(f->wake, &one, sizeof(one)) == sizeof(one);
 	pthread_cond_broadcast(&f->changed);
 }

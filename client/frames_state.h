@@ -66,12 +66,14 @@ struct frames {
 	bool ended; /* we send no more */
 	unsigned n_cancels;
 	unsigned n_active; /* operations under way */
+	bool woken;	   /* `wake` is readable */
 
 	/* The receiver's. */
 	unsigned char head[FRAME_HEAD_MAX];
 	size_t n_head,
 	    head_size; /* bytes of it that came; how many it has, as far as that is known */
 	uint32_t left, padding; /* of the DATA frame at hand */
+	uint32_t last_len;	/* of the last DATA frame: what the next ones are taken to be */
 	struct chunk *chunk;	/* where its payload goes; NULL: none made yet */
 	struct bulk bulk;
 	struct spin spin;

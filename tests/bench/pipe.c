@@ -52,7 +52,7 @@ static void daemon_program(char path[PATH_BYTES])
 	path[n] = '\0';
 	for (int i = 0; i < 2; i++)
 		*strrchr(path, '/') = '\0';
-	strcat(path, "/ipc9d");
+	snprintf(path + strlen(path), 8, "/ipc9d");
 }
 
 static void write_config(const char *path)
