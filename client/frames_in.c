@@ -345,13 +345,11 @@ static void lay_out_chunk(struct frames *f, struct layout *l)
 
 static void lay_out(struct frames *f, const struct frames_direct *direct, struct layout *l)
 {
-	bool is_long = f->left >= DIRECT_MIN;
-
 	l->n = l->n_heads = 0;
 	if (is_direct(f, direct) && direct->room - direct->n >= DIRECT_MIN &&
-	    (is_long || (!f->left && f->last_len >= DIRECT_MIN)))
+	    f->last_len >= DIRECT_MIN)
 		lay_out_direct(f, direct, l);
-	else if (is_long || f->chunk)
+	else if (f->left >= DIRECT_MIN || f->chunk)
 		lay_out_chunk(f, l);
 	if (!l->n)
 		add_place(l, f->scratch, FRAMES_SCRATCH);
