@@ -296,11 +296,8 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	int r;
 
 	*ret_written = 0;
-	/* What was read over there, as far as we were told; whoever may wait for it waits later. */
 	if (how == CARRIER_FITTING || how == CARRIER_PART)
-		frames_drain(f);
-	else if (unread(f) + size > f->quota)
-		frames_look(f);
+		frames_drain(f); /* what was read over there, as far as we were told */
 	r = no_write(f);
 	if (!r && (how == CARRIER_FITTING || how == CARRIER_PART)) {
 		bool whole = fitting(f, size, how) == size;

@@ -25,7 +25,9 @@
 #define HEAD_MIN 8	 /* mark and kind */
 #define DATA_HEAD 12	 /* these, and how many bytes follow */
 #define AHEAD_MAX 16	 /* frames that one receive is laid out for */
-#define SLICE_MS 1000	 /* a sleeper looks whether the peer is still there */
+#define STREAM_BYTES 262144
+#define STREAM_WAIT_US 300 /* longer than this its next bytes are not waited for together */
+#define SLICE_MS 1000	   /* a sleeper looks whether the peer is still there */
 
 static uint32_t word_at(const unsigned char *p)
 {
@@ -443,6 +445,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 		direct->n = 0; /* what came before it is thrown away, too */
 	pthread_mutex_unlock(&f->lock);
 	bulk_expect(&f->bulk, f->fd, f->left, missed >= BULK_MIN && f->left < BULK_MIN);
+	f->streak = n < DIRECT_MIN ? 0 : f->streak < FRAMES_STREAM ? f->streak + 1 : f->streak;
 	return 1;
 }
 
@@ -452,6 +455,28 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 static bool may_receive(const struct frames *f)
 {
 	return !f->receiving && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED;
+}
+
+/*
+ * Whether one frame comes after the other, shorter ones than it is worth to wake up for.  Nobody here waits for CONSUMED then.
+ */
+static bool is_stream(const struct frames *f, const struct frames_direct *direct)
+{
+	return direct && f->streak == FRAMES_STREAM && f->left < BULK_MIN && !f->bulk.is_local;
+}
+
+/* Sleeps until several frames of a stream have come, but not for long: nobody promised them. */
+static void sleep_for_several(struct frames *f)
+{
+	const struct timespec wait = { 0, STREAM_WAIT_US * 1000 };
+	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
+		{ .fd = f->wake, .events = POLLIN } };
+	size_t several = f->quota / 4 < STREAM_BYTES ? f->quota / 4 : STREAM_BYTES;
+
+	bulk_expect(&f->bulk, f->fd, several, false);
+	if (ppoll(p, 2, &wait, NULL) == 0)
+		f->streak = 0;
+	bulk_expect(&f->bulk, f->fd, f->left, false);
 }
 
 static void sleep_on_socket(struct frames *f, int64_t deadline)
@@ -474,6 +499,10 @@ static int receive_until(struct frames *f, struct frames_direct *direct, int64_t
 	struct spin_run spin = { 0 };
 	int r = frames_receive(f, direct);
 
+	if (!r && is_stream(f, direct)) {
+		sleep_for_several(f);
+		return frames_receive(f, direct);
+	}
 	if (r)
 		return r;
 	if (!bulk)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -275,6 +276,16 @@ static bool completes_write(const struct frames *f)
 	return f->arrived - f->told > f->quota && f->arrived - f->consumed <= f->quota;
 }
 
+/* Whether nothing more has come, as far as it is worth a look: in a stream more is there most of the time. */
+static bool is_all_read(const struct frames *f)
+{
+	int more = 0;
+
+	if (f->consumed != f->arrived || f->left)
+		return false;
+	return f->streak < FRAMES_STREAM || ioctl(f->fd, FIONREAD, &more) || more < BULK_MIN;
+}
+
 /* What is to be told now, or 0. */
 static uint64_t due(struct frames *f)
 {
@@ -282,8 +293,8 @@ static uint64_t due(struct frames *f)
 
 	pthread_mutex_lock(&f->lock);
 	if (f->peer < PEER_CLOSED && f->consumed > f->told &&
-	    ((f->consumed == f->arrived && !f->left) ||
-		f->consumed - f->told >= f->quota / TELL_PART || completes_write(f))) {
+	    (f->consumed - f->told >= f->quota / TELL_PART || completes_write(f) ||
+		is_all_read(f))) {
 		n = f->consumed;
 		f->told = n;
 	}

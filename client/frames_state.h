@@ -15,6 +15,7 @@
 
 #define FRAME_HEAD_MAX 16 /* mark, kind, and a number of 4 or 8 bytes */
 #define FRAMES_SCRATCH 65536
+#define FRAMES_STREAM 8		 /* long receives in a row */
 #define FRAMES_VANISHED_MS 25000 /* without a sign of life while something is under way */
 
 /* Bytes that came, in order. */
@@ -75,6 +76,7 @@ struct frames {
 	uint32_t left, padding; /* of the DATA frame at hand */
 	uint32_t last_len;	/* of the last DATA frame: what the next ones are taken to be */
 	struct chunk *chunk;	/* where its payload goes; NULL: none made yet */
+	unsigned streak;	/* receives in a row with much in each */
 	struct bulk bulk;
 	struct spin spin;
 	unsigned char *scratch;
