@@ -19,12 +19,13 @@
 #include "client/frames_state.h"
 #include "util/clock.h"
 
-#define DIRECT_MIN 8192	 /* payload of so many bytes is received where it is to stay */
-#define CHUNK_MIN 16384	 /* small frames of a byte pipe share one */
-#define CHUNKS_MAX 65536 /* empty messages cost memory, too */
-#define HEAD_MIN 8	 /* mark and kind */
-#define DATA_HEAD 12	 /* these, and how many bytes follow */
-#define AHEAD_MAX 16	 /* frames that one receive is laid out for */
+#define DIRECT_MIN 8192	  /* payload of so many bytes is received where it is to stay */
+#define CHUNK_MIN 16384	  /* small frames of a byte pipe share one */
+#define CHUNKS_MAX 65536  /* empty messages cost memory, too */
+#define HEAD_MIN 8	  /* mark and kind */
+#define DATA_HEAD 12	  /* these, and how many bytes follow */
+#define AHEAD_MAX 16	  /* frames that one receive is laid out for */
+#define STREAM_RECEIVES 8 /* of long frames in a row are a stream */
 #define STREAM_BYTES 262144
 #define STREAM_WAIT_US 300 /* longer than this its next bytes are not waited for together */
 #define SLICE_MS 1000	   /* a sleeper looks whether the peer is still there */
@@ -414,6 +415,25 @@ static void end_stream(struct frames *f)
 		f->peer = PEER_LOST;
 }
 
+static void count_receive(struct frames *f)
+{
+	unsigned n = atomic_load_explicit(&f->streak, memory_order_relaxed);
+
+	n = f->last_len < DIRECT_MIN ? 0 : n < STREAM_RECEIVES ? n + 1 : n;
+	atomic_store_explicit(&f->streak, n, memory_order_relaxed);
+}
+
+bool frames_is_stream(const struct frames *f)
+{
+	return atomic_load_explicit(&f->streak, memory_order_relaxed) >= STREAM_RECEIVES;
+}
+
+void frames_break_stream(struct frames *f)
+{
+	if (frames_is_stream(f))
+		atomic_store_explicit(&f->streak, 0, memory_order_relaxed);
+}
+
 int frames_receive(struct frames *f, struct frames_direct *direct)
 {
 	struct layout l;
@@ -445,7 +465,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 		direct->n = 0; /* what came before it is thrown away, too */
 	pthread_mutex_unlock(&f->lock);
 	bulk_expect(&f->bulk, f->fd, f->left, missed >= BULK_MIN && f->left < BULK_MIN);
-	f->streak = n < DIRECT_MIN ? 0 : f->streak < FRAMES_STREAM ? f->streak + 1 : f->streak;
+	count_receive(f);
 	return 1;
 }
 
@@ -458,11 +478,12 @@ static bool may_receive(const struct frames *f)
 }
 
 /*
- * Whether one frame comes after the other, shorter ones than it is worth to wake up for.  Nobody here waits for CONSUMED then.
+ * Whether a reader is to wait for several frames together: one comes after the other, shorter than it is worth to wake up
+ * for, and nothing goes the other way that CONSUMED is waited for.
  */
-static bool is_stream(const struct frames *f, const struct frames_direct *direct)
+static bool may_take_several(const struct frames *f, const struct frames_direct *direct)
 {
-	return direct && f->streak == FRAMES_STREAM && f->left < BULK_MIN && !f->bulk.is_local;
+	return direct && frames_is_stream(f) && f->left < BULK_MIN && !f->bulk.is_local;
 }
 
 /* Sleeps until several frames of a stream have come, but not for long: nobody promised them. */
@@ -475,7 +496,7 @@ static void sleep_for_several(struct frames *f)
 
 	bulk_expect(&f->bulk, f->fd, several, false);
 	if (ppoll(p, 2, &wait, NULL) == 0)
-		f->streak = 0;
+		frames_break_stream(f);
 	bulk_expect(&f->bulk, f->fd, f->left, false);
 }
 
@@ -499,7 +520,7 @@ static int receive_until(struct frames *f, struct frames_direct *direct, int64_t
 	struct spin_run spin = { 0 };
 	int r = frames_receive(f, direct);
 
-	if (!r && is_stream(f, direct)) {
+	if (!r && may_take_several(f, direct)) {
 		sleep_for_several(f);
 		return frames_receive(f, direct);
 	}

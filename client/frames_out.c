@@ -218,6 +218,7 @@ int frames_send_data(struct frames *f, const void *data, size_t size, bool messa
 	struct gather out;
 	int r = 0;
 
+	frames_break_stream(f);
 	gather_init(&out);
 	gather_lend(&out, block);
 	if (size || !message)
@@ -283,7 +284,7 @@ static bool is_all_read(const struct frames *f)
 
 	if (f->consumed != f->arrived || f->left)
 		return false;
-	return f->streak < FRAMES_STREAM || ioctl(f->fd, FIONREAD, &more) || more < BULK_MIN;
+	return !frames_is_stream(f) || ioctl(f->fd, FIONREAD, &more) || more < BULK_MIN;
 }
 
 /* What is to be told now, or 0. */

@@ -15,7 +15,6 @@
 
 #define FRAME_HEAD_MAX 16 /* mark, kind, and a number of 4 or 8 bytes */
 #define FRAMES_SCRATCH 65536
-#define FRAMES_STREAM 8		 /* long receives in a row */
 #define FRAMES_VANISHED_MS 25000 /* without a sign of life while something is under way */
 
 /* Bytes that came, in order. */
@@ -73,10 +72,10 @@ struct frames {
 	unsigned char head[FRAME_HEAD_MAX];
 	size_t n_head,
 	    head_size; /* bytes of it that came; how many it has, as far as that is known */
-	uint32_t left, padding; /* of the DATA frame at hand */
-	uint32_t last_len;	/* of the last DATA frame: what the next ones are taken to be */
-	struct chunk *chunk;	/* where its payload goes; NULL: none made yet */
-	unsigned streak;	/* receives in a row with much in each */
+	uint32_t left, padding;	 /* of the DATA frame at hand */
+	uint32_t last_len;	 /* of the last DATA frame: what the next ones are taken to be */
+	struct chunk *chunk;	 /* where its payload goes; NULL: none made yet */
+	_Atomic unsigned streak; /* receives of long frames in a row, while we send none */
 	struct bulk bulk;
 	struct spin spin;
 	unsigned char *scratch;
@@ -108,6 +107,10 @@ void frames_drain(struct frames *frames);
 
 /* The same, once. */
 void frames_look(struct frames *frames);
+
+/* Whether long frames come one after the other, and none go the other way; that they are not any more. */
+bool frames_is_stream(const struct frames *frames);
+void frames_break_stream(struct frames *frames);
 
 /* Throws away what has come; with `lock` held. */
 void frames_drop(struct frames *frames);
