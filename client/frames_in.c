@@ -483,7 +483,7 @@ static bool may_receive(const struct frames *f)
  */
 static bool may_take_several(const struct frames *f, const struct frames_direct *direct)
 {
-	return direct && frames_is_stream(f) && f->left < BULK_MIN && !f->bulk.is_local;
+	return direct && frames_is_stream(f) && !f->bulk.is_local;
 }
 
 /* Sleeps until several frames of a stream have come, but not for long: nobody promised them. */
@@ -494,7 +494,8 @@ static void sleep_for_several(struct frames *f)
 		{ .fd = f->wake, .events = POLLIN } };
 	size_t several = f->quota / 4 < STREAM_BYTES ? f->quota / 4 : STREAM_BYTES;
 
-	bulk_expect(&f->bulk, f->fd, several, false);
+	if (f->left < BULK_MIN)
+		bulk_expect(&f->bulk, f->fd, several, false);
 	if (ppoll(p, 2, &wait, NULL) == 0)
 		frames_break_stream(f);
 	bulk_expect(&f->bulk, f->fd, f->left, false);
@@ -518,8 +519,10 @@ static int receive_until(struct frames *f, struct frames_direct *direct, int64_t
 {
 	bool bulk = f->left >= DIRECT_MIN;
 	struct spin_run spin = { 0 };
-	int r = frames_receive(f, direct);
+	int r = 0;
 
+	if (f->left < BULK_MIN || !may_take_several(f, direct))
+		r = frames_receive(f, direct);
 	if (!r && may_take_several(f, direct)) {
 		sleep_for_several(f);
 		return frames_receive(f, direct);
