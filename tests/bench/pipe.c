@@ -26,6 +26,10 @@
 #define LOOK_US 10000
 #define STACK_BYTES 131072
 #define NAME "bench"
+#define IDLE_NAME "idle" /* whose pipes nobody reads */
+#define HOLDERS 2	 /* processes that serve those: each pipe takes two descriptors */
+#define AHEAD 8		 /* instances that listen */
+#define OPENS_MAX 100000
 #define PATH_BYTES (PATH_MAX + 16)
 
 struct hello {
@@ -168,13 +172,13 @@ static void serve_in_thread(struct ipc9_pipe *pipe)
 	pthread_attr_destroy(&attributes);
 }
 
-static struct ipc9_pipe *make_instance(struct ipc9 *ipc9, int64_t until_ns)
+static struct ipc9_pipe *make_instance(struct ipc9 *ipc9, const char *name, int64_t until_ns)
 {
 	const struct ipc9_pipe_options options = { .max_instances = IPC9_PIPE_NO_LIMIT };
 	struct ipc9_pipe *pipe = NULL;
 	struct ipc9_error e;
 
-	while (ipc9_pipe_create(ipc9, NAME, &options, &pipe, &e)) {
+	while (ipc9_pipe_create(ipc9, name, &options, &pipe, &e)) {
 		if (now_ns() >= until_ns)
 			check(-1, &e);
 		usleep(LOOK_US);
@@ -182,28 +186,46 @@ static struct ipc9_pipe *make_instance(struct ipc9 *ipc9, int64_t until_ns)
 	return pipe;
 }
 
-static _Noreturn void serve_clients(const char *socket, unsigned port)
+/* Serves a name for ever; what is idle is only kept. */
+static _Noreturn void serve_name(const char *socket, const char *name, bool idle, unsigned port)
 {
 	const struct ipc9_options options = { .socket = socket };
-	struct ipc9_pipe *pipe, *next;
+	int64_t until = now_ns() + START_MS * INT64_C(1000000);
+	struct ipc9_pipe *listening[AHEAD];
 	struct ipc9_error e;
 	struct ipc9 *ipc9;
 
 	check(ipc9_new(&options, &ipc9, &e), &e);
-	pipe = make_instance(ipc9, now_ns() + START_MS * INT64_C(1000000));
-	tell_port((uint16_t)port);
-	for (;;) {
+	for (unsigned i = 0; i < AHEAD; i++)
+		listening[i] = make_instance(ipc9, name, until);
+	if (!idle)
+		tell_port((uint16_t)port);
+	for (unsigned i = 0;; i = (i + 1) % AHEAD) {
+		struct ipc9_pipe *pipe = listening[i];
 		int r = ipc9_pipe_accept(pipe, IPC9_FOREVER, NULL, &e);
 
 		if (r != IPC9_E_PEERCLOSED && r != IPC9_E_LOST)
 			check(r, &e);
-		next = make_instance(ipc9, now_ns());
+		listening[i] = make_instance(ipc9, name, now_ns());
 		if (r)
 			ipc9_pipe_close(pipe);
-		else
+		else if (!idle)
 			serve_in_thread(pipe);
-		pipe = next;
 	}
+}
+
+static void serve_clients(const char *socket, unsigned port)
+{
+	pid_t self = getpid();
+
+	for (unsigned i = 0; i < HOLDERS; i++)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != self)
+				_exit(1);
+			serve_name(socket, IDLE_NAME, true, port);
+		}
+	serve_name(socket, NAME, false, port);
 }
 
 /* What the daemon needs is in the bench's folder, which is cleared at the end. */
@@ -232,15 +254,15 @@ struct pipe_client {
 	char *out, *in;
 };
 
-/* How the pipe at an address is called. */
-static struct ipc9 *find_pipe(const char *address, char *name, size_t size)
+/* What the pipe `which` at an address is called. */
+static struct ipc9 *find_pipe(const char *address, const char *which, char *name, size_t size)
 {
 	const struct ipc9_options options = { .socket = address[0] == '/' ? address : NULL };
 	struct ipc9_error e;
 	struct ipc9 *ipc9;
 
 	check(ipc9_new(&options, &ipc9, &e), &e);
-	snprintf(name, size, "//%s/pipe/" NAME, address[0] == '/' ? "." : address);
+	snprintf(name, size, "//%s/pipe/%s", address[0] == '/' ? "." : address, which);
 	return ipc9;
 }
 
@@ -265,7 +287,7 @@ static void *open_client(const struct work *work)
 	char name[128];
 
 	c->work = *work;
-	c->ipc9 = find_pipe(work->address, name, sizeof(name));
+	c->ipc9 = find_pipe(work->address, NAME, name, sizeof(name));
 	c->pipe = open_pipe(c->ipc9, name, IPC9_PIPE_WAY_ANY);
 	c->in = malloc(work->bytes);
 	if (posix_memalign((void **)&c->out, 4096, work->bytes))
@@ -312,3 +334,103 @@ const struct peer pipe_peer = {
 	.send = send_one_way,
 	.finish = finish,
 };
+
+/* Without the hand-over: by calls.  For load_opens only. */
+const struct peer pipe_calls_peer = {
+	.name = "pipe-calls",
+	.serve = serve,
+};
+
+/* --- Opening ----------------------------------------------------------------------------------- */
+
+/* Whether the other end is there and reads. */
+static void probe(struct ipc9_pipe *pipe)
+{
+	const struct hello hello = { false, SMALL_BYTES };
+	char data[SMALL_BYTES] = "probe", echo[SMALL_BYTES];
+
+	write_all(pipe, &hello, sizeof(hello));
+	write_all(pipe, data, sizeof(data));
+	if (!read_all(pipe, echo, sizeof(echo)) || memcmp(data, echo, sizeof(data)) != 0)
+		die("echo");
+}
+
+void load_opens(const struct load *load)
+{
+	bool calls = load->peer == &pipe_calls_peer;
+	double *samples = malloc(OPENS_MAX * sizeof(*samples));
+	char name[128];
+	struct ipc9 *ipc9 = find_pipe(load->work.address, NAME, name, sizeof(name));
+	int64_t end = now_ns() + (int64_t)(load->seconds * 1e9);
+	size_t n = 0;
+
+	while (now_ns() < end && n < OPENS_MAX) {
+		int64_t before = now_ns();
+		struct ipc9_pipe *pipe =
+		    open_pipe(ipc9, name, calls ? IPC9_PIPE_BY_CALLS : IPC9_PIPE_WAY_ANY);
+
+		samples[n++] = (double)(now_ns() - before) / 1000;
+		probe(pipe);
+		ipc9_pipe_close(pipe);
+	}
+	printf("us=%.3f n=%zu\n", median(samples, n), n);
+}
+
+static void open_idle(const struct load *load)
+{
+	char name[128];
+	struct ipc9 *ipc9 = find_pipe(load->work.address, IDLE_NAME, name, sizeof(name));
+
+	for (unsigned i = 0; i < load->n; i++)
+		open_pipe(ipc9, name, IPC9_PIPE_WAY_ANY);
+}
+
+void crowd_pipes(const struct load *load)
+{
+	open_idle(load);
+	printf("answered=%u\n", load->n);
+	fflush(stdout);
+	pause();
+}
+
+/* What a process has, and its share of what it shares. */
+static double proportional_bytes(pid_t pid)
+{
+	char path[64], line[256];
+	double kilobytes = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Pss: %lf", &kilobytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kilobytes * 1024;
+}
+
+/* Of the server, its daemon and its holders, and of ourselves. */
+static double all_bytes(pid_t server)
+{
+	double sum = proportional_bytes(server) + proportional_bytes(getpid());
+	char path[64];
+	int child;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)server, (int)server);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &child) == 1)
+		sum += proportional_bytes(child);
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+void load_pipes(const struct load *load)
+{
+	double before = all_bytes(load->server);
+
+	open_idle(load);
+	printf("mib=%.1f\n", (all_bytes(load->server) - before) / (1 << 20));
+}

@@ -172,6 +172,18 @@ const struct row rows[] = {
 	    "s/GB", VIA_VETH, .ours = { "pipe" }, .raw = { "raw" }, .target = 0.85 },
 	{ "stream-veth-cpu-64k", "CPU time of a remote pipe, 64 KiB writes, veth", "pieces",
 	    "cpu_s_gb", "s/GB", VIA_VETH, .ours = { "pipe" }, .raw = { "raw" } },
+	{ "open", "open of a remote pipe with the hand-over, against without", "opens", "us", "us",
+	    VIA_TCP, .ours = { "pipe" }, .raw = { "pipe-calls" }, .target = 1.4 },
+	{ "open-local", "open of a local pipe with memory, against without", "opens", "us", "us",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "pipe-calls" } },
+	{ "pipes-memory", "memory of 10 000 local pipes, all processes", "pipes", "mib", "MiB",
+	    VIA_LOCAL, .n = 10000, .ours = { "pipe" }, .target = 2048 },
+	{ "pipes-open", "open beside 10 000 local pipes against ten", "opens", "us", "us",
+	    VIA_LOCAL, .ours = { "pipe", .idle = 10000 }, .raw = { "pipe", .idle = 10 },
+	    .target = 1.2 },
+	{ "pipes-message", "64 bytes and their echo beside 10 000 local pipes against ten",
+	    "latency", "us", "us", VIA_LOCAL, true, .ours = { "pipe", .idle = 10000 },
+	    .raw = { "pipe", .idle = 10 }, .target = 1.2 },
 };
 
 const size_t n_rows = sizeof(rows) / sizeof(rows[0]);
@@ -264,7 +276,8 @@ static bool start_server(struct session *s)
 static bool start_crowd(struct session *s, unsigned n)
 {
 	char number[32], line[64];
-	const char *words[] = { s->b->program, "load", "crowd", "ours", s->address, number, NULL };
+	const char *words[] = { s->b->program, "load", is(s, "pipe") ? "crowd-pipes" : "crowd",
+		s->side->peer, s->address, number, NULL };
 
 	snprintf(number, sizeof(number), "n=%u", n);
 	s->crowd = child_start(s->b, client_cpu(s->row), network(s, 1), words);

@@ -50,7 +50,7 @@ struct peer {
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer;
 extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer,
-    bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer;
+    bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer, pipe_calls_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 
@@ -72,6 +72,13 @@ void load_datagrams(const struct load *load); /* calls_s */
 
 /* Of ours only: makes calls, then waits for a reply as idle as can be; cpu_percent of both ends. */
 void load_idle(const struct load *load);
+
+/* Of pipes only: us of one open, behind which the other end is asked; mib of n of them with nothing to do. */
+void load_opens(const struct load *load);
+void load_pipes(const struct load *load);
+
+/* n pipes with nothing to do; prints `answered`, and stays. */
+void crowd_pipes(const struct load *load);
 
 /* n connections that have called once and do nothing then; prints `answered`, and stays. */
 void crowd_idle(const struct load *load);
