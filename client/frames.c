@@ -27,8 +27,10 @@ static unsigned begin(struct frames *f)
 	uint64_t n;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->n_active++ == 0 && f->wake >= 0)
+	if (f->n_active++ == 0 && f->woken) {
 		(void)!read(f->wake, &n, sizeof(n));
+		f->woken = false;
+	}
 	return f->n_cancels;
 }
 
@@ -294,7 +296,7 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	int r;
 
 	*ret_written = 0;
-	if (how == CARRIER_FITTING || how == CARRIER_PART || unread(f) + size > f->quota)
+	if (how == CARRIER_FITTING || how == CARRIER_PART)
 		frames_drain(f); /* what was read over there, as far as we were told */
 	r = no_write(f);
 	if (!r && (how == CARRIER_FITTING || how == CARRIER_PART)) {

@@ -6,8 +6,8 @@
  *    writes complete, and one message above it.  So what has come always fits the queue, and is taken from the socket
  *    whenever somebody waits here for anything: two ends that both write much do not lock each other.
  * 2. A message is in the queue when its last byte has come; one of which only a part came is never seen.
- * 3. CONSUMED tells the other end what was read: at once when nothing more has come, else when a quarter of the quota is
- *    to be told.
+ * 3. CONSUMED tells the other end what was read: at once when nothing more has come, nor a part of a frame, else when a
+ *    quarter of the quota is to be told.
  */
 #ifndef CLIENT_FRAMES_H
 #define CLIENT_FRAMES_H

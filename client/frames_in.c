@@ -3,8 +3,8 @@
  * frames_in.c - frames that come in: from the socket into the queue, or straight to whoever reads.
  *
  * A frame is taken apart as its bytes come.  What it announces is compared with the window before anything is set aside for
- * it.  Long payload is received where it is to stay; the few bytes behind it, which are the next frame's head, come
- * along, so that a stream of long frames needs no other receives.
+ * it.  Long payload is received where it is to stay: one receive is laid out as if the frames to come were as long as the
+ * last one, heads apart and payload side by side, and only what turns out otherwise is moved.
  */
 #include <errno.h>
 #include <limits.h>
@@ -19,11 +19,16 @@
 #include "client/frames_state.h"
 #include "util/clock.h"
 
-#define DIRECT_MIN 8192	 /* payload of so many bytes is received where it is to stay */
-#define CHUNK_MIN 16384	 /* small frames of a byte pipe share one */
-#define CHUNKS_MAX 65536 /* empty messages cost memory, too */
-#define HEAD_MIN 8	 /* mark and kind */
-#define SLICE_MS 1000	 /* a sleeper looks whether the peer is still there */
+#define DIRECT_MIN 8192	  /* payload of so many bytes is received where it is to stay */
+#define CHUNK_MIN 16384	  /* small frames of a byte pipe share one */
+#define CHUNKS_MAX 65536  /* empty messages cost memory, too */
+#define HEAD_MIN 8	  /* mark and kind */
+#define DATA_HEAD 12	  /* these, and how many bytes follow */
+#define AHEAD_MAX 16	  /* frames that one receive is laid out for */
+#define STREAM_RECEIVES 8 /* of long frames in a row are a stream */
+#define STREAM_BYTES 262144
+#define STREAM_WAIT_US 300 /* longer than this its next bytes are not waited for together */
+#define SLICE_MS 1000	   /* a sleeper looks whether the peer is still there */
 
 static uint32_t word_at(const unsigned char *p)
 {
@@ -101,22 +106,53 @@ static void count_payload(struct frames *f, size_t n)
 	f->arrived += n;
 }
 
-/* Payload that was received elsewhere.  0 or -ENOMEM. */
-static int copy_payload(struct frames *f, const unsigned char *data, size_t n)
+/* Whether payload goes straight to the reader now. */
+static bool is_direct(const struct frames *f, const struct frames_direct *direct)
 {
-	struct chunk *k = f->chunk ? f->chunk : chunk_with_room(f, n);
+	return direct && direct->n < direct->room && !f->chunk && list_is_empty(&f->chunks);
+}
 
+/* Puts bytes to where they are to stay, unless they were received there. */
+static void place(unsigned char *at, const unsigned char *data, size_t n)
+{
+	if (at != data)
+		memmove(at, data, n);
+}
+
+static size_t take_direct(struct frames *f, struct frames_direct *direct, const unsigned char *data,
+    size_t size)
+{
+	size_t n = direct->room - direct->n < size ? direct->room - direct->n : size;
+
+	place(direct->at + direct->n, data, n);
+	direct->n += n;
+	count_payload(f, n);
+	return n;
+}
+
+/* Payload that was received to wherever.  0 or -ENOMEM. */
+static int take_payload(struct frames *f, struct frames_direct *direct, const unsigned char *data,
+    size_t size, size_t *ret_n)
+{
+	struct chunk *k;
+
+	if (is_direct(f, direct)) {
+		*ret_n = take_direct(f, direct, data, size);
+		return 0;
+	}
+	k = f->chunk ? f->chunk : chunk_with_room(f, size);
 	if (!k)
 		k = add_chunk(f, is_message_pipe(f) || f->left > CHUNK_MIN ? f->left : CHUNK_MIN);
 	if (!k)
 		return -ENOMEM;
-	memcpy(k->data + k->end, data, n);
-	k->end += n;
+	place(k->data + k->end, data, size);
+	k->end += size;
 	if (!is_message_pipe(f))
-		f->queued += n;
-	count_payload(f, n);
+		f->queued += size;
+	count_payload(f, size);
 	if (k == f->chunk && !f->left)
 		f->chunk = NULL;
+	*ret_n = size;
 	return 0;
 }
 
@@ -161,7 +197,7 @@ static int begin_payload(struct frames *f)
 	if (len > IPC9_BLOB_MAX || size != 8 + ((len + 3) & ~3u) || f->peer != PEER_OPEN ||
 	    f->arrived + len > f->consumed + f->window)
 		return -EPROTO;
-	f->left = len;
+	f->left = f->last_len = len;
 	f->padding = -len & 3;
 	return 0;
 }
@@ -232,16 +268,17 @@ static int feed_head(struct frames *f, const unsigned char *data, size_t size, s
 }
 
 /* 0; -EPROTO: what came is no frame, or one that cannot come now; -ENOMEM. */
-static int feed(struct frames *f, const unsigned char *data, size_t size)
+static int feed(struct frames *f, struct frames_direct *direct, const unsigned char *data,
+    size_t size)
 {
 	int r = 0;
 
 	while (size && !r) {
-		size_t n;
+		size_t n = 0;
 
 		if (f->left) {
 			n = f->left < size ? f->left : size;
-			r = copy_payload(f, data, n);
+			r = take_payload(f, direct, data, n, &n);
 		} else if (f->padding) {
 			n = f->padding < size ? f->padding : size;
 			f->padding -= (uint32_t)n;
@@ -256,51 +293,119 @@ static int feed(struct frames *f, const unsigned char *data, size_t size)
 
 /* --- Receiving; by whoever set `receiving` ----------------------------------------------------- */
 
-/* Where the payload at hand is received to: *ret_at and how many bytes; 0: to the scratch. */
-static size_t payload_room(struct frames *f, struct frames_direct *direct, unsigned char **ret_at)
-{
-	if (f->left < DIRECT_MIN && !f->chunk)
-		return 0;
-	if (!f->chunk && direct && direct->room > direct->n && list_is_empty(&f->chunks)) {
-		size_t room = direct->room - direct->n;
+/* Where one receive puts what comes: payload and, between, room for padding and a head. */
+struct layout {
+	struct iovec iov[2 * AHEAD_MAX + 1];
+	size_t n;
+	unsigned char heads[AHEAD_MAX][3 + FRAME_HEAD_MAX];
+	unsigned n_heads;
+};
 
-		*ret_at = direct->at + direct->n;
-		return room < f->left ? room : f->left;
+static void add_place(struct layout *l, unsigned char *at, size_t size)
+{
+	if (size)
+		l->iov[l->n++] = (struct iovec){ at, size };
+}
+
+/* Room for the padding behind so many bytes and a head of which n_head bytes have come. */
+static void add_head(struct layout *l, size_t padding, size_t n_head)
+{
+	add_place(l, l->heads[l->n_heads++], padding + DATA_HEAD - n_head);
+}
+
+/* Into the reader's buffer: the payload at hand, and what follows as if it were frames like the last one. */
+static void lay_out_direct(const struct frames *f, const struct frames_direct *direct,
+    struct layout *l)
+{
+	size_t room = direct->room - direct->n, len = f->left, padding = f->padding;
+	size_t n_head = f->n_head < DATA_HEAD ? f->n_head : 0;
+	unsigned char *at = direct->at + direct->n;
+
+	while (len <= room) {
+		add_place(l, at, len);
+		at += len;
+		room -= len;
+		if (!room || l->n_heads == AHEAD_MAX)
+			return;
+		add_head(l, padding, n_head);
+		len = f->last_len;
+		padding = -len & 3;
+		n_head = 0;
 	}
+	add_place(l, at, room);
+}
+
+/* Into memory of its own, with the head that follows. */
+static void lay_out_chunk(struct frames *f, struct layout *l)
+{
 	if (!f->chunk)
 		f->chunk = add_chunk(f, f->left);
 	if (!f->chunk)
-		return 0; /* and when the scratch's copy finds no memory either, the end comes */
-	*ret_at = f->chunk->data + f->chunk->end;
-	return f->left;
+		return; /* and when the scratch's copy finds no memory either, the end comes */
+	add_place(l, f->chunk->data + f->chunk->end, f->left);
+	add_head(l, f->padding, 0);
 }
 
-/* So many bytes of payload were received to where payload_room said. */
-static void take_payload(struct frames *f, struct frames_direct *direct, size_t n)
+static void lay_out(struct frames *f, const struct frames_direct *direct, struct layout *l)
 {
-	if (!f->chunk) {
-		direct->n += n;
-	} else {
-		f->chunk->end += n;
-		if (!is_message_pipe(f))
-			f->queued += n;
+	l->n = l->n_heads = 0;
+	if (is_direct(f, direct) && direct->room - direct->n >= DIRECT_MIN &&
+	    f->last_len >= DIRECT_MIN)
+		lay_out_direct(f, direct, l);
+	else if (f->left >= DIRECT_MIN || f->chunk)
+		lay_out_chunk(f, l);
+	if (!l->n)
+		add_place(l, f->scratch, FRAMES_SCRATCH);
+}
+
+/* Whether what was received to there is what that place is for. */
+static bool is_as_laid_out(const struct frames *f, const struct frames_direct *direct,
+    const struct layout *l, const unsigned char *at)
+{
+	const unsigned char *heads = l->heads[0];
+
+	if (at >= heads && at < heads + sizeof(l->heads))
+		return !f->left;
+	return f->left && (!is_direct(f, direct) || at == direct->at + direct->n);
+}
+
+/* The rest of a receive, from a place on, where the frames were others: in order, out of the way of what it becomes. */
+static int feed_moved(struct frames *f, struct frames_direct *direct, const struct iovec *iov,
+    size_t size)
+{
+	unsigned char *copy = malloc(size), *at = copy;
+	size_t left = size;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	for (; left; iov++) {
+		size_t n = left < iov->iov_len ? left : iov->iov_len;
+
+		memcpy(at, iov->iov_base, n);
+		at += n;
+		left -= n;
 	}
-	count_payload(f, n);
-	if (!f->left)
-		f->chunk = NULL;
+	r = feed(f, direct, copy, size);
+	free(copy);
+	return r;
 }
 
-/* Room for what follows the payload: its padding, and a head. */
-#define TAIL_SIZE (3 + FRAME_HEAD_MAX)
-
-static ssize_t receive_bytes(struct frames *f, unsigned char *at, size_t room, unsigned char *tail)
+static int feed_all(struct frames *f, struct frames_direct *direct, const struct layout *l,
+    size_t size)
 {
-	struct iovec iov[2] = { { at, room }, { tail, TAIL_SIZE } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = room < f->left ? 1 : 2 };
+	int r = 0;
 
-	if (room)
-		return recvmsg(f->fd, &msg, MSG_DONTWAIT);
-	return recv(f->fd, f->scratch, FRAMES_SCRATCH, MSG_DONTWAIT);
+	for (size_t i = 0; size && !r; i++) {
+		const struct iovec *v = &l->iov[i];
+		size_t n = size < v->iov_len ? size : v->iov_len;
+
+		if (i && !is_as_laid_out(f, direct, l, v->iov_base))
+			return feed_moved(f, direct, v, size);
+		r = feed(f, direct, v->iov_base, n);
+		size -= n;
+	}
+	return r;
 }
 
 /* The stream has ended, by what errno or the absence of one says. */
@@ -310,10 +415,29 @@ static void end_stream(struct frames *f)
 		f->peer = PEER_LOST;
 }
 
+static void count_receive(struct frames *f)
+{
+	unsigned n = atomic_load_explicit(&f->streak, memory_order_relaxed);
+
+	n = f->last_len < DIRECT_MIN ? 0 : n < STREAM_RECEIVES ? n + 1 : n;
+	atomic_store_explicit(&f->streak, n, memory_order_relaxed);
+}
+
+bool frames_is_stream(const struct frames *f)
+{
+	return atomic_load_explicit(&f->streak, memory_order_relaxed) >= STREAM_RECEIVES;
+}
+
+void frames_break_stream(struct frames *f)
+{
+	if (frames_is_stream(f))
+		atomic_store_explicit(&f->streak, 0, memory_order_relaxed);
+}
+
 int frames_receive(struct frames *f, struct frames_direct *direct)
 {
-	unsigned char tail[TAIL_SIZE], *at = NULL;
-	size_t room, missed;
+	struct layout l;
+	size_t missed;
 	ssize_t n;
 	int r = 0;
 
@@ -323,27 +447,25 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 		return -ENOMEM;
 	pthread_mutex_lock(&f->lock);
 	missed = f->left;
-	room = payload_room(f, direct, &at);
+	lay_out(f, direct, &l);
 	pthread_mutex_unlock(&f->lock);
-	n = receive_bytes(f, at, room, tail);
+	n = recvmsg(f->fd, &(struct msghdr){ .msg_iov = l.iov, .msg_iovlen = l.n }, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	pthread_mutex_lock(&f->lock);
-	if (n <= 0) {
+	if (n <= 0)
 		end_stream(f);
-	} else if (!room) {
-		r = feed(f, f->scratch, (size_t)n);
-	} else {
-		take_payload(f, direct, (size_t)n < room ? (size_t)n : room);
-		if ((size_t)n > room)
-			r = feed(f, tail, (size_t)n - room);
-	}
+	else
+		r = feed_all(f, direct, &l, (size_t)n);
 	if (r) { /* neither a peer that breaks the rules nor one that we have no memory for can be gone on with */
 		f->peer = PEER_LOST;
 		shutdown(f->fd, SHUT_RDWR);
 	}
+	if (direct && f->peer == PEER_DISCONNECTED)
+		direct->n = 0; /* what came before it is thrown away, too */
 	pthread_mutex_unlock(&f->lock);
 	bulk_expect(&f->bulk, f->fd, f->left, missed >= BULK_MIN && f->left < BULK_MIN);
+	count_receive(f);
 	return 1;
 }
 
@@ -353,6 +475,30 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 static bool may_receive(const struct frames *f)
 {
 	return !f->receiving && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED;
+}
+
+/*
+ * Whether a reader is to wait for several frames together: one comes after the other, shorter than it is worth to wake up
+ * for, and nothing goes the other way that CONSUMED is waited for.
+ */
+static bool may_take_several(const struct frames *f, const struct frames_direct *direct)
+{
+	return direct && frames_is_stream(f) && !f->bulk.is_local;
+}
+
+/* Sleeps until several frames of a stream have come, but not for long: nobody promised them. */
+static void sleep_for_several(struct frames *f)
+{
+	const struct timespec wait = { 0, STREAM_WAIT_US * 1000 };
+	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
+		{ .fd = f->wake, .events = POLLIN } };
+	size_t several = f->quota / 4 < STREAM_BYTES ? f->quota / 4 : STREAM_BYTES;
+
+	if (f->left < BULK_MIN)
+		bulk_expect(&f->bulk, f->fd, several, false);
+	if (ppoll(p, 2, &wait, NULL) == 0)
+		frames_break_stream(f);
+	bulk_expect(&f->bulk, f->fd, f->left, false);
 }
 
 static void sleep_on_socket(struct frames *f, int64_t deadline)
@@ -373,8 +519,14 @@ static int receive_until(struct frames *f, struct frames_direct *direct, int64_t
 {
 	bool bulk = f->left >= DIRECT_MIN;
 	struct spin_run spin = { 0 };
-	int r = frames_receive(f, direct);
+	int r = 0;
 
+	if (f->left < BULK_MIN || !may_take_several(f, direct))
+		r = frames_receive(f, direct);
+	if (!r && may_take_several(f, direct)) {
+		sleep_for_several(f);
+		return frames_receive(f, direct);
+	}
 	if (r)
 		return r;
 	if (!bulk)

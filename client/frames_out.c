@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -217,6 +218,7 @@ int frames_send_data(struct frames *f, const void *data, size_t size, bool messa
 	struct gather out;
 	int r = 0;
 
+	frames_break_stream(f);
 	gather_init(&out);
 	gather_lend(&out, block);
 	if (size || !message)
@@ -275,6 +277,16 @@ static bool completes_write(const struct frames *f)
 	return f->arrived - f->told > f->quota && f->arrived - f->consumed <= f->quota;
 }
 
+/* Whether nothing more has come, as far as it is worth a look: in a stream more is there most of the time. */
+static bool is_all_read(const struct frames *f)
+{
+	int more = 0;
+
+	if (f->consumed != f->arrived || f->left)
+		return false;
+	return !frames_is_stream(f) || ioctl(f->fd, FIONREAD, &more) || more < BULK_MIN;
+}
+
 /* What is to be told now, or 0. */
 static uint64_t due(struct frames *f)
 {
@@ -282,8 +294,8 @@ static uint64_t due(struct frames *f)
 
 	pthread_mutex_lock(&f->lock);
 	if (f->peer < PEER_CLOSED && f->consumed > f->told &&
-	    (f->consumed == f->arrived || f->consumed - f->told >= f->quota / TELL_PART ||
-		completes_write(f))) {
+	    (f->consumed - f->told >= f->quota / TELL_PART || completes_write(f) ||
+		is_all_read(f))) {
 		n = f->consumed;
 		f->told = n;
 	}
@@ -308,7 +320,7 @@ void frames_wake(struct frames *f)
 {
 	const uint64_t one = 1;
 
-	if (f->wake >= 0)
-		(void)!write(f->wake, &one, sizeof(one));
+	if (f->wake >= 0 && !f->woken)
+		f->woken = write(f->wake, &one, sizeof(one)) == sizeof(one);
 	pthread_cond_broadcast(&f->changed);
 }

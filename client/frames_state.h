@@ -66,13 +66,16 @@ struct frames {
 	bool ended; /* we send no more */
 	unsigned n_cancels;
 	unsigned n_active; /* operations under way */
+	bool woken;	   /* `wake` is readable */
 
 	/* The receiver's. */
 	unsigned char head[FRAME_HEAD_MAX];
 	size_t n_head,
 	    head_size; /* bytes of it that came; how many it has, as far as that is known */
-	uint32_t left, padding; /* of the DATA frame at hand */
-	struct chunk *chunk;	/* where its payload goes; NULL: none made yet */
+	uint32_t left, padding;	 /* of the DATA frame at hand */
+	uint32_t last_len;	 /* of the last DATA frame: what the next ones are taken to be */
+	struct chunk *chunk;	 /* where its payload goes; NULL: none made yet */
+	_Atomic unsigned streak; /* receives of long frames in a row, while we send none */
 	struct bulk bulk;
 	struct spin spin;
 	unsigned char *scratch;
@@ -104,6 +107,10 @@ void frames_drain(struct frames *frames);
 
 /* The same, once. */
 void frames_look(struct frames *frames);
+
+/* Whether long frames come one after the other, and none go the other way; that they are not any more. */
+bool frames_is_stream(const struct frames *frames);
+void frames_break_stream(struct frames *frames);
 
 /* Throws away what has come; with `lock` held. */
 void frames_drop(struct frames *frames);

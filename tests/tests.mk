@@ -44,7 +44,7 @@ $(BUILD)/tests/crash: $(CRASH_OBJ)
 # --- Speed: `make bench`, BENCH_ARGS as of tests/bench/speed.c -------------------------------------
 BENCH_DIR := $(BUILD)/tests/bench
 BENCH_XDR := $(BENCH_DIR)/echo_xdr.o $(BENCH_DIR)/echo_clnt.o $(BENCH_DIR)/echo_svc.o
-SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c raw.c ring.c rows.c speed.c)
+SPEED_SRC := $(addprefix tests/bench/,children.c crowd.c loads.c ours.c pipe.c raw.c ring.c rows.c speed.c)
 # Of the library's own, what no program of others can call.
 SPEED_OWN := $(call obj,$(wildcard transport/conduit*.c) transport/ring.c transport/shm.c)
 NO_SPIN_BUILD := $(BUILD)/no-spin
@@ -73,7 +73,7 @@ $(BUILD)/tests/speed-no-spin: $(call obj,$(SPEED_SRC)) $(SPEED_OWN) $(BENCH_XDR)
 	$(call quiet,LD)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %.a %.h,$^) $(NO_SPIN_BUILD)/libipc9.a $(TIRPC)
 
 .PHONY: bench
-bench: $(BUILD)/tests/speed $(BUILD)/tests/speed-no-spin
+bench: $(BUILD)/tests/speed $(BUILD)/tests/speed-no-spin $(BUILD)/ipc9d
 	@$(BUILD)/tests/speed $(BENCH_ARGS)
 
 # All parts run, also behind one that fails; each ends with "... N passed, N failed, N skipped".

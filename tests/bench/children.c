@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 
 #define PRIORITY (-15) /* where we may */
 #define IP_SECONDS 10
+#define FILES_MAX 8 /* open at once */
 
 /* --- The bench --------------------------------------------------------------------------------- */
 
@@ -53,24 +55,24 @@ bool bench_begin(struct bench *b, const char **ret_why)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	snprintf(b->folder, sizeof(b->folder), "/tmp/ipc9-speed-XXXXXX");
-	if (b->signals >= 0 && mkdtemp(b->folder))
+	if (b->signals >= 0 && mkdtemp(b->folder) && !setenv(FOLDER_VARIABLE, b->folder, 1))
 		return true;
 	*ret_why = strerror(errno);
 	return false;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int flag, struct FTW *where)
+{
+	(void)status, (void)flag, (void)where;
+	return remove(path);
+}
+
 void bench_end(struct bench *b)
 {
-	char path[64];
-
 	for (int i = 0; i < CHILDREN_MAX; i++)
 		child_end(&b->children[i]);
-	/* A server that is killed leaves its socket. */
-	for (int i = 0; i < CHILDREN_MAX; i++) {
-		snprintf(path, sizeof(path), "%s/%d", b->folder, i);
-		unlink(path);
-	}
-	rmdir(b->folder);
+	/* A server that is killed leaves its files. */
+	nftw(b->folder, remove_entry, FILES_MAX, FTW_DEPTH | FTW_PHYS);
 	for (int i = 0; i < 2; i++)
 		if (b->networks[i] >= 0)
 			close(b->networks[i]);

@@ -156,6 +156,20 @@ void tell_port(uint16_t port)
 	fflush(stdout);
 }
 
+/* For programs that do not choose one themselves. */
+uint16_t free_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
+	    getsockname(fd, (struct sockaddr *)&a, &len))
+		die("port");
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
 /* --- Small calls ------------------------------------------------------------------------------- */
 
 void load_latency(const struct load *load)

@@ -19,6 +19,7 @@
 #include "tests/bench/speed.h"
 
 #define READ_BYTES 65536
+#define LOW_WATER 524288 /* of the tuned reference */
 #define STACK_BYTES 65536
 #define EVENTS 256
 #define FDS_MAX 70000
@@ -27,19 +28,33 @@
 
 struct hello {
 	uint32_t is_stream, bytes;
+	uint32_t low_water; /* of a stream: wake up for so many bytes of a message; 0: for any */
 };
 
 /* --- Serving ----------------------------------------------------------------------------------- */
 
-static void *count_stream(void *context)
+/* So many bytes of a message that is to be as long as all others are missing. */
+static void expect(int fd, const struct hello *hello, uint64_t total)
+{
+	size_t missing = hello->bytes - (size_t)(total % hello->bytes);
+	int wanted = (int)(missing < hello->low_water ? missing : hello->low_water);
+
+	if (hello->low_water)
+		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
+}
+
+static void *count_stream(void *context, const struct hello *hello)
 {
 	int fd = (int)(intptr_t)context;
 	char *buffer = malloc(BULK_BYTES);
 	uint64_t total = 0;
 	ssize_t n;
 
-	while ((n = read(fd, buffer, BULK_BYTES)) > 0)
-		total += (uint64_t)n;
+	do {
+		expect(fd, hello, total);
+		n = read(fd, buffer, BULK_BYTES);
+		total += n > 0 ? (uint64_t)n : 0;
+	} while (n > 0);
 	put_all(fd, &total, sizeof(total));
 	close(fd);
 	free(buffer);
@@ -56,7 +71,7 @@ static void *serve_one(void *context)
 	no_delay(fd);
 	get_all(fd, &hello, sizeof(hello));
 	if (hello.is_stream)
-		return count_stream(context);
+		return count_stream(context, &hello);
 	buffer = malloc(READ_BYTES);
 	while ((n = read(fd, buffer, READ_BYTES)) > 0)
 		put_all(fd, buffer, (size_t)n);
@@ -195,10 +210,10 @@ struct raw_client {
 	char *out, *in;
 };
 
-static struct raw_client *open_client(const struct work *work, bool spinning)
+static struct raw_client *open_client(const struct work *work, bool spinning, uint32_t low_water)
 {
 	struct raw_client *c = calloc(1, sizeof(*c));
-	struct hello hello = { work->is_stream, (uint32_t)work->bytes };
+	struct hello hello = { work->is_stream, (uint32_t)work->bytes, low_water };
 	int queue = DATAGRAM_QUEUE;
 	size_t room = work->is_stream ? work->bytes : work->bytes * BATCH_CALLS;
 
@@ -218,12 +233,17 @@ static struct raw_client *open_client(const struct work *work, bool spinning)
 
 static void *open_blocking(const struct work *work)
 {
-	return open_client(work, false);
+	return open_client(work, false, 0);
 }
 
 static void *open_spinning(const struct work *work)
 {
-	return open_client(work, true);
+	return open_client(work, true, 0);
+}
+
+static void *open_tuned(const struct work *work)
+{
+	return open_client(work, false, LOW_WATER);
 }
 
 static void get_spinning(int fd, char *data, size_t size)
@@ -320,4 +340,13 @@ const struct peer raw_spin_peer = {
 	.open = open_spinning,
 	.call = call,
 	.batches = batches,
+};
+
+/* Streams only: receives that are worth their while. */
+const struct peer raw_tuned_peer = {
+	.name = "raw-tuned",
+	.serve = serve_blocking,
+	.open = open_tuned,
+	.send = send_one_way,
+	.finish = finish,
 };

@@ -128,6 +128,62 @@ const struct row rows[] = {
 	    .raw = { "slot-futex" }, .target = 1.3, .at_least = true },
 	{ "ring-call-unix", "64-byte message and its echo, ring, two CPUs, against AF_UNIX",
 	    "latency", "us", "us", VIA_LOCAL, .ours = { "ring" }, .raw = { "raw" } },
+	{ "pipe-64k", "local pipe, 64 KiB writes, against memcpy", "pieces", "mb_s", "MB/s",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "memcpy" }, .target = 0.65, .at_least = true },
+	{ "pipe-1m", "local pipe, 1 MiB writes, against memcpy", "bulk", "mb_s", "MB/s", VIA_LOCAL,
+	    .ours = { "pipe" }, .raw = { "memcpy" }, .target = 0.75, .at_least = true },
+	{ "pipe-unix-64k", "local pipe, 64 KiB writes, against AF_UNIX", "pieces", "mb_s", "MB/s",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "raw" }, .target = 3.5, .at_least = true },
+	{ "pipe-unix-1m", "local pipe, 1 MiB writes, against AF_UNIX", "bulk", "mb_s", "MB/s",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "raw" }, .target = 3.5, .at_least = true },
+	{ "pipe-ring-64k", "local pipe, 64 KiB writes, against the ring by itself", "pieces",
+	    "mb_s", "MB/s", VIA_LOCAL, .ours = { "pipe" }, .raw = { "ring" }, .at_least = true },
+	{ "pipe-ring-1m", "local pipe, 1 MiB writes, against the ring by itself", "bulk", "mb_s",
+	    "MB/s", VIA_LOCAL, .ours = { "pipe" }, .raw = { "ring" }, .at_least = true },
+	{ "pipe-same-64k", "local pipe, 64 KiB writes, same CPU", "pieces", "mb_s", "MB/s",
+	    VIA_LOCAL, true, .ours = { "pipe" }, .target = 10000, .at_least = true },
+	{ "pipe-same-1m", "local pipe, 1 MiB writes, same CPU", "bulk", "mb_s", "MB/s", VIA_LOCAL,
+	    true, .ours = { "pipe" }, .target = 10000, .at_least = true },
+	{ "stream-1m", "remote pipe, 1 MiB writes, loopback", "bulk", "mb_s", "MB/s", VIA_TCP,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.4, .at_least = true },
+	{ "stream-tuned", "remote pipe, 1 MiB writes, loopback, against tuned raw", "bulk", "mb_s",
+	    "MB/s", VIA_TCP, .ours = { "pipe" }, .raw = { "raw-tuned" }, .target = 0.9,
+	    .at_least = true },
+	{ "stream-iperf3", "remote pipe, 1 MiB writes, loopback, against iperf3", "bulk", "mb_s",
+	    "MB/s", VIA_TCP, .ours = { "pipe" }, .raw = { "iperf3" }, .target = 1,
+	    .at_least = true },
+	{ "stream-64k", "remote pipe, 64 KiB writes, loopback", "pieces", "mb_s", "MB/s", VIA_TCP,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.5, .at_least = true },
+	{ "stream-cpu", "CPU time of a remote pipe, 1 MiB writes, loopback", "bulk", "cpu_s_gb",
+	    "s/GB", VIA_TCP, .ours = { "pipe" }, .raw = { "raw" }, .target = 0.85 },
+	{ "stream-cpu-64k", "CPU time of a remote pipe, 64 KiB writes, loopback", "pieces",
+	    "cpu_s_gb", "s/GB", VIA_TCP, .ours = { "pipe" }, .raw = { "raw" } },
+	{ "stream-veth-1m", "remote pipe, 1 MiB writes, veth", "bulk", "mb_s", "MB/s", VIA_VETH,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.5, .at_least = true },
+	{ "stream-veth-tuned", "remote pipe, 1 MiB writes, veth, against tuned raw", "bulk", "mb_s",
+	    "MB/s", VIA_VETH, .ours = { "pipe" }, .raw = { "raw-tuned" }, .target = 0.9,
+	    .at_least = true },
+	{ "stream-veth-iperf3", "remote pipe, 1 MiB writes, veth, against iperf3", "bulk", "mb_s",
+	    "MB/s", VIA_VETH, .ours = { "pipe" }, .raw = { "iperf3" }, .target = 1,
+	    .at_least = true },
+	{ "stream-veth-64k", "remote pipe, 64 KiB writes, veth", "pieces", "mb_s", "MB/s", VIA_VETH,
+	    .ours = { "pipe" }, .raw = { "raw" }, .target = 1.5, .at_least = true },
+	{ "stream-veth-cpu", "CPU time of a remote pipe, 1 MiB writes, veth", "bulk", "cpu_s_gb",
+	    "s/GB", VIA_VETH, .ours = { "pipe" }, .raw = { "raw" }, .target = 0.85 },
+	{ "stream-veth-cpu-64k", "CPU time of a remote pipe, 64 KiB writes, veth", "pieces",
+	    "cpu_s_gb", "s/GB", VIA_VETH, .ours = { "pipe" }, .raw = { "raw" } },
+	{ "open", "open of a remote pipe with the hand-over, against without", "opens", "us", "us",
+	    VIA_TCP, .ours = { "pipe" }, .raw = { "pipe-calls" }, .target = 1.4 },
+	{ "open-local", "open of a local pipe with memory, against without", "opens", "us", "us",
+	    VIA_LOCAL, .ours = { "pipe" }, .raw = { "pipe-calls" } },
+	{ "pipes-memory", "memory of 10 000 local pipes, all processes", "pipes", "mib", "MiB",
+	    VIA_LOCAL, .n = 10000, .ours = { "pipe" }, .target = 2048 },
+	{ "pipes-open", "open beside 10 000 local pipes against ten", "opens", "us", "us",
+	    VIA_LOCAL, .ours = { "pipe", .idle = 10000 }, .raw = { "pipe", .idle = 10 },
+	    .target = 1.2 },
+	{ "pipes-message", "64 bytes and their echo beside 10 000 local pipes against ten",
+	    "latency", "us", "us", VIA_LOCAL, true, .ours = { "pipe", .idle = 10000 },
+	    .raw = { "pipe", .idle = 10 }, .target = 1.2 },
 };
 
 const size_t n_rows = sizeof(rows) / sizeof(rows[0]);
@@ -175,20 +231,6 @@ static bool is(const struct session *s, const char *peer)
 	return strcmp(s->side->peer, peer) == 0;
 }
 
-/* A port that nobody has now, for programs that do not choose one themselves. */
-static unsigned free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
-	    getsockname(fd, (struct sockaddr *)&a, &len))
-		die("port");
-	close(fd);
-	return ntohs(a.sin_port);
-}
-
 static bool start_redis(struct session *s)
 {
 	char port[16], line[256];
@@ -234,7 +276,8 @@ static bool start_server(struct session *s)
 static bool start_crowd(struct session *s, unsigned n)
 {
 	char number[32], line[64];
-	const char *words[] = { s->b->program, "load", "crowd", "ours", s->address, number, NULL };
+	const char *words[] = { s->b->program, "load", is(s, "pipe") ? "crowd-pipes" : "crowd",
+		s->side->peer, s->address, number, NULL };
 
 	snprintf(number, sizeof(number), "n=%u", n);
 	s->crowd = child_start(s->b, client_cpu(s->row), network(s, 1), words);

@@ -25,7 +25,7 @@
 
 static const struct peer *const peers[] = { &our_peer, &raw_peer, &raw_epoll_peer, &raw_spin_peer,
 	&ring_peer, &ring_place_peer, &memcpy_peer, &slot_spin_peer, &slot_futex_peer,
-	&bare_spin_peer, &bare_futex_peer };
+	&bare_spin_peer, &bare_futex_peer, &raw_tuned_peer, &pipe_peer, &pipe_calls_peer };
 
 static const struct peer *find_peer(const char *name)
 {
@@ -61,6 +61,9 @@ static const struct {
 	{ "pieces", load_bulk, PIECE_BYTES, true },
 	{ "datagrams", load_datagrams, DATAGRAM_BYTES, true },
 	{ "crowd", crowd_idle, 0, false },
+	{ "crowd-pipes", crowd_pipes, 0, false },
+	{ "opens", load_opens, 0, false },
+	{ "pipes", load_pipes, 0, false },
 	{ "news", crowd_news, 0, false },
 };
 

@@ -21,7 +21,8 @@
 #define PIECE_BYTES 65536
 #define BATCH_CALLS 64
 #define CALLERS 64
-#define SPIN_NS 50000 /* of the spinning raw reference */
+#define FOLDER_VARIABLE "IPC9_SPEED_FOLDER" /* where servers may put files */
+#define SPIN_NS 50000			    /* of the spinning raw reference */
 
 /* --- Peers: the two sides that are compared ---------------------------------------------------- */
 
@@ -49,7 +50,7 @@ struct peer {
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer;
 extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer,
-    bare_spin_peer, bare_futex_peer;
+    bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer, pipe_calls_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 
@@ -72,6 +73,13 @@ void load_datagrams(const struct load *load); /* calls_s */
 /* Of ours only: makes calls, then waits for a reply as idle as can be; cpu_percent of both ends. */
 void load_idle(const struct load *load);
 
+/* Of pipes only: us of one open, behind which the other end is asked; mib of n of them with nothing to do. */
+void load_opens(const struct load *load);
+void load_pipes(const struct load *load);
+
+/* n pipes with nothing to do; prints `answered`, and stays. */
+void crowd_pipes(const struct load *load);
+
 /* n connections that have called once and do nothing then; prints `answered`, and stays. */
 void crowd_idle(const struct load *load);
 
@@ -93,5 +101,6 @@ int reach(const char *address, int type);
 int listen_at(const char *netid, const char *address);
 void tell_port(uint16_t port); /* prints it, for whoever started this server */
 void no_delay(int fd);
+uint16_t free_port(void); /* that nobody has now */
 
 #endif
