@@ -15,6 +15,8 @@
  * 5. Replies to calls that were received together leave in one send, behind the last of their handlers; but before
  *    any handler of a procedure whose handlers have not been short lately.
  * 6. When nothing has happened for a while the monitor sleeps until the next handler begins.
+ * 7. Calls by shared memory are run by threads of their own (rpc_rings.c), within the same number of handlers: each
+ *    handler needs a slot.  A runner that waits for one is to the monitor as if it were in a handler.
  *
  * Everything here is guarded by the server's lock.
  */
@@ -53,6 +55,35 @@ static struct rpc_call *next_call(struct ipc9_rpc_server *s)
 	return LIST_ENTRY(s->queue.next, struct rpc_call, queued);
 }
 
+/* Waits until one more handler may run; whether it had to. */
+static bool take_slot(struct ipc9_rpc_server *s)
+{
+	struct rpc_threads *t = &s->threads;
+	unsigned most = s->options.threads > 1 ? s->options.threads : 1;
+	bool waited = t->running >= most;
+
+	t->queuing += waited;
+	while (t->running >= most)
+		pthread_cond_wait(&t->slot, &s->lock);
+	t->queuing -= waited;
+	t->running++;
+	return waited;
+}
+
+static void give_slot(struct ipc9_rpc_server *s)
+{
+	s->threads.running--;
+	if (s->threads.queuing)
+		pthread_cond_signal(&s->threads.slot);
+}
+
+void rpc_threads_run_call(struct ipc9_rpc_server *s, struct rpc_call *c)
+{
+	take_slot(s);
+	rpc_call_run(c);
+	give_slot(s);
+}
+
 /* Runs the next call's handler, which began at *now; *now is when it ended. */
 static void run_one(struct ipc9_rpc_server *s, int64_t *now)
 {
@@ -62,7 +93,10 @@ static void run_one(struct ipc9_rpc_server *s, int64_t *now)
 	int64_t began = *now;
 
 	list_remove(&c->queued);
+	if (take_slot(s))
+		began = clock_now();
 	rpc_call_run(c);
+	give_slot(s);
 	s->threads.handled++;
 	*now = clock_now();
 	pace = pace_of(s, &what);
@@ -294,6 +328,7 @@ int rpc_threads_run(struct ipc9_rpc_server *s)
 		r = serve(s);
 	pthread_cond_broadcast(&t->work);
 	pthread_cond_broadcast(&t->look);
+	rpc_rings_end(s);
 	n = t->n_others;
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < n; i++)
