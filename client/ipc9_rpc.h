@@ -81,8 +81,8 @@ IPC9_PUBLIC CLIENT *ipc9_rpc_client(const char *target, rpcprog_t program, rpcve
 IPC9_PUBLIC CLIENT *ipc9_rpc_share(CLIENT *client, rpcprog_t program, rpcvers_t version);
 
 struct ipc9_rpc_info {
-	bool is_stream; /* else datagrams */
-	bool is_shared; /* calls that are alone on the connection go by shared memory */
+	bool is_stream;	       /* else datagrams */
+	bool is_shared;	       /* calls that are alone on the connection go by shared memory */
 	uint64_t shared_calls; /* that have, of all handles of the connection */
 };
 

@@ -201,9 +201,9 @@ enum rpc_shared_wish rpc_shared_wish(void)
 
 static void offer_line(const struct plan *p, struct channel *channel)
 {
-	const struct channel_target attach = { .program = IPC9_PROG_RPC,
-		.version = IPC9_RPC_V1,
-		.procedure = IPC9_RPCPROC_ATTACH };
+	const struct channel_target attach = {
+		.program = IPC9_PROG_RPC, .version = IPC9_RPC_V1, .procedure = IPC9_RPCPROC_ATTACH
+	};
 	enum rpc_shared_wish wish = rpc_shared_wish();
 	int shared = p->options ? p->options->shared : 0;
 

@@ -29,7 +29,7 @@
 struct rpc_ring {
 	struct call_line line; /* first */
 	struct ipc9_rpc_server *server;
-	struct list link; /* in the server's */
+	struct list link;	       /* in the server's */
 	struct connection *connection; /* NULL: it has gone */
 	struct connection_watch watch;
 	struct conduit *conduit;

@@ -234,7 +234,8 @@ void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t l
 	if (is_by_stream(call))
 		mark = message_begin_record(a.out);
 	answer_end(&a, call, mark,
-	    (mark || !is_by_stream(call)) && !message_put_refusal(a.out, call->xid, why, low, high));
+	    (mark || !is_by_stream(call)) &&
+		!message_put_refusal(a.out, call->xid, why, low, high));
 }
 
 void call_answer(struct call *call, xdrproc_t xdr, void *results)

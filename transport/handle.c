@@ -48,8 +48,8 @@ static enum clnt_stat call_by(struct handle *h, const struct channel_target *tar
 	if (stat != RPC_SUCCESS)
 		return stat;
 	if (!batched) {
-		stat = channel_wait(h->channel, &call, xdr_results, results, deadline,
-		    &h->base.error);
+		stat =
+		    channel_wait(h->channel, &call, xdr_results, results, deadline, &h->base.error);
 		if (line && stat != RPC_TIMEDOUT && stat != RPC_CANTRECV)
 			line_caught_up(line, behind);
 		return stat;
