@@ -70,7 +70,8 @@ void call_drop(struct call *call)
 	if (c) {
 		c->n_calls--;
 		c->held -= call->held;
-		connection_stir(c);
+		if (!call->line || c->leaving || !(c->io.events & EPOLLIN))
+			connection_stir(c);
 	}
 	if (call->socket)
 		server_end_datagram(call);
