@@ -11,7 +11,7 @@
 #include "client/error.h"
 #include "client/ipc9_rpc.h"
 #include "client/rpc_shared.h"
-#include "rpcgen-out/rpc.h"
+#include "rpcgen-out/rpcring.h"
 #include "transport/async.h"
 #include "transport/client_base.h"
 #include "transport/connect.h"

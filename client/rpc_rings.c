@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rpc_rings.c - calls by shared memory (idl/rpc.x): one ring for a connection, one thread for a ring.  See rpc_server.h.
+ * rpc_rings.c - calls by shared memory (idl/rpcring.x): one ring for a connection, one thread for a ring.  See rpc_server.h.
  *
  * The thread takes a call out of the ring and runs its handler itself, when one more may run; so nobody is woken who is
  * not the one that has to do something.  To the rest of the server the call is one of the connection's: who calls, what
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "client/rpc_server.h"
-#include "rpcgen-out/rpc.h"
+#include "rpcgen-out/rpcring.h"
 #include "transport/line.h"
 #include "util/clock.h"
 

@@ -129,7 +129,7 @@ int rpc_threads_run(struct ipc9_rpc_server *server);
 
 /* --- rpc_rings.c, with the lock held ----------------------------------------------------------- */
 
-/* Whether the call is one of rpc.x, and so has been answered. */
+/* Whether the call is one of rpcring.x, and so has been answered. */
 bool rpc_rings_take(struct ipc9_rpc_server *server, struct call *call,
     const struct message_call *header);
 /* A call has come by a ring, whose thread is to run it. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "client/rpc_shared.h"
-#include "rpcgen-out/rpc.h"
+#include "rpcgen-out/rpcring.h"
 #include "tests/harness.h"
 #include "tests/process.h"
 #include "tests/rpc.h"
