@@ -330,7 +330,8 @@ static void test_a_call_does_not_overtake_those_that_its_caller_did_not_wait_for
 struct meeting {
 	CLIENT *client;
 	pthread_t thread;
-	unsigned how_many, times;
+	rpcproc_t procedure;
+	unsigned number, times;
 	unsigned failed;
 };
 
@@ -340,19 +341,21 @@ static void *go_to_meetings(void *context)
 
 	for (unsigned i = 0; i < m->times; i++)
 		m->failed +=
-		    call_number(m->client, RPC_TEST_MEET, m->how_many, SAFE_MS) != RPC_SUCCESS;
+		    call_number(m->client, m->procedure, m->number, SAFE_MS) != RPC_SUCCESS;
 	return NULL;
 }
 
 /* All but the first client by shared memory; the most handlers that ran at the same time. */
-static unsigned most_handlers(const struct rpc_fixture *f, unsigned how_many, unsigned times)
+static unsigned most_handlers(const struct rpc_fixture *f, rpcproc_t procedure, unsigned number,
+    unsigned times)
 {
 	struct meeting m[CALLERS];
 
 	for (unsigned i = 0; i < CALLERS; i++) {
 		m[i] = (struct meeting){ .client = i ? connect_shared(f)
 						     : connect_with(f, IPC9_RPC_SHARED_NEVER),
-			.how_many = how_many,
+			.procedure = procedure,
+			.number = number,
 			.times = times };
 		EQUAL(is_shared(m[i].client), i > 0);
 	}
@@ -374,7 +377,7 @@ static void test_a_server_of_one_thread_never_runs_two_handlers(void)
 	if (is_unwanted())
 		return;
 	rpc_start(&f, NULL);
-	EQUAL(most_handlers(&f, 1, rpc_times(2000, 100000)), 1);
+	EQUAL(most_handlers(&f, RPC_TEST_NAP, 50, rpc_times(100, 10000)), 1);
 	rpc_stop(&f);
 }
 
@@ -386,10 +389,10 @@ static void test_handlers_of_all_connections_run_at_the_same_time_up_to_the_boun
 	if (is_unwanted())
 		return;
 	rpc_start(&f, &four);
-	EQUAL(most_handlers(&f, 4, 1), 4);
+	EQUAL(most_handlers(&f, RPC_TEST_MEET, 4, 1), 4);
 	rpc_stop(&f);
 	rpc_start(&f, &two);
-	HOLDS(most_handlers(&f, 1, rpc_times(2000, 100000)) <= 2);
+	HOLDS(most_handlers(&f, RPC_TEST_NAP, 50, rpc_times(100, 10000)) <= 2);
 	rpc_stop(&f);
 }
 
@@ -415,7 +418,10 @@ static void test_the_server_receives_while_handlers_of_shared_memory_take_all_th
 		return;
 	rpc_start(&f, &two);
 	for (unsigned i = 0; i < 2; i++) {
-		m[i] = (struct meeting){ connect_shared(&f), 0, 3, 1, 0 };
+		m[i] = (struct meeting){ .client = connect_shared(&f),
+			.procedure = RPC_TEST_MEET,
+			.number = 3,
+			.times = 1 };
 		EQUAL(pthread_create(&m[i].thread, NULL, go_to_meetings, &m[i]), 0);
 	}
 	HOLDS(wait_until(are_inside, (unsigned[]){ 2 }, SAFE_MS));
