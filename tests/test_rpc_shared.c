@@ -202,6 +202,29 @@ static void test_calls_and_replies_of_any_size_arrive_whole(void)
 	rpc_stop(&f);
 }
 
+static void test_a_reply_that_is_too_long_ends_the_connection_either_way(void)
+{
+	static const int ways[] = { IPC9_RPC_SHARED_NEVER, IPC9_RPC_SHARED_SOON };
+	struct rpc_fixture f;
+	char *result;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		const struct ipc9_rpc_options options = { .shared = ways[i], .reply_bytes = 1000 };
+		CLIENT *c =
+		    ipc9_rpc_client(f.path, RPC_TEST_PROGRAM, RPC_TEST_VERSION, &options, NULL);
+
+		rpc_expect_echo(c, "first");
+		EQUAL(is_shared(c), i);
+		EQUAL(call_number(c, RPC_TEST_BIG, 2000, SAFE_MS), RPC_CANTRECV);
+		EQUAL(rpc_call_text(c, RPC_TEST_ECHO, "x", &result), RPC_CANTSEND);
+		clnt_destroy(c);
+	}
+	rpc_stop(&f);
+}
+
 /* --- Beside others ----------------------------------------------------------------------------- */
 
 static bool are_deferred(void *n)
@@ -447,6 +470,7 @@ SUITE(rpc_shared, TEST(test_calls_to_a_local_socket_go_by_shared_memory_with_the
     TEST(test_shared_memory_is_asked_for_after_some_calls_and_not_over_tcp),
     TEST(test_calls_stay_with_the_socket_where_the_server_gives_no_memory),
     TEST(test_calls_and_replies_of_any_size_arrive_whole),
+    TEST(test_a_reply_that_is_too_long_ends_the_connection_either_way),
     TEST(test_a_deferred_reply_comes_from_another_thread),
     TEST(test_after_a_timeout_calls_use_the_socket_until_the_late_reply_has_come),
     TEST(test_calls_beside_one_that_is_under_way_use_the_socket),
