@@ -44,6 +44,7 @@ struct rpc_threads {
 	uint64_t handled; /* handlers that have ended */
 	unsigned running; /* handlers now */
 	unsigned queuing; /* threads that wait until another may run */
+	unsigned overdue; /* of them; nobody goes before these */
 	pthread_cond_t slot;
 };
 

@@ -16,7 +16,9 @@
  *    any handler of a procedure whose handlers have not been short lately.
  * 6. When nothing has happened for a while the monitor sleeps until the next handler begins.
  * 7. Calls by shared memory are run by threads of their own (rpc_rings.c), within the same number of handlers: each
- *    handler needs a slot.  A runner that waits for one is to the monitor as if it were in a handler.
+ *    handler needs a slot.  A runner that waits for one is to the monitor as if it were in a handler.  Whoever ends a
+ *    handler may run the next one at once, as to wake another thread for each would cost more than most handlers; but
+ *    who has waited for a millisecond comes first.
  *
  * Everything here is guarded by the server's lock.
  */
@@ -28,7 +30,8 @@
 #include "util/clock.h"
 
 #define LOOK_EVERY_NS NS_PER_MS
-#define QUIET_LOOKS 100 /* without any handler, before the monitor sleeps */
+#define QUIET_LOOKS 100	      /* without any handler, before the monitor sleeps */
+#define PATIENCE_NS NS_PER_MS /* of who waits for a slot */
 #define FAST_NS INT64_C(100000)
 #define FAST_ENOUGH 16 /* handlers of a procedure in a row, before replies may wait for the next */
 #define FEW_PER_LOOK                                                                               \
@@ -55,25 +58,43 @@ static struct rpc_call *next_call(struct ipc9_rpc_server *s)
 	return LIST_ENTRY(s->queue.next, struct rpc_call, queued);
 }
 
+static void wait_for_slot(struct ipc9_rpc_server *s, unsigned most)
+{
+	struct timespec until = clock_timespec(clock_now() + PATIENCE_NS);
+	struct rpc_threads *t = &s->threads;
+	bool overdue = false;
+
+	t->queuing++;
+	while (t->running >= most || (t->overdue && !overdue)) {
+		if (overdue)
+			pthread_cond_wait(&t->slot, &s->lock);
+		else if (pthread_cond_timedwait(&t->slot, &s->lock, &until) == ETIMEDOUT)
+			t->overdue += overdue = true;
+	}
+	t->queuing--;
+	if (overdue && --t->overdue == 0) /* others may, if there is room */
+		pthread_cond_broadcast(&t->slot);
+}
+
 /* Waits until one more handler may run; whether it had to. */
 static bool take_slot(struct ipc9_rpc_server *s)
 {
 	struct rpc_threads *t = &s->threads;
 	unsigned most = s->options.threads > 1 ? s->options.threads : 1;
-	bool waited = t->running >= most;
+	bool waits = t->running >= most || t->overdue;
 
-	t->queuing += waited;
-	while (t->running >= most)
-		pthread_cond_wait(&t->slot, &s->lock);
-	t->queuing -= waited;
+	if (waits)
+		wait_for_slot(s, most);
 	t->running++;
-	return waited;
+	return waits;
 }
 
 static void give_slot(struct ipc9_rpc_server *s)
 {
 	s->threads.running--;
-	if (s->threads.queuing)
+	if (s->threads.overdue) /* one of which we do not know which */
+		pthread_cond_broadcast(&s->threads.slot);
+	else if (s->threads.queuing)
 		pthread_cond_signal(&s->threads.slot);
 }
 

@@ -419,6 +419,62 @@ static void test_handlers_of_all_connections_run_at_the_same_time_up_to_the_boun
 	rpc_stop(&f);
 }
 
+/* So many calls by the socket that there is always one that waits. */
+struct crowd {
+	CLIENT *client;
+	unsigned napped[32], ended;
+	_Atomic bool is_over;
+};
+
+static void nap_again(void *context, enum clnt_stat stat, const struct rpc_err *error)
+{
+	struct crowd *crowd = context;
+	unsigned us = 300, at = crowd->ended++ % 32;
+
+	(void)error;
+	EQUAL(stat, RPC_SUCCESS);
+	if (!crowd->is_over)
+		EQUAL(ipc9_rpc_begin(crowd->client, RPC_TEST_NAP, XDR_NUMBER, &us, XDR_NUMBER,
+			  &crowd->napped[at], SAFE_MS, nap_again, crowd, NULL),
+		    0);
+}
+
+static void *echo_in_crowd(void *context)
+{
+	struct crowd *crowd = context;
+	CLIENT *c = crowd->client;
+
+	for (unsigned i = 0; i < 10; i++)
+		rpc_expect_echo(c, "my turn");
+	return NULL;
+}
+
+static void test_calls_by_shared_memory_have_their_turn_among_many_by_the_socket(void)
+{
+	struct crowd crowd = { .client = NULL }, alone = { .client = NULL };
+	struct rpc_fixture f;
+	pthread_t thread;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	crowd.client = connect_with(&f, IPC9_RPC_SHARED_NEVER);
+	alone.client = connect_shared(&f);
+	EQUAL(pthread_create(&thread, NULL, echo_in_crowd, &alone), 0);
+	for (unsigned i = 0; i < 32; i++)
+		nap_again(&crowd, RPC_SUCCESS, NULL);
+	while (shared_calls(alone.client) < 10 && crowd.ended < 10000)
+		ipc9_rpc_process(crowd.client, SAFE_MS);
+	HOLDS(crowd.ended < 10000);
+	crowd.is_over = true;
+	while (ipc9_rpc_process(crowd.client, SAFE_MS))
+		;
+	pthread_join(thread, NULL);
+	clnt_destroy(alone.client);
+	clnt_destroy(crowd.client);
+	rpc_stop(&f);
+}
+
 static bool are_inside(void *n)
 {
 	bool so;
@@ -477,4 +533,5 @@ SUITE(rpc_shared, TEST(test_calls_to_a_local_socket_go_by_shared_memory_with_the
     TEST(test_a_call_does_not_overtake_those_that_its_caller_did_not_wait_for),
     TEST(test_a_server_of_one_thread_never_runs_two_handlers),
     TEST(test_handlers_of_all_connections_run_at_the_same_time_up_to_the_bound),
+    TEST(test_calls_by_shared_memory_have_their_turn_among_many_by_the_socket),
     TEST(test_the_server_receives_while_handlers_of_shared_memory_take_all_there_may_be));
