@@ -14,6 +14,7 @@
 
 #include "client/rpc_shared.h"
 #include "rpcgen-out/rpcring.h"
+#include "tests/daemon.h"
 #include "tests/harness.h"
 #include "tests/process.h"
 #include "tests/rpc.h"
@@ -307,6 +308,22 @@ static void test_calls_to_a_stock_server_stay_with_the_socket(void)
 	EQUAL(rmdir(folder), 0);
 }
 
+static void test_calls_to_the_daemon_stay_with_the_socket(void)
+{
+	const struct ipc9_rpc_options options = { .shared = IPC9_RPC_SHARED_SOON };
+	const struct timeval limit = { 20, 0 };
+	struct daemon_fixture d;
+	CLIENT *c;
+
+	daemon_start(&d, "");
+	c = ipc9_rpc_client(d.socket, IPC9_PROG_PIPE, 1, &options, NULL);
+	for (unsigned i = 0; HOLDS(c != NULL) && i < 20; i++)
+		EQUAL(clnt_call(c, NULLPROC, XDR_VOID, NULL, XDR_VOID, NULL, limit), RPC_SUCCESS);
+	HOLDS(!is_shared(c));
+	clnt_destroy(c);
+	daemon_end(&d);
+}
+
 /* --- Clients that do what they must not --------------------------------------------------------- */
 
 struct bad_client {
@@ -500,6 +517,7 @@ SUITE(rpc_shared_peers, TEST(test_a_call_ends_when_its_server_is_killed_and_a_ne
     TEST(test_a_deferred_call_outlives_its_client_and_its_server),
     TEST(test_aborting_a_channel_ends_the_call_under_way),
     TEST(test_calls_to_a_stock_server_stay_with_the_socket),
+    TEST(test_calls_to_the_daemon_stay_with_the_socket),
     TEST(test_a_client_that_breaks_the_rules_of_the_ring_loses_its_connection),
     TEST(test_a_client_that_never_takes_its_replies_costs_no_more_than_the_ring),
     TEST(test_an_attach_without_a_conduit_is_refused_and_calls_go_on));
