@@ -5,7 +5,7 @@ VERSION   := 0.1.0
 SONAME    := libipc9.so.0
 # Each has idl/M.x, server/M.c, client/M.c and tests/test_M.c; adding one is a word here.
 MECHANISMS := bench clipboard filemap mailslot pipe
-IDL        := common control $(MECHANISMS)
+IDL        := common control rpcring $(MECHANISMS)
 
 # --- Where things go (GNU names) -----------------------------------------------------------------
 prefix      ?= /usr/local

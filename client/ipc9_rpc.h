@@ -40,6 +40,16 @@ struct ipc9_rpc_options {
 	bool anonymous; /* AUTH_NONE in any case */
 	/* Longest reply taken, in bytes.  0: 16 MiB. */
 	uint32_t reply_bytes;
+	/*
+	 * Shared memory with a server of ours on this host, reached by a local socket.  0: asked for once 16 calls
+	 * have been made; IPC9_RPC_SHARED_SOON: with the first; IPC9_RPC_SHARED_NEVER.
+	 */
+	int shared;
+};
+
+enum {
+	IPC9_RPC_SHARED_SOON = 1,
+	IPC9_RPC_SHARED_NEVER = -1
 };
 
 /*
@@ -69,6 +79,15 @@ IPC9_PUBLIC CLIENT *ipc9_rpc_client(const char *target, rpcprog_t program, rpcve
  * NULL: no memory, no descriptor, or not a handle of ours.
  */
 IPC9_PUBLIC CLIENT *ipc9_rpc_share(CLIENT *client, rpcprog_t program, rpcvers_t version);
+
+struct ipc9_rpc_info {
+	bool is_stream;	       /* else datagrams */
+	bool is_shared;	       /* calls that are alone on the connection go by shared memory */
+	uint64_t shared_calls; /* that have, of all handles of the connection */
+};
+
+/* How a handle's calls travel.  IPC9_E_UNSUPPORTED: not a handle of ours. */
+IPC9_PUBLIC int ipc9_rpc_info(CLIENT *client, struct ipc9_rpc_info *ret_info);
 
 /* --- Asynchronous calls ------------------------------------------------------------------------ */
 
@@ -118,6 +137,8 @@ struct ipc9_rpc_server;
 struct ipc9_rpc_server_options {
 	unsigned threads; /* handlers that may run at the same time; default 1 */
 	bool no_rpcbind;  /* serve only those who know the port */
+	bool no_shared;	  /* no shared memory with clients on this host: local sockets alone */
+	uint32_t shared;  /* connections that have some; each takes a thread; default 64 */
 
 	uint32_t record_bytes; /* longest call; default 1 MiB and 8 KiB */
 	uint32_t record_ms;    /* for a call to arrive, beside its time at 32 KiB/s; default 10 s */
@@ -191,6 +212,8 @@ struct ipc9_rpc_server_stats {
 	uint64_t closed_garbage;   /* ... for what is no call */
 	uint64_t closed_slow;	   /* ... for a record that did not end in time */
 	uint64_t closed_unread;	   /* ... for replies that nobody read */
+	uint64_t shared;	   /* connections with shared memory, now */
+	uint64_t shared_calls;	   /* calls that came by it, also in calls */
 };
 
 IPC9_PUBLIC void ipc9_rpc_server_stats(struct ipc9_rpc_server *server,

@@ -103,7 +103,8 @@ static void leave(struct rpc_call *c)
 {
 	struct ipc9_rpc_server *s = c->server;
 
-	if (!list_is_empty(&s->queue) && c->run == loop_runs(s->loop) && rpc_call_is_short(c))
+	if (!c->call.line && !list_is_empty(&s->queue) && c->run == loop_runs(s->loop) &&
+	    rpc_call_is_short(c))
 		pthread_mutex_unlock(&s->lock);
 	else
 		loop_leave(s->loop);
@@ -308,8 +309,11 @@ void rpc_call_arrived(void *context, struct call *call, const struct message_cal
 	struct rpc_call *c = (struct rpc_call *)(void *)call;
 	const struct rpc_program *program;
 	uint32_t low = 0, high = 0;
-	int why = choose(s, header, &program, &low, &high);
+	int why;
 
+	if (rpc_rings_take(s, call, header))
+		return;
+	why = choose(s, header, &program, &low, &high);
 	if (!why && !identify(c, &header->credential))
 		why = MESSAGE_AUTH_BADCRED;
 	if (why) {
@@ -327,7 +331,10 @@ void rpc_call_arrived(void *context, struct call *call, const struct message_cal
 	make_transport(c, header);
 	call_keep(call);
 	call_hold(call, c->args_size);
-	list_append(&s->queue, &c->queued);
+	if (call->line)
+		rpc_rings_arrived(c);
+	else
+		list_append(&s->queue, &c->queued);
 }
 
 /* --- Running and ending ------------------------------------------------------------------------ */

@@ -10,15 +10,19 @@
 
 #include "client/error.h"
 #include "client/ipc9_rpc.h"
+#include "client/rpc_shared.h"
+#include "rpcgen-out/rpcring.h"
 #include "transport/async.h"
 #include "transport/client_base.h"
 #include "transport/connect.h"
 #include "transport/datagram_client.h"
+#include "transport/line.h"
 #include "util/clock.h"
 #include "util/name.h"
 #include "util/text.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
+#define SHARED_AFTER 16 /* calls, before shared memory is worth its making */
 #define RPCBIND_SOCKET "/run/rpcbind.sock"
 
 /* What a client is made from. */
@@ -177,6 +181,37 @@ static int open_datagrams(struct plan *p, CLIENT **ret, struct ipc9_error *e)
 	return error_set_own(e, -ENOMEM);
 }
 
+static bool is_local(const struct channel *channel)
+{
+	socklen_t size = sizeof(int);
+	int domain;
+
+	return !getsockopt(channel_fd(channel), SOL_SOCKET, SO_DOMAIN, &domain, &size) &&
+	    domain == AF_UNIX;
+}
+
+enum rpc_shared_wish rpc_shared_wish(void)
+{
+	const char *value = getenv("IPC9_RPC_SHARED");
+
+	if (value && strcmp(value, "0") == 0)
+		return RPC_SHARED_NEVER;
+	return value && strcmp(value, "1") == 0 ? RPC_SHARED_SOON : RPC_SHARED_USUAL;
+}
+
+static void offer_line(const struct plan *p, struct channel *channel)
+{
+	const struct channel_target attach = {
+		.program = IPC9_PROG_RPC, .version = IPC9_RPC_V1, .procedure = IPC9_RPCPROC_ATTACH
+	};
+	enum rpc_shared_wish wish = rpc_shared_wish();
+	int shared = p->options ? p->options->shared : 0;
+
+	if (shared >= 0 && wish != RPC_SHARED_NEVER)
+		channel_offer_line(channel, &attach, IPC9_RPC_QUOTA,
+		    shared > 0 || wish == RPC_SHARED_SOON ? 1 : SHARED_AFTER);
+}
+
 static int open_stream(struct plan *p, CLIENT **ret, struct ipc9_error *e)
 {
 	struct channel *channel;
@@ -192,6 +227,8 @@ static int open_stream(struct plan *p, CLIENT **ret, struct ipc9_error *e)
 		channel_limit_reply(channel, p->options->reply_bytes);
 	if (p->options && p->options->anonymous)
 		channel_make_anonymous(channel);
+	if (is_local(channel))
+		offer_line(p, channel);
 	*ret = channel_client(channel, p->to.program, p->to.version);
 	channel_unref(channel);
 	return *ret ? 0 : error_set_own(e, -ENOMEM);
@@ -266,6 +303,23 @@ CLIENT *ipc9_rpc_share(CLIENT *client, rpcprog_t program, rpcvers_t version)
 	if (!channel)
 		return share_datagrams(client, program, version);
 	return channel_client(channel, (uint32_t)program, (uint32_t)version);
+}
+
+int ipc9_rpc_info(CLIENT *client, struct ipc9_rpc_info *ret)
+{
+	struct channel *channel = channel_client_channel(client);
+	struct line *line = channel ? channel_line(channel) : NULL;
+	struct address a;
+	bool auth_sys;
+
+	if (!channel && !datagram_client_address(client, &a, &auth_sys))
+		return IPC9_E_UNSUPPORTED;
+	*ret = (struct ipc9_rpc_info){
+		.is_stream = channel != NULL,
+		.is_shared = line && line_is_open(line),
+		.shared_calls = line ? line_calls(line) : 0,
+	};
+	return 0;
 }
 
 /* --- Asynchronous calls ------------------------------------------------------------------------ */

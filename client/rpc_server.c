@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/error.h"
+#include "client/rpc_shared.h"
 #include "transport/connect.h"
 #include "transport/socket.h"
 #include "util/clock.h"
@@ -21,6 +22,7 @@
 
 static const struct server_ops ops = {
 	.call_size = sizeof(struct rpc_call),
+	.takes_descriptors = true,
 	.init = rpc_call_init,
 	.lost = rpc_call_lost,
 	.call = rpc_call_arrived,
@@ -72,6 +74,10 @@ int ipc9_rpc_server_new(const struct ipc9_rpc_server_options *options, struct ip
 	pthread_mutex_init(&s->lock, NULL);
 	init_condition(&s->threads.work);
 	init_condition(&s->threads.look);
+	init_condition(&s->threads.slot);
+	init_condition(&s->rings.gone);
+	list_init(&s->rings.list);
+	s->rings.off = s->options.no_shared || rpc_shared_wish() == RPC_SHARED_NEVER;
 	limits = limits_of(&s->options);
 	r = loop_new(&s->loop);
 	if (!r)
@@ -89,6 +95,8 @@ void rpc_server_release(struct ipc9_rpc_server *s)
 {
 	pthread_cond_destroy(&s->threads.work);
 	pthread_cond_destroy(&s->threads.look);
+	pthread_cond_destroy(&s->threads.slot);
+	pthread_cond_destroy(&s->rings.gone);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -365,6 +373,8 @@ void ipc9_rpc_server_stats(struct ipc9_rpc_server *s, struct ipc9_rpc_server_sta
 		.closed_garbage = stats->closed_garbage,
 		.closed_slow = stats->closed_slow_record,
 		.closed_unread = stats->closed_unread,
+		.shared = s->rings.n,
+		.shared_calls = s->rings.calls,
 	};
 	pthread_mutex_unlock(&s->lock);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * rpc_server.h - what the parts of an application's server share: rpc_server.c (listeners, programs, life),
- * rpc_call.c (one call as rpcgen's dispatcher sees it), rpc_threads.c (who runs handlers).
+ * rpc_call.c (one call as rpcgen's dispatcher sees it), rpc_threads.c (who runs handlers), rpc_rings.c (calls that
+ * come by shared memory).
  *
  * One lock guards everything: the loop, the engine's server, the queue, the threads' state.  It is
  * let go of while the running thread waits, and while a handler runs.
@@ -41,6 +42,19 @@ struct rpc_threads {
 	bool has_monitor, monitor_sleeps;
 	unsigned helpers, helpers_wanted;
 	uint64_t handled; /* handlers that have ended */
+	unsigned running; /* handlers now */
+	unsigned queuing; /* threads that wait until another may run */
+	unsigned overdue; /* of them; nobody goes before these */
+	pthread_cond_t slot;
+};
+
+/* See rpc_rings.c. */
+struct rpc_rings {
+	struct list list; /* of rpc_ring.link; each has a thread */
+	unsigned n;
+	pthread_cond_t gone; /* a thread has ended */
+	uint64_t calls;
+	bool off;
 };
 
 /* How long a procedure's handlers take, as far as it matters: see rpc_threads.c. */
@@ -62,6 +76,7 @@ struct ipc9_rpc_server {
 	size_t n_listeners;
 	struct list queue; /* of rpc_call.queued: calls that wait for a thread */
 	struct rpc_threads threads;
+	struct rpc_rings rings;
 	struct rpc_pace paces[RPC_PACES]; /* by the procedure's number; a collision starts anew */
 	size_t n_deferred;
 	bool is_freed; /* only deferred calls keep the struct */
@@ -107,8 +122,21 @@ void rpc_call_run(struct rpc_call *call);
 /* Whether a call's handler is known to be so short that replies may wait for it.  With the lock held. */
 bool rpc_call_is_short(const struct rpc_call *call);
 
+/* Runs the dispatcher as soon as one more handler may run; with the lock held, but not meanwhile. */
+void rpc_threads_run_call(struct ipc9_rpc_server *server, struct rpc_call *call);
+
 /* Serves until loop_stop, on the caller's thread and the others.  0 or -errno. */
 int rpc_threads_run(struct ipc9_rpc_server *server);
+
+/* --- rpc_rings.c, with the lock held ----------------------------------------------------------- */
+
+/* Whether the call is one of rpcring.x, and so has been answered. */
+bool rpc_rings_take(struct ipc9_rpc_server *server, struct call *call,
+    const struct message_call *header);
+/* A call has come by a ring, whose thread is to run it. */
+void rpc_rings_arrived(struct rpc_call *call);
+/* Ends all rings, and returns when their handlers have. */
+void rpc_rings_end(struct ipc9_rpc_server *server);
 
 /* Frees a server that has stopped, when no deferred call is left. */
 void rpc_server_release(struct ipc9_rpc_server *server);

@@ -15,6 +15,10 @@
  * 5. Replies to calls that were received together leave in one send, behind the last of their handlers; but before
  *    any handler of a procedure whose handlers have not been short lately.
  * 6. When nothing has happened for a while the monitor sleeps until the next handler begins.
+ * 7. Calls by shared memory are run by threads of their own (rpc_rings.c), within the same number of handlers: each
+ *    handler needs a slot.  A runner that waits for one is to the monitor as if it were in a handler.  Whoever ends a
+ *    handler may run the next one at once, as to wake another thread for each would cost more than most handlers; but
+ *    who has waited for a millisecond comes first.
  *
  * Everything here is guarded by the server's lock.
  */
@@ -26,7 +30,8 @@
 #include "util/clock.h"
 
 #define LOOK_EVERY_NS NS_PER_MS
-#define QUIET_LOOKS 100 /* without any handler, before the monitor sleeps */
+#define QUIET_LOOKS 100	      /* without any handler, before the monitor sleeps */
+#define PATIENCE_NS NS_PER_MS /* of who waits for a slot */
 #define FAST_NS INT64_C(100000)
 #define FAST_ENOUGH 16 /* handlers of a procedure in a row, before replies may wait for the next */
 #define FEW_PER_LOOK                                                                               \
@@ -53,6 +58,53 @@ static struct rpc_call *next_call(struct ipc9_rpc_server *s)
 	return LIST_ENTRY(s->queue.next, struct rpc_call, queued);
 }
 
+static void wait_for_slot(struct ipc9_rpc_server *s, unsigned most)
+{
+	struct timespec until = clock_timespec(clock_now() + PATIENCE_NS);
+	struct rpc_threads *t = &s->threads;
+	bool overdue = false;
+
+	t->queuing++;
+	while (t->running >= most || (t->overdue && !overdue)) {
+		if (overdue)
+			pthread_cond_wait(&t->slot, &s->lock);
+		else if (pthread_cond_timedwait(&t->slot, &s->lock, &until) == ETIMEDOUT)
+			t->overdue += overdue = true;
+	}
+	t->queuing--;
+	if (overdue && --t->overdue == 0) /* others may, if there is room */
+		pthread_cond_broadcast(&t->slot);
+}
+
+/* Waits until one more handler may run; whether it had to. */
+static bool take_slot(struct ipc9_rpc_server *s)
+{
+	struct rpc_threads *t = &s->threads;
+	unsigned most = s->options.threads > 1 ? s->options.threads : 1;
+	bool waits = t->running >= most || t->overdue;
+
+	if (waits)
+		wait_for_slot(s, most);
+	t->running++;
+	return waits;
+}
+
+static void give_slot(struct ipc9_rpc_server *s)
+{
+	s->threads.running--;
+	if (s->threads.overdue) /* one of which we do not know which */
+		pthread_cond_broadcast(&s->threads.slot);
+	else if (s->threads.queuing)
+		pthread_cond_signal(&s->threads.slot);
+}
+
+void rpc_threads_run_call(struct ipc9_rpc_server *s, struct rpc_call *c)
+{
+	take_slot(s);
+	rpc_call_run(c);
+	give_slot(s);
+}
+
 /* Runs the next call's handler, which began at *now; *now is when it ended. */
 static void run_one(struct ipc9_rpc_server *s, int64_t *now)
 {
@@ -62,7 +114,10 @@ static void run_one(struct ipc9_rpc_server *s, int64_t *now)
 	int64_t began = *now;
 
 	list_remove(&c->queued);
+	if (take_slot(s))
+		began = clock_now();
 	rpc_call_run(c);
+	give_slot(s);
 	s->threads.handled++;
 	*now = clock_now();
 	pace = pace_of(s, &what);
@@ -294,6 +349,7 @@ int rpc_threads_run(struct ipc9_rpc_server *s)
 		r = serve(s);
 	pthread_cond_broadcast(&t->work);
 	pthread_cond_broadcast(&t->look);
+	rpc_rings_end(s);
 	n = t->n_others;
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < n; i++)

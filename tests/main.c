@@ -56,6 +56,8 @@
 	X(idl_value)                                                                               \
 	X(rpc)                                                                                     \
 	X(rpc_async)                                                                               \
+	X(rpc_shared)                                                                              \
+	X(rpc_shared_peers)                                                                        \
 	X(acl)                                                                                     \
 	X(rules)                                                                                   \
 	X(rpc_faults)                                                                              \

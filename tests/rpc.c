@@ -39,6 +39,18 @@ static void meet(unsigned how_many)
 	pthread_mutex_unlock(&rpc_state.lock);
 }
 
+static void nap(unsigned us)
+{
+	pthread_mutex_lock(&rpc_state.lock);
+	if (++rpc_state.inside > rpc_state.most)
+		rpc_state.most = rpc_state.inside;
+	pthread_mutex_unlock(&rpc_state.lock);
+	usleep(us);
+	pthread_mutex_lock(&rpc_state.lock);
+	rpc_state.inside--;
+	pthread_mutex_unlock(&rpc_state.lock);
+}
+
 static void pass_gate(unsigned number)
 {
 	pthread_mutex_lock(&rpc_state.lock);
@@ -198,7 +210,7 @@ static void dispatch_number(struct svc_req *request, SVCXPRT *transport)
 		send_big(transport, number);
 		return;
 	case RPC_TEST_NAP:
-		usleep(number);
+		nap(number);
 		break;
 	}
 	svc_sendreply(transport, XDR_NUMBER, (caddr_t)&number);

@@ -34,7 +34,7 @@ enum {
 extern struct rpc_state {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned inside, most; /* handlers in MEET now, and at the same time at most */
+	unsigned inside, most; /* handlers in MEET and NAP now, and at the same time at most */
 	_Atomic unsigned echoed;
 	struct ipc9_rpc_deferred *later[64];
 	unsigned n_later;

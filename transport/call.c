@@ -70,7 +70,8 @@ void call_drop(struct call *call)
 	if (c) {
 		c->n_calls--;
 		c->held -= call->held;
-		connection_stir(c);
+		if (!call->line || c->leaving || !(c->io.events & EPOLLIN))
+			connection_stir(c);
 	}
 	if (call->socket)
 		server_end_datagram(call);
@@ -144,6 +145,11 @@ void call_lose(struct call *call)
 
 /* --- Answers ----------------------------------------------------------------------------------- */
 
+static bool is_by_stream(const struct call *call)
+{
+	return call->connection && !call->line;
+}
+
 struct answer {
 	struct gather own, *out;
 	struct gather_mark before;
@@ -151,12 +157,47 @@ struct answer {
 
 static void answer_begin(struct answer *a, struct call *call)
 {
-	struct connection *c = call->connection;
+	bool by_stream = is_by_stream(call);
 
-	a->out = c ? &c->out : &a->own;
-	if (!c)
+	a->out = by_stream ? &call->connection->out : &a->own;
+	if (!by_stream)
 		gather_init(&a->own);
 	gather_mark(a->out, &a->before);
+}
+
+/* A short reply is copied to where others are; a long one is referred to. */
+static bool put_encoded(struct gather *out, struct gather *reply)
+{
+	if (reply->size > COPY_MAX)
+		return !gather_append(out, reply);
+	for (size_t i = reply->first; i < reply->end; i++)
+		if (gather_copy(out, reply->pieces[i].data, reply->pieces[i].len))
+			return false;
+	return true;
+}
+
+/* What has been encoded by itself joins the others of the stream. */
+static void answer_by_stream(struct call *call, struct gather *reply)
+{
+	struct connection *c = call->connection;
+	struct gather_mark before;
+	unsigned char *mark;
+
+	gather_mark(&c->out, &before);
+	mark = message_begin_record(&c->out);
+	if (mark && put_encoded(&c->out, reply)) {
+		message_end_record(mark, c->out.size - before.size - MESSAGE_MARK_SIZE);
+		connection_stir(c);
+	} else {
+		gather_rewind(&c->out, &before);
+		connection_doom(c);
+	}
+}
+
+static void answer_by_line(struct call *call, struct gather *reply)
+{
+	if (!call->line->answer(call->line, call, reply))
+		answer_by_stream(call, reply);
 }
 
 /* mark: the reply's record mark, on a stream; ok: all of it is there. */
@@ -173,10 +214,14 @@ static void answer_end(struct answer *a, struct call *call, unsigned char *mark,
 	}
 	if (!call->connection)
 		server_answer_datagram(call, a->out);
+	else if (ok && call->line)
+		answer_by_line(call, a->out);
 	else if (ok)
 		connection_stir(call->connection);
 	else /* whoever waits for the answer learns at least that it does not come */
 		connection_doom(call->connection);
+	if (call->line)
+		gather_clear(a->out);
 }
 
 void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t low, uint32_t high)
@@ -187,10 +232,11 @@ void call_answer_refusal(struct call *call, enum message_refusal why, uint32_t l
 	if (call->gone)
 		return;
 	answer_begin(&a, call);
-	if (call->connection)
+	if (is_by_stream(call))
 		mark = message_begin_record(a.out);
 	answer_end(&a, call, mark,
-	    (mark || !call->connection) && !message_put_refusal(a.out, call->xid, why, low, high));
+	    (mark || !is_by_stream(call)) &&
+		!message_put_refusal(a.out, call->xid, why, low, high));
 }
 
 void call_answer(struct call *call, xdrproc_t xdr, void *results)
@@ -204,9 +250,9 @@ void call_answer(struct call *call, xdrproc_t xdr, void *results)
 		return;
 	answer_begin(&a, call);
 	errno = 0;
-	if (call->connection)
+	if (is_by_stream(call))
 		mark = message_begin_success(a.out, call->xid);
-	ok = call->connection ? mark != NULL : !message_put_success(a.out, call->xid);
+	ok = is_by_stream(call) ? mark != NULL : !message_put_success(a.out, call->xid);
 	if (ok) {
 		xdr_gather_create(&xdrs, a.out);
 		ok = xdr(&xdrs, results) && !gather_own(a.out);
@@ -223,17 +269,6 @@ void call_answer(struct call *call, xdrproc_t xdr, void *results)
 	call_answer_refusal(call, MESSAGE_SYSTEM_ERR, 0, 0);
 }
 
-/* A short reply is copied to where others are; a long one is referred to. */
-static bool put_encoded(struct gather *out, struct gather *reply)
-{
-	if (reply->size > COPY_MAX)
-		return !gather_append(out, reply);
-	for (size_t i = reply->first; i < reply->end; i++)
-		if (gather_copy(out, reply->pieces[i].data, reply->pieces[i].len))
-			return false;
-	return true;
-}
-
 void call_answer_encoded(struct call *call, struct gather *reply)
 {
 	unsigned char *mark;
@@ -243,6 +278,10 @@ void call_answer_encoded(struct call *call, struct gather *reply)
 		return;
 	if (!call->connection) {
 		server_answer_datagram(call, reply);
+		return;
+	}
+	if (call->line) {
+		answer_by_line(call, reply);
 		return;
 	}
 	answer_begin(&a, call);
@@ -278,7 +317,7 @@ int call_give_descriptors(struct call *call, const int *fds, unsigned n)
 	assert(!call->parcel);
 	if (n == 0 || call->gone)
 		return 0;
-	if (!call->connection || !call->connection->bulk.is_local)
+	if (!is_by_stream(call) || !call->connection->bulk.is_local)
 		return -EAFNOSUPPORT;
 	return parcel_new(fds, n, &call->parcel);
 }

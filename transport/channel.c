@@ -23,6 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "transport/line.h"
 #include "transport/message.h"
 #include "transport/record.h"
 #include "transport/reply.h"
@@ -61,6 +62,8 @@ struct channel {
 	struct bulk bulk;
 	unsigned char *scratch; /* made at the first receive */
 	struct spin spin;
+	size_t reply_max;
+	struct line *line; /* NULL: none was offered */
 };
 
 /* --- Life -------------------------------------------------------------------------------------- */
@@ -92,7 +95,7 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 	/* A forged or late reply must not meet a call by counting from the same start. */
 	if (getrandom(&c->next_xid, sizeof(c->next_xid), 0) != sizeof(c->next_xid))
 		c->next_xid = (uint32_t)clock_now();
-	record_reader_init(&c->reader, REPLY_MAX);
+	channel_limit_reply(c, REPLY_MAX);
 	gather_init(&c->rest);
 	*ret = c;
 	return 0;
@@ -101,6 +104,23 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 void channel_limit_reply(struct channel *c, size_t bytes)
 {
 	record_reader_init(&c->reader, bytes);
+	c->reply_max = bytes;
+}
+
+size_t channel_reply_max(const struct channel *c)
+{
+	return c->reply_max;
+}
+
+void channel_offer_line(struct channel *c, const struct channel_target *attach, uint64_t quota,
+    unsigned after)
+{
+	c->line = line_new(c, attach, quota, after);
+}
+
+struct line *channel_line(const struct channel *c)
+{
+	return c->line;
 }
 
 void channel_make_anonymous(struct channel *c)
@@ -119,6 +139,7 @@ struct channel *channel_unref(struct channel *c)
 {
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return NULL;
+	c->line = line_free(c->line);
 	assert(!c->n_calls);
 	close(c->fd);
 	gather_clear(&c->rest);
@@ -131,19 +152,23 @@ struct channel *channel_unref(struct channel *c)
 	return NULL;
 }
 
-static void die(struct channel *c, int error)
+int channel_fail(struct channel *c, int error)
 {
 	pthread_mutex_lock(&c->lock);
 	if (!c->dead)
 		c->dead = error;
+	error = c->dead;
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	shutdown(c->fd, SHUT_RDWR); /* wakes whoever sleeps on the socket */
+	if (c->line)
+		line_abort(c->line);
+	return error;
 }
 
 void channel_abort(struct channel *c)
 {
-	die(c, ECANCELED);
+	channel_fail(c, ECANCELED);
 }
 
 bool channel_is_alive(struct channel *c)
@@ -200,6 +225,11 @@ static void unlink_call(struct channel *c, struct channel_call *call)
 		return;
 	*at = call->next;
 	c->n_calls--;
+}
+
+bool channel_is_quiet(const struct channel *c)
+{
+	return !c->n_calls;
 }
 
 void channel_leave(struct channel *c, struct channel_call *call)
@@ -450,7 +480,7 @@ static int write_record(struct channel *c, struct gather *out, const struct chan
 			r = (int)n;
 	}
 	if (r && (*ret_sent || r != -ETIMEDOUT))
-		die(c, -r);
+		channel_fail(c, -r);
 	pthread_mutex_unlock(&c->send_lock);
 	return r;
 }
@@ -472,7 +502,7 @@ int channel_flush(struct channel *c, struct gather *out)
 	if (n >= 0)
 		n = c->rest.size ? -EAGAIN : 0;
 	if (n != 0 && n != -EAGAIN)
-		die(c, (int)-n);
+		channel_fail(c, (int)-n);
 	pthread_mutex_unlock(&c->send_lock);
 	return (int)n;
 }

@@ -22,6 +22,7 @@
 #include "util/gather.h"
 
 struct channel;
+struct channel_target;
 
 /*
  * Takes over a connected stream socket, on success.  auth_sys: send an AUTH_SYS credential for this process
@@ -35,6 +36,9 @@ struct channel *channel_unref(struct channel *channel);
 /* Ends the connection under everybody who uses it. */
 void channel_abort(struct channel *channel);
 
+/* The same, for this errno; returns the one that it ended with. */
+int channel_fail(struct channel *channel, int error);
+
 /* Whether calls can still be made, as far as that shows without making one. */
 bool channel_is_alive(struct channel *channel);
 
@@ -43,6 +47,19 @@ void channel_make_anonymous(struct channel *channel);
 
 /* How many bytes of a reply are taken; 16 MiB unless said.  Before the first call. */
 void channel_limit_reply(struct channel *channel, size_t bytes);
+
+size_t channel_reply_max(const struct channel *channel);
+
+/*
+ * Has the channel ask for shared memory (line.h) when so many calls have been made by its handles; for a local socket.
+ * quota: of the conduit, as the server knows it.  Before the first call; without memory for it the channel stays as it
+ * is.
+ */
+struct line;
+void channel_offer_line(struct channel *channel, const struct channel_target *attach,
+    uint64_t quota, unsigned after);
+/* NULL: it has none. */
+struct line *channel_line(const struct channel *channel);
 
 struct channel_parcels;
 
@@ -112,6 +129,9 @@ void channel_forget(struct channel *channel, struct channel_call *call);
 
 /* Puts a call into the table, with an xid; with the channel's lock held.  0 or -errno: the channel is dead. */
 int channel_enter(struct channel *channel, struct channel_call *call);
+
+/* Whether no call is under way; with the channel's lock held. */
+bool channel_is_quiet(const struct channel *channel);
 
 /* Takes it out again; with the channel's lock held. */
 void channel_leave(struct channel *channel, struct channel_call *call);

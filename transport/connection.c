@@ -80,16 +80,18 @@ static void update_interest(struct connection *c)
 
 /* --- In ---------------------------------------------------------------------------------------- */
 
-static void refuse_version(struct connection *c, uint32_t xid)
+static void refuse_version(struct connection *c, struct call_line *line, uint32_t xid)
 {
 	struct call *call = call_new(c->server, c, NULL, &c->peer, xid);
 
-	if (call)
-		call_refuse(call, MESSAGE_RPC_MISMATCH, 0, 0);
+	if (!call)
+		return;
+	call->line = line;
+	call_refuse(call, MESSAGE_RPC_MISMATCH, 0, 0);
 }
 
-static void handle_record(struct connection *c, const unsigned char *data, size_t size,
-    struct bytes *owner)
+static void handle_record(struct connection *c, struct call_line *line, const unsigned char *data,
+    size_t size, struct bytes *owner)
 {
 	struct server *s = c->server;
 	struct message_call header;
@@ -103,7 +105,7 @@ static void handle_record(struct connection *c, const unsigned char *data, size_
 		s->stats.dropped++;
 		return;
 	case -EPROTONOSUPPORT:
-		refuse_version(c, header.xid);
+		refuse_version(c, line, header.xid);
 		return;
 	default:
 		s->stats.closed_garbage++;
@@ -115,6 +117,7 @@ static void handle_record(struct connection *c, const unsigned char *data, size_
 		connection_doom(c);
 		return;
 	}
+	call->line = line;
 	xdr_record_create(&args, data + header.header_size, size - header.header_size, owner);
 	s->ops->call(s->context, call, &header, &args);
 }
@@ -159,9 +162,16 @@ static void take_record(void *context, const unsigned char *data, size_t size, s
 	if (c->doomed)
 		return;
 	if (may_read(c))
-		handle_record(c, data, size, owner);
+		handle_record(c, NULL, data, size, owner);
 	else
 		keep_record(c, data, size, owner);
+}
+
+void connection_receive(struct connection *c, struct call_line *line, const unsigned char *data,
+    size_t size, struct bytes *owner)
+{
+	if (!c->doomed)
+		handle_record(c, line, data, size, owner);
 }
 
 /* Closes those that nobody took: no record is under way that they could belong to. */
@@ -181,7 +191,7 @@ static void on_backlog(struct loop_timer *timer)
 	while (!c->doomed && !list_is_empty(&c->backlog) && is_within_bounds(c)) {
 		struct bytes *record = next_record(c);
 
-		handle_record(c, record->data, record->size, record);
+		handle_record(c, NULL, record->data, record->size, record);
 		bytes_unref(record);
 	}
 	if (!c->doomed)

@@ -67,9 +67,6 @@ struct connection {
 int connection_new(struct server *server, int fd, const struct peer *peer);
 void connection_free(struct connection *connection);
 
-/* Has it freed soon: nothing more is read, and nothing sent.  For an answer that there is no memory for. */
-void connection_doom(struct connection *connection);
-
 /* Takes the descriptor out of it, which lives on; the connection is to be freed soon. */
 int connection_steal(struct connection *connection);
 

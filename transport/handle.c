@@ -6,6 +6,7 @@
 #include "transport/async.h"
 #include "transport/channel.h"
 #include "transport/client_base.h"
+#include "transport/line.h"
 #include "util/clock.h"
 
 struct handle {
@@ -30,16 +31,29 @@ static enum clnt_stat call_by(struct handle *h, const struct channel_target *tar
 	int64_t deadline = h->own_deadline ? h->deadline : clock_now() + timeout;
 	/* A call without time is sent and not waited for (RFC 5531 section 8.4.1, batching). */
 	bool batched = !h->own_deadline && timeout == 0;
+	struct line *line = channel_line(h->channel);
 	enum clnt_stat stat;
+	uint64_t behind;
 
+	if (line && !batched &&
+	    line_call(line, target, xdr_args, args, xdr_results, results, deadline, &h->base.error,
+		&stat, &h->sent))
+		return stat;
+	behind = line ? line_behind(line) : 0;
+	if (line && batched)
+		line_sent_behind(line);
 	stat = channel_send(h->channel, &call, target, xdr_args, args,
 	    batched ? CLOCK_NEVER : deadline, &h->base.error);
 	h->sent = call.sent;
 	if (stat != RPC_SUCCESS)
 		return stat;
-	if (!batched)
-		return channel_wait(h->channel, &call, xdr_results, results, deadline,
-		    &h->base.error);
+	if (!batched) {
+		stat =
+		    channel_wait(h->channel, &call, xdr_results, results, deadline, &h->base.error);
+		if (line && stat != RPC_TIMEDOUT && stat != RPC_CANTRECV)
+			line_caught_up(line, behind);
+		return stat;
+	}
 	channel_forget(h->channel, &call);
 	return xdr_results ? RPC_TIMEDOUT : RPC_SUCCESS;
 }

@@ -51,12 +51,22 @@ enum call_end {
 /* How a parked call's wait ends, unless its owner unparks it first. */
 typedef void call_ended_fn(struct call *call, enum call_end end);
 
+/*
+ * Another way for calls of a connection, and for their answers, than its stream.  It outlives its calls: whoever
+ * ends it dooms the connection first.
+ */
+struct call_line {
+	/* Takes an answer, header and all.  False: it cannot, and the answer leaves by the stream. */
+	bool (*answer)(struct call_line *line, struct call *call, const struct gather *reply);
+};
+
 /* One call.  Servers embed it at the beginning of a struct of their own (server_ops.call_size). */
 struct call {
 	struct list link; /* in the calls of its connection or socket */
 	struct server *server;
 	struct connection *connection; /* NULL: came as a datagram */
 	struct datagram_socket *socket;
+	struct call_line *line;		/* NULL: it came by the stream */
 	struct datagram_origin *origin; /* what is kept of the datagram */
 	const struct peer *peer;	/* good until the call ends */
 	uint32_t xid;
@@ -252,6 +262,13 @@ struct connection_watch {
 };
 
 void connection_watch(struct connection *connection, struct connection_watch *watch);
+
+/* A record that came by a line; server_ops.call gets it before return.  owner: of the block it is in, or NULL. */
+void connection_receive(struct connection *connection, struct call_line *line,
+    const unsigned char *data, size_t size, struct bytes *owner);
+
+/* Has it freed soon: nothing more is read, and nothing sent. */
+void connection_doom(struct connection *connection);
 
 /* The same, but while the peer is only leaving it stays: until the descriptor is closed. */
 void connection_watch_end(struct connection *connection, struct connection_watch *watch);

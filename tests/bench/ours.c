@@ -152,9 +152,11 @@ struct our_client {
 	} slots[BATCH_CALLS], *free;
 };
 
-static CLIENT *connect_to(const char *address, bool udp)
+static CLIENT *connect_to(const char *address, bool udp, bool shared)
 {
-	const struct ipc9_rpc_options options = { .anonymous = true, .udp = udp };
+	const struct ipc9_rpc_options options = { .anonymous = true,
+		.udp = udp,
+		.shared = shared ? IPC9_RPC_SHARED_SOON : IPC9_RPC_SHARED_NEVER };
 	struct ipc9_error e = { 0 };
 	CLIENT *client = ipc9_rpc_client(address, BENCH_PROG, BENCH_VERS, &options, &e);
 
@@ -163,13 +165,13 @@ static CLIENT *connect_to(const char *address, bool udp)
 	return client;
 }
 
-static void *open_client(const struct work *work)
+static void *open_with(const struct work *work, bool shared)
 {
 	const struct timeval none = { 0 };
 	struct our_client *c = calloc(1, sizeof(*c));
 
 	c->work = *work;
-	c->client = connect_to(work->address, work->is_datagram);
+	c->client = connect_to(work->address, work->is_datagram, shared);
 	if (work->is_datagram)
 		clnt_control(c->client, CLSET_TIMEOUT, (char *)(uintptr_t)&none);
 	c->args.bench_bytes_len = (u_int)work->bytes;
@@ -182,6 +184,16 @@ static void *open_client(const struct work *work)
 		c->free = &c->slots[i];
 	}
 	return c;
+}
+
+static void *open_client(const struct work *work)
+{
+	return open_with(work, false);
+}
+
+static void *open_shared(const struct work *work)
+{
+	return open_with(work, true);
 }
 
 static void call(void *client)
@@ -304,14 +316,14 @@ static uint64_t finish(void *client)
 		return c->acknowledged;
 	}
 	usleep(DATAGRAM_SETTLE_US);
-	if (bench_count_1(NULL, &count, connect_to(c->work.address, false)) != RPC_SUCCESS)
+	if (bench_count_1(NULL, &count, connect_to(c->work.address, false, false)) != RPC_SUCCESS)
 		die("count");
 	return count * (uint64_t)c->work.bytes;
 }
 
 void load_idle(const struct load *load)
 {
-	struct our_client *c = open_client(&load->work);
+	struct our_client *c = load->peer->open(&load->work);
 	int64_t begin, used;
 
 	for (int i = 0; i < IDLE_CALLS; i++)
@@ -334,6 +346,16 @@ const struct peer our_peer = {
 	.open = open_client,
 	.call = call,
 	.batches = batches,
+	.send = send_one_way,
+	.finish = finish,
+};
+
+/* Over a local socket, by shared memory. */
+const struct peer our_shared_peer = {
+	.name = "ours-shared",
+	.serve = serve,
+	.open = open_shared,
+	.call = call,
 	.send = send_one_way,
 	.finish = finish,
 };

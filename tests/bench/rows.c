@@ -184,6 +184,20 @@ const struct row rows[] = {
 	{ "pipes-message", "64 bytes and their echo beside 10 000 local pipes against ten",
 	    "latency", "us", "us", VIA_LOCAL, true, .ours = { "pipe", .idle = 10000 },
 	    .raw = { "pipe", .idle = 10 }, .target = 1.2 },
+	{ "rpc-ring", "64-byte call, shared memory, two CPUs, against spinning slots", "latency",
+	    "us", "us", VIA_LOCAL, .ours = { "ours-shared" }, .raw = { "slot-spin" },
+	    .target = 1.75 },
+	{ "rpc-ring-same", "the same on one CPU, against slots with futexes", "latency", "us", "us",
+	    VIA_LOCAL, true, .ours = { "ours-shared" }, .raw = { "slot-futex" }, .target = 1.15 },
+	{ "rpc-ring-callers", "4 clients, one call each at a time, two CPUs, against futexes",
+	    "callers", "calls_s", "/s", VIA_LOCAL, .n = 4, .ours = { "ours-shared" },
+	    .raw = { "slot-futex" }, .target = 1.3, .at_least = true },
+	{ "rpc-ring-unix", "64-byte call, shared memory, two CPUs, against ours over AF_UNIX",
+	    "latency", "us", "us", VIA_LOCAL, .ours = { "ours-shared" }, .raw = { "ours" } },
+	{ "rpc-ring-ring", "64-byte call, shared memory, two CPUs, against a message and its echo",
+	    "latency", "us", "us", VIA_LOCAL, .ours = { "ours-shared" }, .raw = { "ring" } },
+	{ "rpc-ring-idle", "CPU use of both ends, waiting, shared memory", "idle", "cpu_percent",
+	    "%", VIA_LOCAL, .ours = { "ours-shared" }, .target = 0.1 },
 };
 
 const size_t n_rows = sizeof(rows) / sizeof(rows[0]);
