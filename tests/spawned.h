@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * spawned.h - the test program as a child of its own tests: "unit spawned WHAT" does what test_spawn.c says of WHAT, and no
+ * spawned.h - the test program as a child of its own tests: "unit spawned WHAT" does what spawned.c says of WHAT, and no
  * tests.
  */
 #ifndef TESTS_SPAWNED_H
