@@ -70,11 +70,10 @@ static void write_config(const char *path)
 		  "allow = anyone read,write,create,delete\n"
 		  "connections = 100000\n"
 		  "connections_per_host = 50000\n"
-		  "local_connections = 50000\n"
 		  "quota_objects = 1000000\n"
 		  "quota_connections = 1000000\n"
 		  "quota_waiting = 1000000\n"
-		  "quota_descriptors = 1000000\n",
+		  "quota_descriptors = 1000\n",
 		f) < 0 ||
 	    fclose(f))
 		die(path);

@@ -308,9 +308,15 @@ static void session_end(struct session *s)
 	s->crowd = s->server = NULL;
 }
 
+/* Whether each figure has a server of its own: what one once had it may keep. */
+static bool has_own_server(const struct row *row)
+{
+	return strcmp(row->load, "memory") == 0 || strcmp(row->load, "pipes") == 0;
+}
+
 static bool session_begin(struct session *s)
 {
-	if (!s->side->peer || is(s, "iperf3") || strcmp(s->row->load, "memory") == 0)
+	if (!s->side->peer || is(s, "iperf3") || has_own_server(s->row))
 		return true;
 	if (!(is(s, "redis") ? start_redis(s) : start_server(s)))
 		return false;
@@ -368,7 +374,6 @@ static double resident_bytes(pid_t pid)
 	return kilobytes * 1024;
 }
 
-/* Of a server of its own each time: what it once had it may keep. */
 static bool measure_memory(struct session *s, double *ret)
 {
 	double before;
@@ -384,6 +389,14 @@ static bool measure_memory(struct session *s, double *ret)
 	*ret = (resident_bytes(s->server->pid) - before) / s->row->n;
 	session_end(s);
 	return true;
+}
+
+static bool measure_pipes(struct session *s, double *ret)
+{
+	bool done = start_server(s) && run_client(s, ret);
+
+	session_end(s);
+	return done;
 }
 
 static bool run_iperf3(struct session *s, double *ret)
@@ -425,6 +438,8 @@ static bool measure(struct session *s, double *ret)
 		return run_iperf3(s, ret);
 	if (strcmp(s->row->load, "memory") == 0)
 		return measure_memory(s, ret);
+	if (has_own_server(s->row))
+		return measure_pipes(s, ret);
 	return run_client(s, ret);
 }
 
