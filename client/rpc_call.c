@@ -223,7 +223,7 @@ static bool take_args(struct rpc_call *c, XDR *args)
 	c->args_size = xdr_record_left(args);
 	c->args = xdr_record_take(args, (uint32_t)(c->args_size & ~(size_t)3u), &owner);
 	c->record = owner;
-	if (owner)
+	if (owner || c->call.line) /* whose thread keeps them until the handler has returned */
 		return true;
 	if (c->args_size <= RPC_CALL_SMALL) {
 		memcpy(c->small, c->args, c->args_size);

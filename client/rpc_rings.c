@@ -175,7 +175,7 @@ static bool may_attach(const struct ipc9_rpc_server *s, const struct call *call)
 		if (ring_of(link)->connection == call->connection)
 			return false;
 	}
-	return s->rings.n < most && !call->line;
+	return s->rings.n < most && !call->line && !loop_is_stopping(s->loop);
 }
 
 static struct rpc_ring *ring_new(struct ipc9_rpc_server *s, struct call *call)

@@ -349,11 +349,13 @@ int rpc_threads_run(struct ipc9_rpc_server *s)
 		r = serve(s);
 	pthread_cond_broadcast(&t->work);
 	pthread_cond_broadcast(&t->look);
-	rpc_rings_end(s);
 	n = t->n_others;
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(t->others[i], NULL);
+	pthread_mutex_lock(&s->lock); /* nobody makes a ring any more */
+	rpc_rings_end(s);
+	pthread_mutex_unlock(&s->lock);
 	free(t->others);
 	t->others = NULL;
 	t->n_others = 0;
