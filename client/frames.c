@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,8 @@
 #include "util/clock.h"
 
 #define LINGER_SLICE_MS 10
+#define LINGER_LOOK_MS 1000
+#define LINGER_MS 300000 /* for a reader that is there and does not read */
 
 static struct frames *frames_of(struct carrier *c)
 {
@@ -24,19 +27,22 @@ static struct frames *frames_of(struct carrier *c)
 /* What n_cancels is when nobody cancels it. */
 static unsigned begin(struct frames *f)
 {
-	uint64_t n;
-
 	pthread_mutex_lock(&f->lock);
-	if (f->n_active++ == 0 && f->woken) {
-		(void)!read(f->wake, &n, sizeof(n));
-		f->woken = false;
-	}
+	f->n_active++;
 	return f->n_cancels;
 }
 
-static int finish(struct frames *f, int r)
+/* cancels: what begin returned.  Sleepers are woken until the last one that was meant has gone. */
+static int finish(struct frames *f, unsigned cancels, int r)
 {
+	uint64_t n;
+
 	f->n_active--;
+	f->n_stale -= cancels != f->n_cancels && f->n_stale;
+	if (f->woken && !f->n_stale && f->peer < PEER_CLOSED) {
+		(void)!read(atomic_load_explicit(&f->wake, memory_order_relaxed), &n, sizeof(n));
+		f->woken = false;
+	}
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }
@@ -138,7 +144,7 @@ static int frames_read(struct carrier *c, void *buffer, size_t size, bool messag
 		*ret_more = take(f, buffer, size, message, ret_size);
 		r = 0;
 	}
-	r = finish(f, r);
+	r = finish(f, cancels, r);
 	if (!r)
 		frames_tell(f);
 	return r;
@@ -147,11 +153,12 @@ static int frames_read(struct carrier *c, void *buffer, size_t size, bool messag
 static int frames_peek(struct carrier *c, void *buffer, size_t size, struct carrier_waiting *ret)
 {
 	struct frames *f = frames_of(c);
+	unsigned cancels;
 	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE, ended = false;
 	unsigned char *at = buffer;
 	int r = 0;
 
-	begin(f);
+	cancels = begin(f);
 	frames_drain(f);
 	*ret = (struct carrier_waiting){ .total = f->queued, .message = is_readable(f) };
 	if (!ret->message)
@@ -170,7 +177,7 @@ static int frames_peek(struct carrier *c, void *buffer, size_t size, struct carr
 			ret->message_left += have - n;
 		ended = k->ends_message;
 	}
-	return finish(f, r);
+	return finish(f, cancels, r);
 }
 
 static int frames_wait_closed(struct carrier *c, int64_t deadline)
@@ -183,7 +190,7 @@ static int frames_wait_closed(struct carrier *c, int64_t deadline)
 		r = frames_wait(f, NULL, cancels, deadline);
 	if (f->peer >= PEER_CLOSED)
 		r = f->peer == PEER_CLOSED ? 0 : no_more(f);
-	return finish(f, r);
+	return finish(f, cancels, r);
 }
 
 /* --- Writing ----------------------------------------------------------------------------------- */
@@ -223,12 +230,12 @@ static int wait_unread(struct frames *f, uint64_t bytes, unsigned cancels, int64
 }
 
 /* Waits until everything that counts as sent has left: nobody may come again who sends it. */
-static int wait_left(struct frames *f, int64_t deadline)
+static int wait_left(struct frames *f, unsigned cancels, int64_t deadline)
 {
 	int r;
 
 	pthread_mutex_unlock(&f->lock);
-	r = frames_finish(f, deadline);
+	r = frames_finish(f, cancels, deadline);
 	pthread_mutex_lock(&f->lock);
 	return r;
 }
@@ -304,17 +311,17 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 
 		size = fitting(f, size, how);
 		if (!whole && (message || !size))
-			return finish(f, IPC9_E_WOULDBLOCK);
+			return finish(f, cancels, IPC9_E_WOULDBLOCK);
 		deadline = 0;
 	}
 	if (!r)
 		r = message ? write_message(f, data, size, cancels, deadline, ret_written)
 			    : write_bytes(f, data, size, cancels, deadline, ret_written);
 	if (!r && how == CARRIER_WHOLE)
-		r = wait_left(f, deadline);
+		r = wait_left(f, cancels, deadline);
 	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
 		r = wait_unread(f, f->quota, cancels, deadline);
-	return finish(f, r);
+	return finish(f, cancels, r);
 }
 
 static int frames_room(struct carrier *c, int64_t deadline)
@@ -322,9 +329,9 @@ static int frames_room(struct carrier *c, int64_t deadline)
 	struct frames *f = frames_of(c);
 	unsigned cancels = begin(f);
 
-	int r = wait_left(f, deadline);
+	int r = wait_left(f, cancels, deadline);
 
-	return finish(f, r ? r : wait_unread(f, f->quota, cancels, deadline));
+	return finish(f, cancels, r ? r : wait_unread(f, f->quota, cancels, deadline));
 }
 
 static int frames_flush(struct carrier *c, int64_t deadline)
@@ -338,23 +345,24 @@ static int frames_flush(struct carrier *c, int64_t deadline)
 		r = no_more(f);
 	else if (f->peer != PEER_CLOSED)
 		r = wait_unread(f, 0, cancels, deadline);
-	return finish(f, r);
+	return finish(f, cancels, r);
 }
 
 static int frames_end(struct carrier *c)
 {
 	struct frames *f = frames_of(c);
+	unsigned cancels;
 	int r;
 
-	begin(f);
+	cancels = begin(f);
 	r = no_write(f);
 	if (!r)
 		f->ended = true;
-	finish(f, 0);
+	finish(f, cancels, 0);
+	if (!r)
+		frames_send_word(f, IPC9_PIPE_FRAME_END);
 	/* To say it twice does no harm, nor to say it to somebody who has closed. */
-	return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0
-	    : r						      ? r
-		: frames_send_word(f, IPC9_PIPE_FRAME_END, 0);
+	return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0 : r;
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
@@ -366,7 +374,7 @@ static bool is_full(struct frames *f)
 
 	if (!atomic_load_explicit(&f->blocked, memory_order_relaxed))
 		return false;
-	if (frames_finish(f, 0) == IPC9_E_TIMEDOUT || poll(&p, 1, 0) == 0)
+	if (frames_finish(f, f->n_cancels, 0) == IPC9_E_TIMEDOUT || poll(&p, 1, 0) == 0)
 		return true;
 	atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
 	return false;
@@ -375,12 +383,13 @@ static bool is_full(struct frames *f)
 static unsigned frames_events(struct carrier *c, unsigned wanted)
 {
 	struct frames *f = frames_of(c);
+	unsigned cancels;
 	unsigned events = 0;
 	bool full;
 
 	(void)wanted; /* every change comes as a frame, and a frame makes the socket readable */
 	full = is_full(f);
-	begin(f);
+	cancels = begin(f);
 	frames_drain(f);
 	bulk_expect(&f->bulk, f->fd, 0, false);
 	if (is_readable(f) || no_more(f))
@@ -389,17 +398,18 @@ static unsigned frames_events(struct carrier *c, unsigned wanted)
 		events |= CARRIER_WRITABLE;
 	if (f->peer >= PEER_CLOSED)
 		events |= CARRIER_CLOSED;
-	finish(f, 0);
+	finish(f, cancels, 0);
 	return events;
 }
 
 static int frames_peer(struct carrier *c)
 {
 	struct frames *f = frames_of(c);
+	unsigned cancels;
 
-	begin(f);
+	cancels = begin(f);
 	frames_drain(f);
-	return finish(f,
+	return finish(f, cancels,
 	    f->peer == PEER_CLOSED	? IPC9_E_PEERCLOSED
 		: f->peer > PEER_CLOSED ? no_more(f)
 					: 0);
@@ -408,12 +418,13 @@ static int frames_peer(struct carrier *c)
 static uint64_t frames_unread(struct carrier *c)
 {
 	struct frames *f = frames_of(c);
+	unsigned cancels;
 	uint64_t n;
 
-	begin(f);
+	cancels = begin(f);
 	frames_drain(f);
 	n = unread(f);
-	finish(f, 0);
+	finish(f, cancels, 0);
 	return n;
 }
 
@@ -434,6 +445,7 @@ static void frames_cancel(struct carrier *c)
 
 	pthread_mutex_lock(&f->lock);
 	f->n_cancels++;
+	f->n_stale = f->n_active;
 	if (f->n_active)
 		frames_wake(f);
 	pthread_mutex_unlock(&f->lock);
@@ -442,15 +454,18 @@ static void frames_cancel(struct carrier *c)
 static void frames_disconnect(struct carrier *c)
 {
 	struct frames *f = frames_of(c);
+	bool tell;
 
-	if (f->peer < PEER_CLOSED)
-		frames_send_word(f, IPC9_PIPE_FRAME_DISCONNECT, 0);
+	/* The state first: whatever the other end does when it hears of it is too late. */
 	pthread_mutex_lock(&f->lock);
+	tell = f->peer < PEER_CLOSED;
 	if (f->peer != PEER_LOST)
 		f->peer = PEER_DISCONNECTED;
 	frames_drop(f);
 	frames_wake(f);
 	pthread_mutex_unlock(&f->lock);
+	if (tell)
+		frames_send_word(f, IPC9_PIPE_FRAME_DISCONNECT);
 }
 
 static void frames_abort(struct carrier *c)
@@ -466,15 +481,36 @@ static void frames_abort(struct carrier *c)
 	shutdown(f->fd, SHUT_RDWR);
 }
 
+static void frames_free(struct frames *f)
+{
+	int wake = atomic_load_explicit(&f->wake, memory_order_relaxed);
+
+	close(f->fd);
+	if (wake >= 0)
+		close(wake);
+	frames_in_clear(f);
+	gather_clear(&f->rest);
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	pthread_mutex_destroy(&f->send_lock);
+	free(f);
+}
+
 /*
  * Data that has not left this host yet is lost if something arrives after the socket was closed (a reset says so, and takes it
- * along).  So what comes is thrown away here until all of ours has arrived, or the deadline has.
+ * along).  So what comes is thrown away here until all of ours has arrived, or the deadline has.  Whether it has.
  */
-static void linger(struct frames *f, int64_t deadline)
+static bool linger(struct frames *f, int64_t deadline)
 {
 	unsigned char bin[4096];
+	int r;
 
-	shutdown(f->fd, SHUT_WR);
+	/* Nobody else uses it any more. */
+	r = frames_finish(f, f->n_cancels, deadline);
+	if (r && r != IPC9_E_TIMEDOUT)
+		return true;
+	if (!r)
+		shutdown(f->fd, SHUT_WR);
 	while (f->is_tcp && socket_is_sending(f->fd) && clock_now() < deadline) {
 		struct pollfd p = { .fd = f->fd, .events = POLLIN };
 
@@ -484,29 +520,52 @@ static void linger(struct frames *f, int64_t deadline)
 		if (p.revents & POLLIN && recv(f->fd, bin, 1, MSG_DONTWAIT) == 0)
 			poll(NULL, 0, 1); /* readable for ever: the other end has gone as well */
 	}
+	return !r && !(f->is_tcp && socket_is_sending(f->fd));
+}
+
+static void *linger_on(void *arg)
+{
+	struct frames *f = arg;
+	int64_t until = clock_deadline_ms(LINGER_MS);
+
+	while (!linger(f, clock_deadline_ms(LINGER_LOOK_MS)) && clock_now() < until)
+		if (f->is_tcp && socket_has_vanished(f->fd, f->vanished_ms))
+			break;
+	frames_free(f);
+	return NULL;
+}
+
+/* A reader that takes its time has what was written to it as long as this process lives. */
+static void linger_apart(struct frames *f)
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&thread, NULL, linger_on, f);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		frames_free(f);
+	else
+		pthread_detach(thread);
 }
 
 static void frames_close(struct carrier *c, int64_t deadline)
 {
 	struct frames *f = frames_of(c);
+	enum frames_peer peer;
 
-	if (f->peer < PEER_CLOSED) {
-		frames_tell(f);
-		frames_send_word(f, IPC9_PIPE_FRAME_CLOSE, 0);
-	}
-	if (f->peer != PEER_CLOSED && f->peer != PEER_LOST) {
-		frames_finish(f, deadline);
-		linger(f, deadline);
-	}
-	close(f->fd);
-	if (f->wake >= 0)
-		close(f->wake);
-	frames_in_clear(f);
-	gather_clear(&f->rest);
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
-	pthread_mutex_destroy(&f->send_lock);
-	free(f);
+	pthread_mutex_lock(&f->lock);
+	peer = f->peer;
+	pthread_mutex_unlock(&f->lock);
+	if (peer < PEER_CLOSED)
+		frames_send_word(f, IPC9_PIPE_FRAME_CLOSE);
+	if (peer != PEER_CLOSED && peer != PEER_LOST && !linger(f, deadline))
+		linger_apart(f);
+	else
+		frames_free(f);
 }
 
 /* --- Life -------------------------------------------------------------------------------------- */
@@ -530,7 +589,7 @@ static const struct carrier_ops ops = {
 	.close = frames_close,
 };
 
-int frames_new(int fd, enum ipc9_pipe_type type, uint32_t quota, struct carrier **ret)
+int frames_new(int fd, bool server, enum ipc9_pipe_type type, uint32_t quota, struct carrier **ret)
 {
 	struct frames *f = calloc(1, sizeof(*f));
 	pthread_condattr_t monotonic;
@@ -539,7 +598,8 @@ int frames_new(int fd, enum ipc9_pipe_type type, uint32_t quota, struct carrier 
 		return -ENOMEM;
 	f->carrier.ops = &ops;
 	f->fd = fd;
-	f->wake = -1;
+	atomic_init(&f->wake, -1);
+	f->server = server;
 	f->type = type;
 	f->quota = quota;
 	f->window = (uint64_t)quota + IPC9_BLOB_MAX;

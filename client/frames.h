@@ -15,10 +15,10 @@
 #include "client/carrier.h"
 
 /*
- * Takes over a connected stream socket, nonblocking, on success.  quota_bytes of each direction, as the daemon told both
- * ends.  0 or -errno.
+ * Takes over a connected stream socket, nonblocking, on success.  server: which end it is; quota_bytes of each direction, as the
+ * daemon told both ends.  0 or -errno.
  */
-int frames_new(int fd, enum ipc9_pipe_type type, uint32_t quota_bytes,
+int frames_new(int fd, bool server, enum ipc9_pipe_type type, uint32_t quota_bytes,
     struct carrier **ret_carrier);
 
 #endif

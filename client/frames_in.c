@@ -69,6 +69,7 @@ void frames_drop(struct frames *f)
 		list_append(&f->partial, &f->chunk->link);
 	f->queued = 0;
 	f->n_chunks = 0;
+	f->partial_bytes = 0;
 }
 
 /* --- Taking apart; with lock held -------------------------------------------------------------- */
@@ -130,6 +131,12 @@ static size_t take_direct(struct frames *f, struct frames_direct *direct, const 
 	return n;
 }
 
+/* Many small frames share a chunk, also those of one message; but most messages are one frame. */
+static bool has_room_of_its_own(const struct frames *f)
+{
+	return f->left > CHUNK_MIN || (is_message_pipe(f) && list_is_empty(&f->partial));
+}
+
 /* Payload that was received to wherever.  0 or -ENOMEM. */
 static int take_payload(struct frames *f, struct frames_direct *direct, const unsigned char *data,
     size_t size, size_t *ret_n)
@@ -142,7 +149,7 @@ static int take_payload(struct frames *f, struct frames_direct *direct, const un
 	}
 	k = f->chunk ? f->chunk : chunk_with_room(f, size);
 	if (!k)
-		k = add_chunk(f, is_message_pipe(f) || f->left > CHUNK_MIN ? f->left : CHUNK_MIN);
+		k = add_chunk(f, has_room_of_its_own(f) ? f->left : CHUNK_MIN);
 	if (!k)
 		return -ENOMEM;
 	place(k->data + k->end, data, size);
@@ -164,6 +171,7 @@ static int end_message(struct frames *f)
 		return -ENOMEM;
 	last = LIST_ENTRY(f->partial.prev, struct chunk, link);
 	last->ends_message = true;
+	f->partial_bytes = 0;
 	LIST_FOR_EACH (link, &f->partial) {
 		list_remove(link);
 		list_append(&f->chunks, link);
@@ -195,8 +203,10 @@ static int begin_payload(struct frames *f)
 	uint32_t len = word_at(f->head + 8), size = word_at(f->head) & 0x7fffffffu;
 
 	if (len > IPC9_BLOB_MAX || size != 8 + ((len + 3) & ~3u) || f->peer != PEER_OPEN ||
-	    f->arrived + len > f->consumed + f->window)
+	    f->arrived + len > f->consumed + f->window ||
+	    (is_message_pipe(f) && f->partial_bytes + len > IPC9_MESSAGE_BYTES))
 		return -EPROTO;
+	f->partial_bytes += len;
 	f->left = f->last_len = len;
 	f->padding = -len & 3;
 	return 0;
@@ -221,6 +231,8 @@ static int take_head(struct frames *f)
 			f->peer = PEER_CLOSED;
 		return 0;
 	default: /* DISCONNECT; see head_size_of */
+		if (f->server)
+			return -EPROTO; /* a client cannot */
 		disconnect(f);
 		return 0;
 	}
@@ -491,7 +503,7 @@ static void sleep_for_several(struct frames *f)
 {
 	const struct timespec wait = { 0, STREAM_WAIT_US * 1000 };
 	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
-		{ .fd = f->wake, .events = POLLIN } };
+		{ .fd = atomic_load_explicit(&f->wake, memory_order_acquire), .events = POLLIN } };
 	size_t several = f->quota / 4 < STREAM_BYTES ? f->quota / 4 : STREAM_BYTES;
 
 	if (f->left < BULK_MIN)
@@ -505,7 +517,7 @@ static void sleep_on_socket(struct frames *f, int64_t deadline)
 {
 	int64_t slice = clock_deadline_ms(SLICE_MS);
 	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
-		{ .fd = f->wake, .events = POLLIN } };
+		{ .fd = atomic_load_explicit(&f->wake, memory_order_acquire), .events = POLLIN } };
 	int64_t slept_from = clock_now();
 
 	if (poll(p, 2, clock_poll_ms(slice < deadline ? slice : deadline)) > 0)
@@ -559,8 +571,9 @@ int frames_wait(struct frames *f, struct frames_direct *direct, unsigned cancels
 
 	if (f->n_cancels != cancels)
 		return IPC9_E_CANCELLED;
-	if (f->wake < 0)
-		f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (atomic_load_explicit(&f->wake, memory_order_relaxed) < 0)
+		atomic_store_explicit(&f->wake, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		    memory_order_release);
 	if (may_receive(f)) {
 		f->receiving = true;
 		pthread_mutex_unlock(&f->lock);

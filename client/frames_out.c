@@ -75,6 +75,24 @@ static int check(struct frames *f, unsigned cancels)
 	return r;
 }
 
+static int check_cancel(struct frames *f, unsigned cancels)
+{
+	int r = check(f, cancels);
+
+	return r == IPC9_E_CANCELLED || r == IPC9_E_LOST ? r : 0;
+}
+
+/* send_lock by the deadline. */
+static bool lock_to_send(struct frames *f, int64_t deadline)
+{
+	struct timespec until = clock_timespec(deadline);
+
+	if (deadline == CLOCK_NEVER)
+		return !pthread_mutex_lock(&f->send_lock);
+	return !pthread_mutex_trylock(&f->send_lock) ||
+	    !pthread_mutex_clocklock(&f->send_lock, CLOCK_MONOTONIC, &until);
+}
+
 /* Takes the role of the receiver, if it is free. */
 static bool begin_receiving(struct frames *f)
 {
@@ -102,7 +120,7 @@ static void wait_to_send(struct frames *f, int64_t deadline)
 	bool mine = begin_receiving(f);
 	int64_t look_again = clock_deadline_ms(mine ? 1000 : LOOK_AGAIN_MS);
 	struct pollfd p[2] = { { .fd = f->fd, .events = (short)(POLLOUT | (mine ? POLLIN : 0)) },
-		{ .fd = f->wake, .events = POLLIN } };
+		{ .fd = atomic_load_explicit(&f->wake, memory_order_acquire), .events = POLLIN } };
 	int n = poll(p, 2, clock_poll_ms(look_again < deadline ? look_again : deadline));
 
 	if (mine && n > 0 && p[0].revents & (POLLIN | POLLHUP | POLLERR))
@@ -143,8 +161,13 @@ static int send_all(struct frames *f, struct gather *out, unsigned cancels, int6
 		if (n != -EAGAIN)
 			return lose(f);
 		r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check(f, cancels);
-		if (r == IPC9_E_LOST || r == IPC9_E_NOTCONN)
+		if (r == IPC9_E_LOST)
 			return r;
+		if (r == IPC9_E_NOTCONN) { /* what has begun goes before the word that says so */
+			if (begun)
+				keep(f, out);
+			return r;
+		}
 		if (r) {
 			atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 			return begun ? keep(f, out) : r;
@@ -154,22 +177,24 @@ static int send_all(struct frames *f, struct gather *out, unsigned cancels, int6
 	return 0;
 }
 
-int frames_finish(struct frames *f, int64_t deadline)
+int frames_finish(struct frames *f, unsigned cancels, int64_t deadline)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&f->send_lock);
+	if (!lock_to_send(f, deadline))
+		return IPC9_E_TIMEDOUT;
 	while (!r && f->rest.size) {
 		ssize_t n = gather_send(&f->rest, f->fd);
 
-		if (n == -EAGAIN && clock_now() < deadline)
-			wait_to_send(f, deadline);
-		else if (n == -EAGAIN)
-			r = IPC9_E_TIMEDOUT;
+		if (n == -EAGAIN)
+			r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check_cancel(f, cancels);
 		else if (n < 0)
 			r = lose(f);
+		if (n == -EAGAIN && !r)
+			wait_to_send(f, deadline);
 	}
 	pthread_mutex_unlock(&f->send_lock);
+	frames_tell(f);
 	return r;
 }
 
@@ -198,17 +223,6 @@ static int put_data(struct gather *out, const void *data, size_t size)
 				  : gather_refer(out, data, size, NULL))
 		return -ENOMEM;
 	return padding ? gather_copy(out, zeros, padding) : 0;
-}
-
-/* send_lock by the deadline. */
-static bool lock_to_send(struct frames *f, int64_t deadline)
-{
-	struct timespec until = clock_timespec(deadline);
-
-	if (deadline == CLOCK_NEVER)
-		return !pthread_mutex_lock(&f->send_lock);
-	return !pthread_mutex_trylock(&f->send_lock) ||
-	    !pthread_mutex_clocklock(&f->send_lock, CLOCK_MONOTONIC, &until);
 }
 
 int frames_send_data(struct frames *f, const void *data, size_t size, bool message,
@@ -261,14 +275,12 @@ static int send_word(struct frames *f, int kind, uint64_t number)
 	return n < 0 && n != -EAGAIN ? lose(f) : 0;
 }
 
-int frames_send_word(struct frames *f, int kind, uint64_t number)
+void frames_send_word(struct frames *f, int kind)
 {
-	int r;
-
-	pthread_mutex_lock(&f->send_lock);
-	r = send_word(f, kind, number);
-	pthread_mutex_unlock(&f->send_lock);
-	return r;
+	pthread_mutex_lock(&f->lock);
+	f->words |= 1u << kind;
+	pthread_mutex_unlock(&f->lock);
+	frames_tell(f);
 }
 
 /* Whether what was read since the last time made what is unread fit the quota. */
@@ -303,24 +315,47 @@ static uint64_t due(struct frames *f)
 	return n;
 }
 
-void frames_tell(struct frames *f)
+static unsigned take_words(struct frames *f)
 {
-	uint64_t n;
+	unsigned words;
 
-	/* Whoever writes at the moment looks again before it goes. */
-	if (pthread_mutex_trylock(&f->send_lock))
-		return;
-	n = due(f);
+	pthread_mutex_lock(&f->lock);
+	words = f->words;
+	f->words = 0;
+	pthread_mutex_unlock(&f->lock);
+	return words;
+}
+
+/* With send_lock held.  What was read is told before this end says that it goes. */
+static bool send_what_waits(struct frames *f)
+{
+	uint64_t n = due(f);
+	unsigned words = take_words(f);
+
 	if (n)
 		send_word(f, IPC9_PIPE_FRAME_CONSUMED, n);
-	pthread_mutex_unlock(&f->send_lock);
+	for (int kind = IPC9_PIPE_FRAME_END; kind <= IPC9_PIPE_FRAME_DISCONNECT; kind++)
+		if (words & 1u << kind)
+			send_word(f, kind, 0);
+	return n || words;
+}
+
+void frames_tell(struct frames *f)
+{
+	bool more = true;
+
+	/* Whoever sends at the moment looks again when it has let go. */
+	while (more && !pthread_mutex_trylock(&f->send_lock)) {
+		more = send_what_waits(f);
+		pthread_mutex_unlock(&f->send_lock);
+	}
 }
 
 void frames_wake(struct frames *f)
 {
 	const uint64_t one = 1;
 
-	if (f->wake >= 0 && !f->woken)
+	if (atomic_load_explicit(&f->wake, memory_order_relaxed) >= 0 && !f->woken)
 		f->woken = write(f->wake, &one, sizeof(one)) == sizeof(one);
 	pthread_cond_broadcast(&f->changed);
 }

@@ -41,7 +41,9 @@ enum frames_peer {
  */
 struct frames {
 	struct carrier carrier;
-	int fd, wake; /* wake: an eventfd that makes sleepers look up; -1: nobody ever slept */
+	int fd;
+	_Atomic int wake; /* an eventfd that makes sleepers look up; -1: nobody ever slept */
+	bool server;	  /* the server's end, which alone disconnects */
 	bool is_tcp;
 	unsigned vanished_ms; /* without a sign of life while something is under way; of TCP */
 	enum ipc9_pipe_type type;
@@ -66,7 +68,12 @@ struct frames {
 	bool ended; /* we send no more */
 	unsigned n_cancels;
 	unsigned n_active; /* operations under way */
-	bool woken;	   /* `wake` is readable */
+	unsigned
+	    n_stale; /* of them, those that were under way when somebody cancelled, and have not ended */
+	unsigned
+	    words; /* 1 << kind of frames without payload that leave as soon as somebody can send them */
+	uint64_t partial_bytes; /* in partial */
+	bool woken;		/* `wake` is readable */
 
 	/* The receiver's. */
 	unsigned char head[FRAME_HEAD_MAX];
@@ -124,14 +131,14 @@ void frames_drop(struct frames *frames);
 int frames_send_data(struct frames *frames, const void *data, size_t size, bool message,
     unsigned cancels, int64_t deadline);
 
-/* One without a payload; number: of those that have one.  Waits for nobody: what cannot leave now leaves later. */
-int frames_send_word(struct frames *frames, int kind, uint64_t number);
+/* END, CLOSE or DISCONNECT.  Waits for nobody: whoever sends at the moment sends it next, and what cannot leave leaves later. */
+void frames_send_word(struct frames *frames, int kind);
 
-/* Tells what was read, if it is time to. */
+/* Tells what was read, if it is time to, and sends the words that wait. */
 void frames_tell(struct frames *frames);
 
-/* Sends what is left to send, until the deadline. */
-int frames_finish(struct frames *frames, int64_t deadline);
+/* Sends what is left to send, until the deadline; cancels as of frames_wait. */
+int frames_finish(struct frames *frames, unsigned cancels, int64_t deadline);
 
 /* Makes whoever sleeps look up, until the operations under way have ended; with `lock` held. */
 void frames_wake(struct frames *frames);

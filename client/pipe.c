@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "client/acl.h"
 #include "client/error.h"
@@ -35,6 +36,8 @@ _Static_assert(IPC9_PIPE_QUOTA_BYTES == IPC9_PIPE_QUOTA_MAX &&
 	IPC9_PIPE_WAIT_MS == IPC9_WAIT_MAX_MS,
     "ipc9.h and pipe.x agree on limits");
 
+#define TAKE_LOOKS 20000 /* at an accept of another thread */
+#define TAKE_LOOK_NS 50000
 #define MODES ((unsigned)(IPC9_PIPE_MODE_MESSAGES | IPC9_PIPE_MODE_NO_WAIT))
 
 LINK_ASSERT_RESULTS(ipc9_pipe_create_res);
@@ -98,6 +101,7 @@ struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
 	pipe_ops_free(pipe);
 	rules_free(&pipe->made);
 	link_close(&pipe->link);
+	pthread_mutex_destroy(&pipe->taking);
 	pthread_mutex_destroy(&pipe->sending);
 	free(pipe);
 	return NULL;
@@ -112,6 +116,7 @@ struct ipc9_pipe *pipe_alloc(struct ipc9 *ipc9, const struct target *target)
 	link_init(&pipe->link, ipc9, IPC9_PROG_PIPE, target, true);
 	pipe->way = &pipe_calls_way;
 	pthread_mutex_init(&pipe->sending, NULL);
+	pthread_mutex_init(&pipe->taking, NULL);
 	list_init(&pipe->ops);
 	pipe->epoll_fd = pipe->way_fd = -1;
 	pipe->reads = pipe->writes = pipe->peer_writes = true;
@@ -357,11 +362,20 @@ int ipc9_pipe_open(struct ipc9 *ipc9, const char *name, struct ipc9_pipe **ret,
 void pipe_take_client(struct ipc9_pipe *pipe)
 {
 	struct ipc9_pipe_end_info info;
+	const struct timespec look = { 0, TAKE_LOOK_NS };
 
 	if (!pipe->server || pipe->connected || !offers(pipe->most, IPC9_PIPE_BY_SOCKET))
 		return;
-	if (!pipe->way->info(pipe, &info, NULL) && info.way > IPC9_PIPE_BY_CALLS)
-		calls_accept_now(pipe, NULL);
+	pthread_mutex_lock(&pipe->taking);
+	if (!pipe->connected && !pipe->way->info(pipe, &info, NULL) &&
+	    info.way > IPC9_PIPE_BY_CALLS) {
+		/* An accept that another thread is in has been answered, or is about to be. */
+		for (int i = 0; i < TAKE_LOOKS && pipe->accepting && !pipe->connected; i++)
+			nanosleep(&look, NULL);
+		if (!pipe->accepting && !pipe->connected)
+			calls_accept_now(pipe, NULL);
+	}
+	pthread_mutex_unlock(&pipe->taking);
 }
 
 static bool no_wait(const struct ipc9_pipe *pipe)
@@ -443,9 +457,14 @@ int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *
 		r = read_wait(pipe, wait_ms, &until, e);
 	if (!r)
 		r = create_again(pipe, e);
-	if (!r)
+	if (!r) {
+		pthread_mutex_lock(&pipe->taking);
+		pipe->accepting = true;
+		pthread_mutex_unlock(&pipe->taking);
 		r = without_wait(pipe, note_lost(pipe, pipe->way->accept(pipe, until, e)),
 		    IPC9_E_LISTENING, e);
+		pipe->accepting = false;
+	}
 	if (!r && ret_client)
 		*ret_client = pipe->peer;
 	return r;

@@ -26,7 +26,7 @@ struct pipe_way;
  */
 struct ipc9_pipe {
 	struct link link;
-	const struct pipe_way *way;
+	const struct pipe_way *_Atomic way;
 	ipc9_handle handle;
 	enum ipc9_pipe_type type;
 	uint32_t quota_bytes;
@@ -34,9 +34,15 @@ struct ipc9_pipe {
 	bool server;
 	struct ipc9_pipe_options made; /* a server's end: how, with its own rules */
 	bool lost;		       /* and its daemon was lost, as the program has been told */
-	bool connected;		       /* there is, or was, another end; the writing thread looks */
-	bool was_connected;	       /* of the last accept */
-	struct ipc9_identity peer;     /* all zero: not known */
+	/*
+	 * Taking a client that nobody has accepted goes under `taking`; an accept that waits holds it only to say that it does
+	 * (`accepting`), and then it is the one that gets the client.
+	 */
+	pthread_mutex_t taking;
+	_Atomic bool accepting;
+	_Atomic bool connected;	   /* there is, or was, another end; the writing thread looks */
+	bool was_connected;	   /* of the last accept */
+	struct ipc9_identity peer; /* all zero: not known */
 
 	_Atomic unsigned cancels; /* ipc9_pipe_cancel was called so often */
 

@@ -465,11 +465,11 @@ static int accept_once(struct ipc9_pipe *pipe, uint32_t wait_ms, unsigned cancel
 	if (!r) {
 		wire_identity(&ok->client, &pipe->peer);
 		pipe->was_connected = first && !ok->waited;
-		pipe->connected = true;
 		pipe->peer_writes = ok->flags & IPC9_PIPE_OPEN_WRITE;
 		pipe->carried = IPC9_PIPE_BY_CALLS;
 		if (ok->way != IPC9_PIPE_WAY_CALLS)
 			r = pipe_carry(pipe, ok->way, &parcels.taken, e);
+		pipe->connected = true;
 		xdr_free(calls_accept_procedure.results, &res);
 	}
 	descriptors_close(&parcels.taken);

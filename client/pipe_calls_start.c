@@ -216,8 +216,11 @@ static void begin_accept(struct ipc9_pipe_op *op)
 		.wait_ms = IPC9_WAIT_MAX_MS,
 	};
 	struct ipc9_error e;
-	int r = calls_accept_now(pipe, &e);
+	int r;
 
+	pthread_mutex_lock(&pipe->taking);
+	r = calls_accept_now(pipe, &e);
+	pthread_mutex_unlock(&pipe->taking);
 	if (r == IPC9_E_TIMEDOUT) {
 		part_begin(op, &calls_poll_procedure, &args, args.wait_ms, 0);
 		op->written = true; /* it has waited */

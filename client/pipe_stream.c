@@ -77,7 +77,7 @@ int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct 
 		r = rings_new(fds->fds[0], fds->fds[1], pipe->server, pipe->type, pipe->quota_bytes,
 		    &c);
 	else if (fds->n == fds_of(way) && way == IPC9_PIPE_WAY_FRAMES)
-		r = frames_new(fds->fds[0], pipe->type, pipe->quota_bytes, &c);
+		r = frames_new(fds->fds[0], pipe->server, pipe->type, pipe->quota_bytes, &c);
 	if (!r)
 		fds->n = 0;
 	descriptors_close(fds);
@@ -286,21 +286,24 @@ static int accept_pipe(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error 
 	return stream_explain(pipe, r, lost_text(r), e);
 }
 
+/* The carrier stays until the daemon knows: an operation that comes late learns the same from either. */
 static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
 	struct carrier *c = stream_enter(pipe);
+	int r;
 
 	if (c) {
 		c->ops->disconnect(c);
 		stream_leave(pipe);
-		pipe_watch(pipe, -1, 0);
-		drop_carrier(pipe);
-		stream_end_all(pipe, IPC9_E_NOTCONN);
 	}
+	r = pipe_calls_way.disconnect(pipe, e);
+	pipe_watch(pipe, -1, 0);
+	drop_carrier(pipe);
+	stream_end_all(pipe, IPC9_E_NOTCONN);
 	pipe->way = &pipe_calls_way;
 	if (pipe->epoll_fd >= 0)
 		pipe_watch(pipe, calls_fd(pipe), EPOLLIN);
-	return pipe->way->disconnect(pipe, e);
+	return r;
 }
 
 static int wait_closed(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e)
@@ -321,16 +324,19 @@ static int wait_closed(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error 
 /* What only the daemon knows; a client asks about the name, which may be gone. */
 static int ask_daemon(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct ipc9_error *e)
 {
-	if (pipe->server)
-		return pipe_calls_way.info(pipe, ret, e);
+	int r = pipe->server ? pipe_calls_way.info(pipe, ret, e) : IPC9_E_LOST;
+
+	if (r != IPC9_E_LOST)
+		return r;
+	/* A client, or a server whose daemon is gone, and the name with it. */
 	*ret = (struct ipc9_pipe_end_info){
 		.type = pipe->type,
 		.quota_bytes = pipe->quota_bytes,
 		.peer = pipe->peer,
 		.access = pipe->pair,
-		.server = pipe->first,
+		.server = pipe->server || pipe->first,
 	};
-	return pipe->pair ? 0 : pipe_tell_name(pipe, ret);
+	return pipe->pair || pipe->server ? 0 : pipe_tell_name(pipe, ret);
 }
 
 static enum ipc9_pipe_end_state state_of(int peer)

@@ -15,7 +15,8 @@ struct rings {
 	struct carrier carrier;
 	struct conduit *conduit;
 	bool message;
-	_Atomic bool aborted;
+	bool server;
+	_Atomic bool aborted, disconnected; /* by this end */
 };
 
 static struct rings *rings_of(struct carrier *c)
@@ -31,8 +32,10 @@ static int code(const struct rings *s, int r)
 		return IPC9_E_EOF;
 	case CONDUIT_PEERCLOSED:
 		return IPC9_E_PEERCLOSED;
-	case CONDUIT_DISCONNECTED:
-		return IPC9_E_NOTCONN;
+	case CONDUIT_DISCONNECTED: /* which a client cannot */
+		return s->server && !atomic_load_explicit(&s->disconnected, memory_order_relaxed)
+		    ? IPC9_E_LOST
+		    : IPC9_E_NOTCONN;
 	case CONDUIT_LOST:
 	case CONDUIT_BROKEN:
 		return IPC9_E_LOST;
@@ -229,7 +232,10 @@ static void rings_abort(struct carrier *c)
 
 static void rings_disconnect(struct carrier *c)
 {
-	conduit_disconnect(rings_of(c)->conduit);
+	struct rings *s = rings_of(c);
+
+	atomic_store_explicit(&s->disconnected, true, memory_order_relaxed);
+	conduit_disconnect(s->conduit);
 }
 
 static void rings_close(struct carrier *c, int64_t deadline)
@@ -275,6 +281,7 @@ int rings_new(int memory, int socket, bool server, enum ipc9_pipe_type type, uin
 		return -ENOMEM;
 	s->carrier.ops = &ops;
 	s->message = type == IPC9_PIPE_TYPE_MESSAGE;
+	s->server = server;
 	r = conduit_open(memory, socket, server ? CONDUIT_FIRST : CONDUIT_SECOND,
 	    s->message ? RING_MESSAGES : RING_BYTES, quota, &s->conduit);
 	if (r) {

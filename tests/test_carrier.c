@@ -57,7 +57,7 @@ static bool make_frames(const int fds[2], enum ipc9_pipe_type type, uint32_t quo
 {
 	for (int i = 0; i < 2; i++) {
 		fcntl(fds[i], F_SETFL, O_NONBLOCK);
-		if (!EQUAL(frames_new(fds[i], type, quota, &ret->c[i]), 0))
+		if (!EQUAL(frames_new(fds[i], i == 0, type, quota, &ret->c[i]), 0))
 			return false;
 	}
 	return true;
@@ -630,7 +630,7 @@ static int after_bytes(enum ipc9_pipe_type type, const void *data, size_t size)
 	int fds[2], r;
 
 	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	EQUAL(frames_new(fds[0], type, 4096, &c), 0);
+	EQUAL(frames_new(fds[0], false, type, 4096, &c), 0);
 	EQUAL(write(fds[1], data, size), (ssize_t)size);
 	r = get(c, buffer, sizeof(buffer), type == IPC9_PIPE_TYPE_MESSAGE, clock_deadline_ms(20));
 	shut(c);
@@ -686,7 +686,7 @@ static void test_frames_are_what_the_protocol_says(void)
 	int fds[2];
 
 	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	EQUAL(frames_new(fds[0], IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
+	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
 	data.ipc9_pipe_frame_u.data = (ipc9_blob){ (const unsigned char *)"message", 7, NULL };
 	encode(data, want, &n_want);
 	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
@@ -717,7 +717,7 @@ static void test_a_connection_that_ends_without_close_is_lost(void)
 		int fds[2];
 
 		EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-		EQUAL(frames_new(fds[0], IPC9_PIPE_TYPE_BYTE, 4096, &c), 0);
+		EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_BYTE, 4096, &c), 0);
 		EQUAL(write(fds[1], "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0", 16), 16);
 		if (with_close)
 			EQUAL(write(fds[1], "\x80\0\0\x04\0\0\0\x06", 8), 8);

@@ -135,8 +135,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	want.n = got.n = 0;
 	want.disconnected = false;
 	CLAIM(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-	CLAIM(frames_new(fds[0], messages ? IPC9_PIPE_TYPE_MESSAGE : IPC9_PIPE_TYPE_BYTE, QUOTA,
-		  &c) == 0);
+	CLAIM(frames_new(fds[0], false, messages ? IPC9_PIPE_TYPE_MESSAGE : IPC9_PIPE_TYPE_BYTE,
+		  QUOTA, &c) == 0);
 	model(data + 3, size - 3, messages, &want);
 	for (size_t at = 3; at < size; at += step) {
 		size_t n = size - at < step ? size - at : step;
