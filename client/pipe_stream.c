@@ -42,7 +42,7 @@ void stream_leave(struct ipc9_pipe *pipe)
 }
 
 /* Takes it away from whoever may come, waits for those who are there, and closes it. */
-static void drop_carrier(struct ipc9_pipe *pipe)
+static void drop_carrier(struct ipc9_pipe *pipe, int64_t deadline)
 {
 	struct carrier *c = atomic_exchange_explicit(&pipe->carrier, NULL, memory_order_seq_cst);
 	const struct timespec look = { 0, LEAVE_LOOK_NS };
@@ -51,7 +51,7 @@ static void drop_carrier(struct ipc9_pipe *pipe)
 		return;
 	while (atomic_load_explicit(&pipe->users, memory_order_acquire))
 		nanosleep(&look, NULL);
-	c->ops->close(c, link_close_deadline(&pipe->link));
+	c->ops->close(c, deadline);
 }
 
 void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *c, enum ipc9_pipe_way way)
@@ -298,7 +298,7 @@ static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	}
 	r = pipe_calls_way.disconnect(pipe, e);
 	pipe_watch(pipe, -1, 0);
-	drop_carrier(pipe);
+	drop_carrier(pipe, 0); /* what is left to say is said meanwhile */
 	stream_end_all(pipe, IPC9_E_NOTCONN);
 	pipe->way = &pipe_calls_way;
 	if (pipe->epoll_fd >= 0)
@@ -399,7 +399,7 @@ static void abort_pipe(struct ipc9_pipe *pipe)
 static void close_pipe(struct ipc9_pipe *pipe)
 {
 	pipe_watch(pipe, -1, 0);
-	drop_carrier(pipe);
+	drop_carrier(pipe, link_close_deadline(&pipe->link));
 	if (pipe->server)
 		pipe_calls_way.close(pipe);
 }
