@@ -66,10 +66,12 @@ static void wait_for_slot(struct ipc9_rpc_server *s, unsigned most)
 
 	t->queuing++;
 	while (t->running >= most || (t->overdue && !overdue)) {
-		if (overdue)
+		if (overdue) {
 			pthread_cond_wait(&t->slot, &s->lock);
-		else if (pthread_cond_timedwait(&t->slot, &s->lock, &until) == ETIMEDOUT)
-			t->overdue += overdue = true;
+		} else if (pthread_cond_timedwait(&t->slot, &s->lock, &until) == ETIMEDOUT) {
+			overdue = true;
+			t->overdue++;
+		}
 	}
 	t->queuing--;
 	if (overdue && --t->overdue == 0) /* others may, if there is room */
