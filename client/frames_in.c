@@ -490,12 +490,14 @@ static bool may_receive(const struct frames *f)
 }
 
 /*
- * Whether a reader is to wait for several frames together: one comes after the other, shorter than it is worth to wake up
- * for, and nothing goes the other way that CONSUMED is waited for.
+ * Whether a reader is to wait for more together than the first bytes: for the rest of a long frame, or, within a host,
+ * where that is faster, for several short ones; in a stream only, so that nothing goes the other way that CONSUMED is
+ * waited for.
  */
 static bool may_take_several(const struct frames *f, const struct frames_direct *direct)
 {
-	return direct && frames_is_stream(f) && !f->bulk.is_local;
+	return direct && frames_is_stream(f) && !f->bulk.is_local &&
+	    (f->left >= BULK_MIN || f->bulk.is_loopback);
 }
 
 /* Sleeps until several frames of a stream have come, but not for long: nobody promised them. */

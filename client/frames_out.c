@@ -131,10 +131,14 @@ static void wait_to_send(struct frames *f, int64_t deadline)
 		give_up(f);
 }
 
-/* Keeps what has begun to leave. */
-static int keep(struct frames *f, struct gather *out)
+/* Keeps what has begun to leave: a copy, as some of it is on the stack, or the caller's. */
+static int keep(struct frames *f, const struct gather *out)
 {
-	if (!gather_own(out) && !gather_append(&f->rest, out))
+	struct bytes *copy = gather_flatten(out);
+	int r = copy ? gather_refer(&f->rest, copy->data, copy->size, copy) : -ENOMEM;
+
+	bytes_unref(copy);
+	if (!r)
 		return 0;
 	give_up(f); /* half a frame is worth nothing */
 	return IPC9_E_LOST;
