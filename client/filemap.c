@@ -171,6 +171,40 @@ static int open_file(const struct ipc9_filemap_options *options, enum ipc9_filem
 	return 0;
 }
 
+static int remove_name(struct ipc9 *ipc9, const struct target *target, struct ipc9_error *e)
+{
+	ipc9_name_args args;
+	ipc9_void_res res;
+	struct link link;
+	int r;
+
+	link_init(&link, ipc9, IPC9_PROG_FILEMAP, target, false);
+	args.name = link.target.name.object;
+	r = link_call(&link, &remove_procedure, &args, &res, context_deadline(ipc9), e);
+	link_close(&link);
+	if (!r)
+		xdr_free(remove_procedure.results, &res);
+	return r;
+}
+
+/*
+ * Pages of what was made and charged: not before, or whoever may not have so much would have taken it for a while
+ * all the same.  Who opened it in between has pages when they touch them, as long as there are any.
+ */
+static int give_pages(struct ipc9_filemap *map, const struct filemap_stuff *stuff,
+    struct ipc9_error *e)
+{
+	struct filemap_handle *h = &map->handle;
+	int r = filemap_reserve(h->target.subject, stuff->write_fd, h->size_bytes, e);
+
+	if (!r)
+		return 0;
+	if (h->flags & IPC9_FILEMAP_KEEP)
+		remove_name(h->ipc9, &h->target, NULL);
+	filemap_leave(h);
+	return r;
+}
+
 static int make(struct ipc9_filemap *map, const struct ipc9_filemap_options *options,
     ipc9_filemap_create_args *args, struct ipc9_error *e)
 {
@@ -183,6 +217,8 @@ static int make(struct ipc9_filemap *map, const struct ipc9_filemap_options *opt
 		r = filemap_memory(map->handle.target.subject, options->size_bytes, &stuff, e);
 	if (!r)
 		r = filemap_create(&map->handle, args, &stuff, e);
+	if (!r && !options->file && !map->handle.existed)
+		r = give_pages(map, &stuff, e);
 	filemap_stuff_close(&stuff);
 	return r;
 }
@@ -433,21 +469,10 @@ struct ipc9_filemap_view *ipc9_filemap_unmap(struct ipc9_filemap_view *view)
 
 int ipc9_filemap_remove(struct ipc9 *ipc9, const char *name, struct ipc9_error *e)
 {
-	ipc9_name_args args;
-	ipc9_void_res res;
 	struct target target;
-	struct link link;
 	int r = filemap_target(name, &target, e);
 
-	if (r)
-		return r;
-	link_init(&link, ipc9, IPC9_PROG_FILEMAP, &target, false);
-	args.name = link.target.name.object;
-	r = link_call(&link, &remove_procedure, &args, &res, context_deadline(ipc9), e);
-	link_close(&link);
-	if (!r)
-		xdr_free(remove_procedure.results, &res);
-	return r;
+	return r ? r : remove_name(ipc9, &target, e);
 }
 
 static int copy_info(const ipc9_filemap_state *state, struct ipc9_filemap_info *info)

@@ -40,9 +40,15 @@ struct filemap_stuff {
 };
 void filemap_stuff_close(struct filemap_stuff *stuff);
 
-/* A sealed memfd with its pages reserved, named in sentences by subject.  0 or -errno with a sentence. */
+/* A sealed memfd without pages yet, named in sentences by subject.  0 or -errno with a sentence. */
 int filemap_memory(const char *subject, uint64_t size_bytes, struct filemap_stuff *ret_stuff,
     struct ipc9_error *ret_error);
+
+/*
+ * Gives all of it its pages.  Large memory is first charged to its maker, by filemap_create.  0 or -errno with a
+ * sentence, and some of the pages may be there.
+ */
+int filemap_reserve(const char *subject, int fd, uint64_t size_bytes, struct ipc9_error *ret_error);
 
 /* A second descriptor of write_fd's file, for reading alone.  0 or -errno. */
 int filemap_reopen(struct filemap_stuff *stuff);

@@ -23,6 +23,8 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
+#define RESERVE_STEP (UINT64_C(64) << 20)
+
 LINK_ASSERT_RESULTS(ipc9_filemap_open_res);
 
 static const struct link_procedure create_procedure = {
@@ -278,21 +280,6 @@ int filemap_reopen(struct filemap_stuff *stuff)
 	return stuff->read_fd < 0 ? -errno : 0;
 }
 
-static int reserve(int fd, uint64_t size)
-{
-	int r;
-
-	/* Others get no descriptor but ours, and whoever gets one for reading cannot open it for writing. */
-	if (fchmod(fd, 0600) || ftruncate(fd, (off_t)size))
-		return -errno;
-	do
-		r = fallocate(fd, 0, 0, (off_t)size) ? -errno : 0;
-	while (r == -EINTR);
-	if (!r && fcntl(fd, F_ADD_SEALS, SEALS))
-		r = -errno;
-	return r;
-}
-
 int filemap_memory(const char *subject, uint64_t size_bytes, struct filemap_stuff *ret,
     struct ipc9_error *e)
 {
@@ -304,15 +291,68 @@ int filemap_memory(const char *subject, uint64_t size_bytes, struct filemap_stuf
 		stuff.write_fd = memfd_create("ipc9", flags | MFD_NOEXEC_SEAL);
 		if (stuff.write_fd < 0 && errno == EINVAL) /* an older kernel */
 			stuff.write_fd = memfd_create("ipc9", flags);
-		r = stuff.write_fd < 0 ? -errno : reserve(stuff.write_fd, size_bytes);
+		/*
+		 * Others get no descriptor but ours, and whoever gets one for reading cannot open it for writing.  Its
+		 * length alone takes no memory.
+		 */
+		if (stuff.write_fd < 0 || fchmod(stuff.write_fd, 0600) ||
+		    ftruncate(stuff.write_fd, (off_t)size_bytes) ||
+		    fcntl(stuff.write_fd, F_ADD_SEALS, SEALS))
+			r = -errno;
 	}
 	if (!r)
 		r = filemap_reopen(&stuff);
 	if (r) {
 		filemap_stuff_close(&stuff);
-		return error_set(e, r, "%s: cannot reserve %" PRIu64 " bytes of memory: %s",
-		    subject, size_bytes, strerror(-r));
+		return error_set(e, r, "%s: cannot make memory of %" PRIu64 " bytes: %s", subject,
+		    size_bytes, strerror(-r));
 	}
 	*ret = stuff;
+	return 0;
+}
+
+/* The number behind a word of /proc/meminfo, which is in KiB; 0: it is not there. */
+static uint64_t number_of(const char *text, const char *word)
+{
+	const char *at = strstr(text, word);
+
+	return at ? strtoull(at + strlen(word), NULL, 10) * 1024 : 0;
+}
+
+/* How much memory, with room for it on disk, the host has; UINT64_MAX where it does not tell. */
+static uint64_t available_bytes(void)
+{
+	char text[4096];
+	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (!strstr(text, "MemAvailable:"))
+		return UINT64_MAX;
+	return number_of(text, "MemAvailable:") + number_of(text, "SwapFree:");
+}
+
+int filemap_reserve(const char *subject, int fd, uint64_t size, struct ipc9_error *e)
+{
+	/* In steps, because the kernel never refuses: it kills, when several do this at a time. */
+	for (uint64_t done = 0, step; done < size; done += step) {
+		uint64_t left = size - done, available = available_bytes();
+		int r;
+
+		if (left > available)
+			return error_set(e, -ENOMEM,
+			    "%s: cannot reserve %" PRIu64
+			    " bytes of memory: this host has only %" PRIu64 " to spare",
+			    subject, size, done + available);
+		step = left < RESERVE_STEP ? left : RESERVE_STEP;
+		do
+			r = fallocate(fd, 0, (off_t)done, (off_t)step) ? -errno : 0;
+		while (r == -EINTR);
+		if (r)
+			return error_set(e, r, "%s: cannot reserve %" PRIu64 " bytes of memory: %s",
+			    subject, size, strerror(-r));
+	}
 	return 0;
 }

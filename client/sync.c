@@ -168,8 +168,11 @@ static int make(struct ipc9_sync *s, const struct ipc9_sync_options *options,
     ipc9_filemap_create_args *args, struct ipc9_error *e)
 {
 	struct filemap_stuff stuff = { -1, -1 };
-	int r = filemap_memory(s->handle.target.subject, page_size(), &stuff, e);
+	const char *subject = s->handle.target.subject;
+	int r = filemap_memory(subject, page_size(), &stuff, e);
 
+	if (!r)
+		r = filemap_reserve(subject, stuff.write_fd, page_size(), e);
 	if (!r)
 		r = begin_state(s, &stuff, options->initial, e);
 	if (!r)

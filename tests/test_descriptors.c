@@ -2,9 +2,12 @@
 /*
  * test_descriptors.c - open descriptors that travel with calls and replies, and connections that are handed over.
  */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -258,10 +261,55 @@ static void test_a_connection_with_other_calls_under_way_is_not_handed_over(void
 	engine_stop(e);
 }
 
+/* A call of ENGINE_TURN in one record of a size, of which so many bytes are a fragment of their own, with a few bytes behind it. */
+static void send_turn_and_more(int fd, size_t size, size_t first)
+{
+	const uint32_t number = 1;
+	struct raw turn = raw_call(1, ENGINE_TURN, &number);
+	unsigned char *all = calloc(1, size + 16), *at = all;
+
+	for (size_t from = 0, n = first; from < size; from += n, n = size - from) {
+		uint32_t mark = htonl((uint32_t)n | (from + n == size ? 0x80000000u : 0));
+
+		memcpy(at, &mark, sizeof(mark));
+		if (from < turn.size)
+			memcpy(at + sizeof(mark), turn.data + from,
+			    n < turn.size - from ? n : turn.size - from);
+		at += sizeof(mark) + n;
+	}
+	HOLDS(raw_send(fd, all, (size_t)(at - all) + 4));
+	free(all);
+}
+
+static void test_a_connection_that_brought_more_than_the_call_is_not_handed_over(void)
+{
+	static const struct {
+		size_t size, first;
+	} cases[] = {
+		{ 44, 44 },
+		{ 44, 20 },
+		{ 44, 40 },
+		{ 100000, 100000 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct engine *e = engine_start(NULL);
+		int fd = engine_connect(e, ENGINE_TCP4);
+		char got[64];
+
+		send_turn_and_more(fd, cases[i].size, cases[i].first);
+		if (!HOLDS(recv(fd, got, sizeof(got), 0) <= 0))
+			printf("  case %zu\n", i);
+		close(fd);
+		engine_stop(e);
+	}
+}
+
 SUITE(descriptors, TEST(test_descriptors_go_with_a_call_and_come_with_its_reply_in_order),
     TEST(test_a_call_that_announces_more_than_came_is_refused_and_the_connection_stays),
     TEST(test_descriptors_that_no_call_takes_are_closed_at_once),
     TEST(test_a_flood_of_descriptors_ends_its_connection_and_no_other),
     TEST(test_over_tcp_no_descriptors_are_taken),
     TEST(test_a_connection_is_handed_over_with_nothing_lost_behind_the_answer),
-    TEST(test_a_connection_with_other_calls_under_way_is_not_handed_over));
+    TEST(test_a_connection_with_other_calls_under_way_is_not_handed_over),
+    TEST(test_a_connection_that_brought_more_than_the_call_is_not_handed_over));

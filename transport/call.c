@@ -326,7 +326,7 @@ int call_give_descriptors(struct call *call, const int *fds, unsigned n)
 static bool is_alone(const struct connection *c)
 {
 	return c && c->n_calls == 1 && !c->doomed && !c->leaving && list_is_empty(&c->backlog) &&
-	    !record_reader_is_inside(&c->reader);
+	    !record_reader_is_inside(&c->reader) && !record_reader_behind(&c->reader) && !c->beyond;
 }
 
 int call_hand_over(struct call *call, xdrproc_t xdr, void *results, int *ret_fd)

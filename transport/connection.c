@@ -328,8 +328,10 @@ static bool receive(struct connection *c)
 	if ((size_t)n <= direct) {
 		record_reader_filled(&c->reader, (size_t)n, take_record, c);
 	} else {
+		c->beyond = (size_t)n - direct;
 		if (direct)
 			record_reader_filled(&c->reader, direct, take_record, c);
+		c->beyond = 0;
 		r = record_reader_feed(&c->reader, c->server->scratch, (size_t)n - direct,
 		    take_record, c);
 	}

@@ -42,6 +42,7 @@ struct connection {
 	struct peer peer;
 	struct loop_io io;
 	struct record_reader reader;
+	size_t beyond;		      /* bytes received that the reader has not been passed */
 	struct gather out;	      /* replies that have not left */
 	struct list parcels;	      /* descriptors in them */
 	struct descriptors *received; /* those that nobody has taken yet; NULL: never any */

@@ -29,6 +29,11 @@ bool record_reader_is_inside(const struct record_reader *r)
 	return r->mark_size > 0 || r->fragments > 0;
 }
 
+size_t record_reader_behind(const struct record_reader *r)
+{
+	return r->behind;
+}
+
 size_t record_reader_missing(const struct record_reader *r)
 {
 	return r->in_fragment ? r->fragment_left : 0;
@@ -123,15 +128,15 @@ static const unsigned char *feed_whole(struct record_reader *r, const unsigned c
 		if (!(mark & LAST_FRAGMENT) || len > r->limit ||
 		    len > (size_t)(end - data) - sizeof(mark))
 			break;
-		data += sizeof(mark);
-		fn(context, data, len, NULL);
-		data += len;
+		data += sizeof(mark) + len;
+		r->behind = (size_t)(end - data);
+		fn(context, data - len, len, NULL);
 	}
 	return data;
 }
 
-int record_reader_feed(struct record_reader *r, const unsigned char *data, size_t size,
-    record_fn *fn, void *context)
+static int feed(struct record_reader *r, const unsigned char *data, size_t size, record_fn *fn,
+    void *context)
 {
 	const unsigned char *end = data + size;
 
@@ -146,6 +151,7 @@ int record_reader_feed(struct record_reader *r, const unsigned char *data, size_
 			if (e)
 				return e;
 		} else if (!r->fragment_left) {
+			r->behind = (size_t)(end - data);
 			end_fragment(r, fn, context);
 		} else if (!r->partial && r->last && (size_t)(end - data) >= r->fragment_left) {
 			size_t whole = r->fragment_left;
@@ -153,8 +159,9 @@ int record_reader_feed(struct record_reader *r, const unsigned char *data, size_
 			r->in_fragment = false;
 			r->fragment_left = 0;
 			r->fragments = 0;
-			fn(context, data, whole, NULL);
 			data += whole;
+			r->behind = (size_t)(end - data);
+			fn(context, data - whole, whole, NULL);
 		} else {
 			size_t n = (size_t)(end - data);
 
@@ -172,6 +179,15 @@ int record_reader_feed(struct record_reader *r, const unsigned char *data, size_
 		}
 	}
 	return 0;
+}
+
+int record_reader_feed(struct record_reader *r, const unsigned char *data, size_t size,
+    record_fn *fn, void *context)
+{
+	int e = feed(r, data, size, fn, context);
+
+	r->behind = 0;
+	return e;
 }
 
 size_t record_reader_room(struct record_reader *r, unsigned char **ret_at)

@@ -27,6 +27,7 @@ struct record_reader {
 	bool last;		/* of the fragment at hand: it ends the record */
 	uint32_t fragment_left; /* bytes of it that have not arrived */
 	uint32_t fragments;	/* of the record at hand so far */
+	size_t behind;		/* see record_reader_behind */
 	struct bytes *partial;	/* what has arrived of the record; NULL: nothing */
 	struct shelf *shelf;	/* where large blocks come from and go to; NULL: nowhere */
 };
@@ -51,6 +52,9 @@ int record_reader_feed(struct record_reader *reader, const unsigned char *data, 
  */
 size_t record_reader_room(struct record_reader *reader, unsigned char **ret_at);
 void record_reader_filled(struct record_reader *reader, size_t size, record_fn *fn, void *context);
+
+/* While a record is handed out: bytes behind it of what was passed to record_reader_feed.  Else 0. */
+size_t record_reader_behind(const struct record_reader *reader);
 
 /* A record has begun and has not ended. */
 bool record_reader_is_inside(const struct record_reader *reader);

@@ -45,6 +45,29 @@ test_input_that_does_not_fit_is_refused() {
 	remove_all
 }
 
+# Runs CMD where the host seems to have 1 MiB of memory left.
+with_little_memory() { # CMD...
+	printf '%s\n' 'MemTotal: 65536 kB' 'MemFree: 1024 kB' 'MemAvailable: 1024 kB' 'SwapFree: 0 kB' >"$T/meminfo"
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m sh -c 'mount --bind "$0" /proc/meminfo && exec "$@"' "$T/meminfo" "$@"
+}
+
+test_memory_that_there_is_not_is_refused_before_it_is_taken() {
+	local option
+	unshare -m true 2>"$T/why" || skip "no mount namespaces here"
+	# That the daemon is the one to refuse it shows that it was asked first.
+	expect_exit 1 with_little_memory "$BUILD/ipc9" map create huge --size 9223372036854775807
+	explained "over the quota" --quota
+	for option in '' --open; do
+		# shellcheck disable=SC2086 # no word, or one
+		expect_exit 1 with_little_memory "$BUILD/ipc9" map create large --size 4194304 $option
+		explained "over what there is" "1048576 to spare"
+		expect_exit 3 ipc9 map info large
+	done
+	expect_exit 0 with_little_memory "$BUILD/ipc9" map create large --size 1048576
+	remove_all
+}
+
 test_memory_stays_until_it_is_removed() {
 	expect_exit 3 ipc9 map get stays
 	explained "nothing there" stays
