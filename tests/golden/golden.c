@@ -40,7 +40,7 @@ const struct golden_set golden_sets[] = {
 	{ "filemap", IPC9_PROG_FILEMAP, golden_filemap },
 	{ "mailslot", IPC9_PROG_MAILSLOT, golden_mailslot },
 	{ "pipe", IPC9_PROG_PIPE, golden_pipe },
-	{ "rpc", 0, golden_rpc },
+	{ "rpc", IPC9_PROG_RPC, golden_rpc },
 	{ NULL, 0, NULL },
 };
 

@@ -3,6 +3,7 @@
  * values_rpc.c - golden values of RPC itself: how a call is refused, and XDR's types that other people's
  * programs use and ours do not.
  */
+#include "rpcgen-out/rpcring.h"
 #include "tests/golden/golden.h"
 
 #define REFUSAL(VARIANT, WHY, LAYOUT)                                                              \
@@ -46,6 +47,21 @@ static bool_t xdr_every_type(XDR *x, every_type *v)
 }
 
 const struct golden golden_rpc[] = {
+	/* idl/rpcring.x, which applications' servers serve and no daemon does. */
+	{ .procedure = "NULL", .variant = "call", .kind = GOLDEN_CALL, .local = true, GOLDEN_VOID },
+	{ .procedure = "NULL", .variant = "ok", .kind = GOLDEN_REPLY, GOLDEN_VOID },
+	{ .procedure = "ATTACH",
+	    .variant = "call",
+	    .kind = GOLDEN_CALL,
+	    .local = true,
+	    .number = IPC9_RPCPROC_ATTACH,
+	    GOLDEN_VOID },
+	{ .procedure = "ATTACH",
+	    .variant = "ok",
+	    .kind = GOLDEN_REPLY,
+	    .number = IPC9_RPCPROC_ATTACH,
+	    GOLDEN_VOID },
+
 	{ .procedure = "TYPES",
 	    .variant = "all",
 	    .kind = GOLDEN_BARE,
