@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/frames.h"
@@ -248,6 +250,7 @@ struct writer {
 	size_t piece;
 	bool message;
 	int result;
+	_Atomic bool ended;
 };
 
 static void *write_much(void *arg)
@@ -298,7 +301,7 @@ static void test_much_data_arrives_whole_whatever_the_pieces(void)
 			struct ends e = bytes(w);
 			struct writer writer = { e.c[0],
 				pieces[i].writes < 100 || pieces[i].reads < 100 ? 300007 : 9000007,
-				pieces[i].writes, false, 0 };
+				pieces[i].writes, false, 0, false };
 			pthread_t t;
 
 			pthread_create(&t, NULL, write_much, &writer);
@@ -330,8 +333,8 @@ static void test_both_directions_at_once_do_not_lock_each_other(void)
 
 	for (size_t w = 0; w < N_WAYS; w++) {
 		struct ends e = bytes(w);
-		struct writer writers[2] = { { e.c[0], TOTAL, 500000, false, 0 },
-			{ e.c[1], TOTAL, 500000, false, 0 } };
+		struct writer writers[2] = { { e.c[0], TOTAL, 500000, false, 0, false },
+			{ e.c[1], TOTAL, 500000, false, 0, false } };
 		struct both readers[2] = { { e.c[0], 0 }, { e.c[1], 0 } };
 		pthread_t t[4];
 
@@ -620,6 +623,151 @@ static void test_events_tell_what_would_not_wait(void)
 	}
 }
 
+/* --- Ends that do not read --------------------------------------------------------------------- */
+
+#define MUCH 4194304
+
+/* Writes until somebody ends that: nobody reads, and there is no room for it in any socket. */
+static void *write_on(void *arg)
+{
+	struct writer *w = arg;
+	char *data = calloc(1, MUCH);
+	size_t n;
+
+	while (!(w->result = w->c->ops->write(w->c, data, MUCH, CARRIER_WHOLE, SOON, &n)))
+		w->total += n;
+	w->total += n;
+	free(data);
+	atomic_store(&w->ended, true);
+	return NULL;
+}
+
+static bool has_begun(void *arg)
+{
+	struct carrier *c = arg;
+	struct carrier_waiting waiting;
+
+	return c->ops->peek(c, NULL, 0, &waiting) == 0 && waiting.total > 0;
+}
+
+/* A writer that is under way, in *ret_thread. */
+static struct ends with_writer(size_t way, struct writer *writer, pthread_t *ret_thread)
+{
+	struct ends e = make(way, IPC9_PIPE_TYPE_BYTE, MUCH);
+
+	memset(writer, 0, sizeof(*writer));
+	writer->c = e.c[0];
+	pthread_create(ret_thread, NULL, write_on, writer);
+	HOLDS(wait_until(has_begun, e.c[1], 10000));
+	return e;
+}
+
+/* A cancel that comes between two writes ends none of them. */
+static void cancel_until_ended(struct writer *writer)
+{
+	const struct timespec look = { 0, 1000000 };
+
+	while (!atomic_load(&writer->ended)) {
+		writer->c->ops->cancel(writer->c);
+		nanosleep(&look, NULL);
+	}
+}
+
+static void test_to_end_and_to_disconnect_wait_for_no_writer(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct writer writer;
+		pthread_t t;
+		struct ends e = with_writer(w, &writer, &t);
+
+		EQUAL(e.c[0]->ops->end(e.c[0]), 0);
+		e.c[0]->ops->disconnect(e.c[0]);
+		pthread_join(t, NULL);
+		EQUAL(writer.result, IPC9_E_NOTCONN);
+		e.c[0]->ops->close(e.c[0], 0);
+		EQUAL(e.c[1]->ops->wait_closed(e.c[1], SOON), IPC9_E_NOTCONN);
+		shut(e.c[1]);
+	}
+}
+
+static void test_cancel_ends_a_writer_whose_data_has_begun_to_leave(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct writer writer;
+		pthread_t t;
+		struct ends e = with_writer(w, &writer, &t);
+		char *buffer = malloc(MUCH);
+		uint64_t n = 0;
+		int got = 1;
+
+		cancel_until_ended(&writer);
+		pthread_join(t, NULL);
+		EQUAL(writer.result, IPC9_E_CANCELLED);
+		/* What was said to be written arrives, and nothing else. */
+		EQUAL(e.c[0]->ops->end(e.c[0]), 0);
+		e.c[0]->ops->close(e.c[0], 0);
+		while ((got = get(e.c[1], buffer, MUCH, false, SOON)) > 0)
+			n += (unsigned)got;
+		EQUAL(got, -IPC9_E_EOF);
+		EQUAL(n, writer.total);
+		free(buffer);
+		shut(e.c[1]);
+	}
+}
+
+static void test_to_ask_what_would_not_wait_waits_for_no_writer(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct writer writer;
+		pthread_t t;
+		struct ends e = with_writer(w, &writer, &t);
+		char buffer[8];
+
+		EQUAL(put(e.c[1], "hello", 5), 0);
+		while (!(e.c[0]->ops->events(e.c[0], CARRIER_READABLE) & CARRIER_READABLE))
+			;
+		EQUAL(get(e.c[0], buffer, 8, false, SOON), 5);
+		cancel_until_ended(&writer);
+		pthread_join(t, NULL);
+		e.c[0]->ops->close(e.c[0], 0);
+		shut(e.c[1]);
+	}
+}
+
+static void test_what_was_written_stays_for_a_reader_that_comes_after_close(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = make(w, IPC9_PIPE_TYPE_BYTE, MUCH);
+		char *data = calloc(1, MUCH);
+		size_t n = 0, total = 0;
+		int got;
+
+		EQUAL(put(e.c[1], "unread", 6), 0);
+		EQUAL(e.c[0]->ops->write(e.c[0], data, MUCH, CARRIER_QUEUED, 0, &n) >= 0, 1);
+		HOLDS(n > 0);
+		e.c[0]->ops->close(e.c[0], 0);
+		while ((got = get(e.c[1], data, 100000, false, SOON)) > 0)
+			total += (unsigned)got;
+		EQUAL(got, -IPC9_E_EOF);
+		EQUAL(total, n);
+		free(data);
+		shut(e.c[1]);
+	}
+}
+
+static void test_a_client_cannot_disconnect_its_server(void)
+{
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = bytes(w);
+		char byte;
+
+		e.c[1]->ops->disconnect(e.c[1]);
+		EQUAL(get(e.c[0], &byte, 1, false, SOON), -IPC9_E_LOST);
+		EQUAL(e.c[0]->ops->peer(e.c[0]), IPC9_E_LOST);
+		shut_both(&e);
+	}
+}
+
 /* --- Frames that lie --------------------------------------------------------------------------- */
 
 /* What reading comes to when these bytes come, and then nothing. */
@@ -660,6 +808,29 @@ static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
 	/* More read than was sent. */
 	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x04\0\0\0\0\0\0\0\x01"), -IPC9_E_LOST);
 	/* Its end without CLOSE is told apart from CLOSE in the next test. */
+}
+
+/* Two frames of one message that are too long together. */
+static void test_a_message_over_the_limit_ends_the_pipe_as_lost(void)
+{
+	static unsigned char frame[12 + IPC9_MESSAGE_BYTES / 2 + 4] = { 0x80, 0x08, 0, 0x0c, 0, 0,
+		0, 1, 0, 0x08, 0, 4 };
+	struct carrier *c;
+	char byte;
+	int fds[2], sent = 0, r = -IPC9_E_TIMEDOUT;
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, MUCH, &c), 0);
+	while (sent < 2 * (int)sizeof(frame) && r == -IPC9_E_TIMEDOUT) {
+		int at = sent % (int)sizeof(frame);
+		ssize_t n = send(fds[1], frame + at, sizeof(frame) - (size_t)at, MSG_NOSIGNAL);
+
+		sent += n > 0 ? (int)n : 0;
+		r = get(c, &byte, 1, true, 0);
+	}
+	EQUAL(r, -IPC9_E_LOST);
+	shut(c);
+	close(fds[1]);
 }
 
 /* Appends a frame as rpcgen's code has it. */
@@ -743,5 +914,11 @@ SUITE(carrier, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_operations_that_wait_when_the_other_end_closes_end_with_eof),
     TEST(test_cancel_ends_what_waits_and_the_end_stays_usable),
     TEST(test_abort_ends_everything_with_lost), TEST(test_events_tell_what_would_not_wait),
+    TEST(test_to_end_and_to_disconnect_wait_for_no_writer),
+    TEST(test_cancel_ends_a_writer_whose_data_has_begun_to_leave),
+    TEST(test_to_ask_what_would_not_wait_waits_for_no_writer),
+    TEST(test_what_was_written_stays_for_a_reader_that_comes_after_close),
+    TEST(test_a_client_cannot_disconnect_its_server),
+    TEST(test_a_message_over_the_limit_ends_the_pipe_as_lost),
     TEST(test_what_is_no_frame_ends_the_pipe_as_lost), TEST(test_frames_are_what_the_protocol_says),
     TEST(test_a_connection_that_ends_without_close_is_lost));
