@@ -506,7 +506,7 @@ static void sleep_for_several(struct frames *f)
 	const struct timespec wait = { 0, STREAM_WAIT_US * 1000 };
 	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
 		{ .fd = atomic_load_explicit(&f->wake, memory_order_acquire), .events = POLLIN } };
-	size_t several = f->quota / 4 < STREAM_BYTES ? f->quota / 4 : STREAM_BYTES;
+	size_t several = f->quota / 4 < STREAM_BYTES ? (size_t)f->quota / 4 : STREAM_BYTES;
 
 	if (f->left < BULK_MIN)
 		bulk_expect(&f->bulk, f->fd, several, false);

@@ -411,7 +411,7 @@ def programs():
     """(program, number, name, argument) of each procedure of the interfaces."""
     for path in sorted(glob.glob(os.path.join(ROOT, "idl/*.x"))):
         mechanism = os.path.basename(path)[:-2]
-        if mechanism == "common":
+        if mechanism in ("common", "rpcring"):  # no daemon serves that
             continue
         one = idl.Idl([path for path in (os.path.join(ROOT, "idl/common.x"), path)])
         for name, number, args, _ in one.procedures:
