@@ -13,6 +13,7 @@
 #include "util/clock.h"
 
 #define LINGER_SLICE_MS 10
+#define END_MS 1000 /* that the end of writing may wait for room in the socket */
 
 static struct frames *frames_of(struct carrier *c)
 {
@@ -352,9 +353,13 @@ static int frames_end(struct carrier *c)
 		f->ended = true;
 	finish(f, 0);
 	/* To say it twice does no harm, nor to say it to somebody who has closed. */
-	return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0
-	    : r						      ? r
-		: frames_send_word(f, IPC9_PIPE_FRAME_END, 0);
+	if (r)
+		return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0 : r;
+	r = frames_send_word(f, IPC9_PIPE_FRAME_END, 0);
+	/* Nobody may come again for long who sends it; if the other end does not read, whatever waits next does. */
+	if (!r && frames_finish(f, clock_deadline_ms(END_MS)) == IPC9_E_LOST)
+		r = IPC9_E_LOST;
+	return r;
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
