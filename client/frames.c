@@ -16,6 +16,7 @@
 #define LINGER_SLICE_MS 10
 #define LINGER_LOOK_MS 1000
 #define LINGER_MS 300000 /* for a reader that is there and does not read */
+#define END_MS 1000	 /* that the end of writing may wait for room in the socket */
 
 static struct frames *frames_of(struct carrier *c)
 {
@@ -362,7 +363,11 @@ static int frames_end(struct carrier *c)
 	if (!r)
 		frames_send_word(f, IPC9_PIPE_FRAME_END);
 	/* To say it twice does no harm, nor to say it to somebody who has closed. */
-	return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0 : r;
+	if (r)
+		return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0 : r;
+	/* Nobody may come again for long who sends it; if the other end does not read, whatever waits next does. */
+	return frames_finish(f, cancels, clock_deadline_ms(END_MS)) == IPC9_E_LOST ? IPC9_E_LOST
+										   : 0;
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */

@@ -518,7 +518,8 @@ static void sleep_for_several(struct frames *f)
 static void sleep_on_socket(struct frames *f, int64_t deadline)
 {
 	int64_t slice = clock_deadline_ms(SLICE_MS);
-	struct pollfd p[2] = { { .fd = f->fd, .events = POLLIN },
+	bool blocked = atomic_load_explicit(&f->blocked, memory_order_relaxed);
+	struct pollfd p[2] = { { .fd = f->fd, .events = (short)(POLLIN | (blocked ? POLLOUT : 0)) },
 		{ .fd = atomic_load_explicit(&f->wake, memory_order_acquire), .events = POLLIN } };
 	int64_t slept_from = clock_now();
 
@@ -526,6 +527,8 @@ static void sleep_on_socket(struct frames *f, int64_t deadline)
 		spin_slept(&f->spin, slept_from);
 	else if (f->is_tcp && socket_has_vanished(f->fd, f->vanished_ms))
 		shutdown(f->fd, SHUT_RDWR);
+	if (p[0].revents & POLLOUT)
+		frames_push(f);
 }
 
 /* 1: something came; 0; -errno. */

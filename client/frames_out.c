@@ -202,6 +202,17 @@ int frames_finish(struct frames *f, unsigned cancels, int64_t deadline)
 	return r;
 }
 
+void frames_push(struct frames *f)
+{
+	if (pthread_mutex_trylock(&f->send_lock))
+		return; /* whoever has it sends that first */
+	if (f->rest.size)
+		gather_send(&f->rest, f->fd); /* what is wrong shows to whoever receives */
+	if (!f->rest.size)
+		atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
+	pthread_mutex_unlock(&f->send_lock);
+}
+
 /* --- Frames ------------------------------------------------------------------------------------ */
 
 static int put_head(struct gather *out, int kind, size_t size)

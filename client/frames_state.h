@@ -140,6 +140,9 @@ void frames_tell(struct frames *frames);
 /* Sends what is left to send, until the deadline; cancels as of frames_wait. */
 int frames_finish(struct frames *frames, unsigned cancels, int64_t deadline);
 
+/* Sends of that what leaves without waiting; for whoever is about to wait for something else. */
+void frames_push(struct frames *frames);
+
 /* Makes whoever sleeps look up, until the operations under way have ended; with `lock` held. */
 void frames_wake(struct frames *frames);
 

@@ -251,7 +251,15 @@ struct writer {
 	bool message;
 	int result;
 	_Atomic bool ended;
+	bool uneven; /* pieces of other lengths each time, up to piece */
 };
+
+static size_t next_piece(const struct writer *w, uint64_t at)
+{
+	size_t n = w->uneven ? 1 + (size_t)((at * 2654435761u >> 9) % w->piece) : w->piece;
+
+	return w->total - at < n ? (size_t)(w->total - at) : n;
+}
 
 static void *write_much(void *arg)
 {
@@ -260,7 +268,7 @@ static void *write_much(void *arg)
 	uint64_t at = 0;
 
 	while (at < w->total && !w->result) {
-		size_t n = w->total - at < w->piece ? (size_t)(w->total - at) : w->piece;
+		size_t n = next_piece(w, at);
 
 		for (size_t i = 0; i < n; i++)
 			data[i] = pattern(at + i);
@@ -301,7 +309,7 @@ static void test_much_data_arrives_whole_whatever_the_pieces(void)
 			struct ends e = bytes(w);
 			struct writer writer = { e.c[0],
 				pieces[i].writes < 100 || pieces[i].reads < 100 ? 300007 : 9000007,
-				pieces[i].writes, false, 0, false };
+				pieces[i].writes, false, 0, false, false };
 			pthread_t t;
 
 			pthread_create(&t, NULL, write_much, &writer);
@@ -310,6 +318,70 @@ static void test_much_data_arrives_whole_whatever_the_pieces(void)
 			EQUAL(writer.result, 0);
 			shut_both(&e);
 		}
+}
+
+static void test_pieces_of_changing_lengths_arrive_in_order(void)
+{
+	static const size_t pieces[] = { 30, 20000, 150000, 1048576 };
+
+	for (size_t w = 0; w < N_WAYS; w++)
+		for (size_t i = 0; i < 2 * sizeof(pieces) / sizeof(pieces[0]); i++) {
+			size_t piece = pieces[i / 2];
+			struct ends e = make(w, IPC9_PIPE_TYPE_BYTE, 1048576);
+			struct writer writer = { e.c[0], piece < 100 ? 300007 : 20000003, piece,
+				false, 0, false, true };
+			pthread_t t;
+
+			pthread_create(&t, NULL, write_much, &writer);
+			EQUAL(read_much(e.c[1], i % 2 ? 1048576 : 50001), writer.total);
+			pthread_join(t, NULL);
+			EQUAL(writer.result, 0);
+			shut_both(&e);
+		}
+}
+
+/* Reads a message whose rest the other end sends whenever it is asked for its events. */
+static int get_by_turns(struct ends *e, void *buffer, size_t size)
+{
+	int r;
+
+	do {
+		e->c[0]->ops->events(e->c[0], CARRIER_WRITABLE);
+		r = get(e->c[1], buffer, size, true, clock_deadline_ms(1));
+	} while (r == -IPC9_E_TIMEDOUT);
+	return r;
+}
+
+/* The socket takes a part of the first one at once. */
+static void test_messages_that_nobody_waited_for_arrive_whole(void)
+{
+	enum {
+		SIZE = 1000001,
+		MESSAGES = 4
+	};
+
+	for (size_t w = 0; w < N_WAYS; w++) {
+		struct ends e = make(w, IPC9_PIPE_TYPE_MESSAGE, 4194304);
+		unsigned char *data = malloc(SIZE), *buffer = malloc(SIZE);
+		int taken = 0;
+		size_t n;
+
+		for (size_t i = 0; i < SIZE; i++)
+			data[i] = pattern(i);
+		while (taken < MESSAGES &&
+		    !e.c[0]->ops->write(e.c[0], data, SIZE, CARRIER_FITTING, 0, &n))
+			taken++;
+		HOLDS(taken > 0);
+		EQUAL(e.c[0]->ops->end(e.c[0]), 0);
+		for (int i = 0; i < taken; i++) {
+			memset(buffer, 0, SIZE);
+			EQUAL(get_by_turns(&e, buffer, SIZE), SIZE);
+			EQUAL(memcmp(buffer, data, SIZE), 0);
+		}
+		free(data);
+		free(buffer);
+		shut_both(&e);
+	}
 }
 
 struct both {
@@ -333,8 +405,8 @@ static void test_both_directions_at_once_do_not_lock_each_other(void)
 
 	for (size_t w = 0; w < N_WAYS; w++) {
 		struct ends e = bytes(w);
-		struct writer writers[2] = { { e.c[0], TOTAL, 500000, false, 0, false },
-			{ e.c[1], TOTAL, 500000, false, 0, false } };
+		struct writer writers[2] = { { e.c[0], TOTAL, 500000, false, 0, false, false },
+			{ e.c[1], TOTAL, 500000, false, 0, false, false } };
 		struct both readers[2] = { { e.c[0], 0 }, { e.c[1], 0 } };
 		pthread_t t[4];
 
@@ -903,6 +975,8 @@ SUITE(carrier, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_messages_keep_their_boundaries_and_may_be_empty_and_read_in_parts),
     TEST(test_bytes_read_from_messages_ignore_boundaries_but_stop_at_empty_ones),
     TEST(test_peek_tells_without_taking), TEST(test_much_data_arrives_whole_whatever_the_pieces),
+    TEST(test_pieces_of_changing_lengths_arrive_in_order),
+    TEST(test_messages_that_nobody_waited_for_arrive_whole),
     TEST(test_both_directions_at_once_do_not_lock_each_other),
     TEST(test_a_write_completes_while_what_is_unread_fits_the_quota),
     TEST(test_a_write_that_does_not_wait_is_taken_if_it_fits_and_partly_if_asked),
