@@ -241,6 +241,9 @@ static bool refuse_remote(struct request *r, const struct pipe_name *n)
 	return true;
 }
 
+#define OPEN_FLAGS                                                                                 \
+	(IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_WRITE | IPC9_PIPE_OPEN_STREAM | IPC9_PIPE_OPEN_SHARED)
+
 /* Whether what OPEN asks for can be had; ends the request if not. */
 static bool check_open(struct request *r, const char *name, const struct pipe_name *n,
     unsigned flags)
@@ -251,6 +254,8 @@ static bool check_open(struct request *r, const char *name, const struct pipe_na
 		named_fail_absent(r, request_service(r), name);
 	else if (refuse_remote(r, n))
 		return false;
+	else if (flags & ~(unsigned)OPEN_FLAGS)
+		request_fail(r, IPC9_STATUS_INVALID, 0, "it has a flag that there is not");
 	else if ((flags & IPC9_PIPE_OPEN_READ && !(n->direction & IPC9_PIPE_OUTBOUND)) ||
 	    (flags & IPC9_PIPE_OPEN_WRITE && !(n->direction & IPC9_PIPE_INBOUND)))
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "the pipe does not have this direction");

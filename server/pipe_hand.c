@@ -4,8 +4,8 @@
  *
  * Within the host both get an end of a fresh conduit (transport/conduit.h), or of a pair of sockets where there is no memory for
  * that; from another host the very connection that carried OPEN goes to the server.  The client's share leaves with the answer to
- * OPEN, the server's with the answer to its ACCEPT; until then it is kept with the instance, and what the client
- * sends meanwhile waits in the socket or in the memory.
+ * OPEN, the server's with the answer to its ACCEPT; until then it is kept with the instance, charged to the client, and what
+ * that sends meanwhile waits in the socket or in the memory.  Who has no share for that is served by ordinary calls.
  *
  * The daemon does not see how the client goes: its end is AWAY until the server disconnects or goes.
  */
@@ -31,7 +31,20 @@ static void close_all(const int *fds, unsigned n)
 		close(fds[i]);
 }
 
-static bool share_memory(const struct instance *i, struct shares *ret)
+/* Makes the client pay for what is to be kept; false: they cannot, and nothing has changed. */
+static bool charge_client(struct instance *i, const struct request *r, unsigned n, uint64_t bytes)
+{
+	struct quota *quota = r->daemon->quota;
+
+	if (quota_charge(quota, &r->caller, QUOTA_DESCRIPTORS, n, &i->parked))
+		return false;
+	if (!quota_charge(quota, &r->caller, QUOTA_BYTES, bytes, &i->parked_bytes))
+		return true;
+	charge_release(&i->parked);
+	return false;
+}
+
+static bool create_memory(const struct instance *i, struct shares *ret)
 {
 	int memory, other, sockets[2];
 
@@ -49,12 +62,26 @@ static bool share_memory(const struct instance *i, struct shares *ret)
 	return true;
 }
 
-static bool share_socket(struct shares *ret)
+static bool share_memory(struct instance *i, const struct request *r, struct shares *ret)
+{
+	if (!charge_client(i, r, 2, CONDUIT_FIRST_BYTES))
+		return false;
+	if (create_memory(i, ret))
+		return true;
+	instance_keep_nothing(i);
+	return false;
+}
+
+static bool share_socket(struct instance *i, const struct request *r, struct shares *ret)
 {
 	int sockets[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets))
+	if (!charge_client(i, r, 1, 0))
 		return false;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets)) {
+		instance_keep_nothing(i);
+		return false;
+	}
 	*ret = (struct shares){ IPC9_PIPE_WAY_FRAMES, 1, { sockets[0] }, { sockets[1] } };
 	return true;
 }
@@ -63,6 +90,8 @@ void instance_keep_nothing(struct instance *i)
 {
 	close_all(i->fds, i->n_fds);
 	i->n_fds = 0;
+	charge_release(&i->parked);
+	charge_release(&i->parked_bytes);
 }
 
 /* The client has its share. */
@@ -99,12 +128,13 @@ static bool introduce(struct instance *i, struct request *r, unsigned flags)
 	ipc9_pipe_open_res res;
 	struct shares s;
 
-	if (!(flags & IPC9_PIPE_OPEN_SHARED && i->shares && share_memory(i, &s)) &&
-	    !share_socket(&s))
+	if (!(flags & IPC9_PIPE_OPEN_SHARED && i->shares && share_memory(i, r, &s)) &&
+	    !share_socket(i, r, &s))
 		return false;
 	if (request_give_descriptors(r, s.client, s.n)) {
 		close_all(s.client, s.n);
 		close_all(s.server, s.n);
+		instance_keep_nothing(i);
 		return false;
 	}
 	close_all(s.client, s.n);
@@ -116,32 +146,33 @@ static bool introduce(struct instance *i, struct request *r, unsigned flags)
 }
 
 /* Gives the connection itself away.  What goes wrong ends it, and the instance listens on. */
-static void hand_connection(struct instance *i, struct request *r, unsigned flags)
+static bool hand_connection(struct instance *i, struct request *r, unsigned flags)
 {
 	char from[ADDRESS_TEXT_SIZE];
 	ipc9_pipe_open_res res;
 	int fd;
 
+	if (!charge_client(i, r, 1, 0))
+		return false;
 	fill(i, IPC9_PIPE_WAY_FRAMES, from, &res);
 	leave(i, r, flags, IPC9_PIPE_WAY_FRAMES, NULL, 0);
 	if (request_hand_over(r, &res, &fd)) {
 		i->way = IPC9_PIPE_WAY_CALLS;
+		instance_keep_nothing(i);
 		instance_listen(i);
-		return;
+		return true;
 	}
 	i->fds[0] = fd;
 	i->n_fds = 1;
 	end_wake(&i->server);
+	return true;
 }
 
 bool instance_hand_over(struct instance *i, struct request *r, unsigned flags)
 {
 	if (!(flags & IPC9_PIPE_OPEN_STREAM) || !i->streams)
 		return false;
-	if (r->caller.local)
-		return introduce(i, r, flags);
-	hand_connection(i, r, flags);
-	return true;
+	return r->caller.local ? introduce(i, r, flags) : hand_connection(i, r, flags);
 }
 
 int instance_give(struct instance *i, struct request *r)

@@ -22,7 +22,7 @@
  * 5. A name and an instance are charged to whoever made them, and a client's end to the client for as long as it is OPEN,
  *    with an instance or without.  The instance's `charge` pays for both queues while the server's end is there; what that
  *    left unread is the client's then, or is lost where their share does not hold it.  A client that is AWAY is
- *    charged nothing: its instance is the server's to end.
+ *    charged for what is kept for the server until ACCEPT takes it, and nothing then: its instance is the server's to end.
  * 6. Of a parked WRITE or FLUSH `place` is the point of the queue behind what was written, as a charge, and `amount` the
  *    same as payload (queue.h).  What is taken back moves the points behind it.
  */
@@ -76,6 +76,7 @@ struct instance {
 	int way;       /* IPC9_PIPE_WAY_..., of this client */
 	int fds[2];    /* the server's share of that, until ACCEPT gives it; n_fds of them */
 	unsigned n_fds;
+	struct charge parked, parked_bytes; /* of fds and what they are of: the client's */
 	struct charge charge;
 	struct end server, *client; /* never NULL */
 };
@@ -152,7 +153,7 @@ bool instance_hand_over(struct instance *instance, struct request *request, unsi
 /* Lets the server's share leave with the answer to an ACCEPT.  0 or -errno. */
 int instance_give(struct instance *instance, struct request *request);
 
-/* Closes what was not given. */
+/* Closes what was not given; the client pays for it no more. */
 void instance_keep_nothing(struct instance *instance);
 
 /* --- States ------------------------------------------------------------------------------------ */

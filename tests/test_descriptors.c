@@ -289,6 +289,7 @@ static void test_a_connection_that_brought_more_than_the_call_is_not_handed_over
 		{ 44, 44 },
 		{ 44, 20 },
 		{ 44, 40 },
+		{ 65536, 65536 },
 		{ 100000, 100000 },
 	};
 

@@ -86,12 +86,12 @@ static ipc9_quota_amounts used_by(const struct world *w, uint32_t uid)
 
 static char rule_local[] = "allow local read,write";
 
-static uint64_t create_pipe(CLIENT *c)
+static uint64_t create_pipe_with(CLIENT *c, unsigned flags)
 {
 	char name[] = "p", *rule = rule_local;
 	ipc9_rules rules = { { 1, &rule } };
 	ipc9_pipe_create_args args = { name, IPC9_PIPE_BYTE, IPC9_PIPE_DUPLEX, IPC9_PIPE_UNLIMITED,
-		0, &rules, 0, 0 };
+		0, &rules, flags, 0 };
 	ipc9_pipe_create_res res = { 0 };
 	uint64_t pipe = 0;
 
@@ -100,6 +100,11 @@ static uint64_t create_pipe(CLIENT *c)
 		pipe = res.ipc9_pipe_create_res_u.ok.pipe;
 	xdr_free((xdrproc_t)xdr_ipc9_pipe_create_res, &res);
 	return pipe;
+}
+
+static uint64_t create_pipe(CLIENT *c)
+{
+	return create_pipe_with(c, 0);
 }
 
 /* The status; *ret_pipe only where it is 0. */
@@ -165,6 +170,78 @@ static void test_an_open_end_is_an_object_of_the_client(void)
 	EQUAL(used_by(&w, GUEST).objects.used, 0);
 	close_pipe(w.owner, server);
 	EQUAL(used_by(&w, OWNER).objects.used, 0);
+	end(&w);
+}
+
+/* Opens the pipe for an exchange that does not pass the daemon; the way that comes of it, or less than 0. */
+static int open_stream(CLIENT *c, unsigned flags)
+{
+	char name[] = "p";
+	ipc9_pipe_open_args args = { name, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_STREAM | flags };
+	ipc9_pipe_open_res res = { 0 };
+	int way;
+
+	daemon_patience(c, 20000);
+	EQUAL(ipc9_pipeproc_open_1(&args, &res, c), RPC_SUCCESS);
+	way = res.status ? -1 : (int)res.ipc9_pipe_open_res_u.ok.way;
+	xdr_free((xdrproc_t)xdr_ipc9_pipe_open_res, &res);
+	return way;
+}
+
+static void accept_pipe(CLIENT *c, uint64_t pipe)
+{
+	ipc9_pipe_accept_args args = { pipe, 0 };
+
+	EQUAL(ask(c, IPC9_PIPEPROC_ACCEPT, (xdrproc_t)xdr_ipc9_pipe_accept_args, &args), 0);
+}
+
+static void test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients(void)
+{
+	const unsigned flags = IPC9_PIPE_CREATE_STREAM | IPC9_PIPE_CREATE_SHARED;
+	uint64_t servers[8];
+	struct world w;
+
+	/* Of ten, five for each of two. */
+	if (!begin(&w, "quota_descriptors = 10\n", IPC9_PROG_PIPE))
+		return;
+	for (size_t i = 0; i < 8; i++)
+		servers[i] = create_pipe_with(w.owner, flags);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	HOLDS(used_by(&w, GUEST).bytes.used >= 2 * 65536);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_CALLS);
+	EQUAL(used_by(&w, GUEST).objects.used, 1);
+	accept_pipe(w.owner, servers[0]);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	accept_pipe(w.owner, servers[1]);
+	accept_pipe(w.owner, servers[2]);
+	/* What the server does not take goes with its end. */
+	close_pipe(w.owner, servers[4]);
+	EQUAL(used_by(&w, GUEST).bytes.used, 0);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	end(&w);
+}
+
+static void test_a_connection_that_waits_to_be_accepted_is_the_clients(void)
+{
+	uint64_t servers[3];
+	CLIENT *remote[3];
+	struct world w;
+
+	if (!begin(&w, "quota_descriptors = 4\nallow = anyone all\n", IPC9_PROG_PIPE))
+		return;
+	for (size_t i = 0; i < 3; i++) {
+		servers[i] = create_pipe_with(w.owner, IPC9_PIPE_CREATE_STREAM);
+		remote[i] = daemon_client_anonymous(&w.daemon, IPC9_PROG_PIPE);
+	}
+	EQUAL(open_stream(remote[0], 0), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(open_stream(remote[1], 0), IPC9_PIPE_WAY_CALLS);
+	accept_pipe(w.owner, servers[0]);
+	EQUAL(open_stream(remote[2], 0), IPC9_PIPE_WAY_FRAMES);
+	for (size_t i = 0; i < 3; i++)
+		clnt_destroy(remote[i]);
 	end(&w);
 }
 
@@ -515,6 +592,8 @@ static void test_the_sum_of_connections_has_those_of_networks(void)
 }
 
 SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
+    TEST(test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients),
+    TEST(test_a_connection_that_waits_to_be_accepted_is_the_clients),
     TEST(test_what_a_server_that_is_gone_left_unread_is_the_clients),
     TEST(test_a_client_whose_share_does_not_hold_what_is_unread_loses_it),
     TEST(test_clients_who_keep_their_ends_use_up_their_own_share),

@@ -544,6 +544,8 @@ static void test_arguments_out_of_range_are_refused(void)
 	side_open(&w, &s, true);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		EQUAL(create(&s, &bad[i]), IPC9_STATUS_INVALID);
+	EQUAL(open_pipe(&s, IPC9_PIPE_OPEN_READ | 16), IPC9_STATUS_INVALID);
+	EQUAL(open_pipe(&s, 0xf7), IPC9_STATUS_INVALID);
 	side_close(&s);
 	end(&w);
 }

@@ -14,6 +14,8 @@
 
 #define HEADER_BYTES 4096u
 
+_Static_assert(HEADER_BYTES + 2 * RING_FIRST_BYTES <= CONDUIT_FIRST_BYTES,
+    "conduit.h tells of both");
 _Static_assert(2 * sizeof(struct ring_shared) <= HEADER_BYTES,
     "both rings' words are in the header");
 _Static_assert(CONDUIT_QUOTA_MAX + 2 * (RING_MESSAGE_MAX + RING_RECORD) <= RING_BYTES_MAX,

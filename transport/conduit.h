@@ -28,6 +28,9 @@
 #define CONDUIT_MESSAGE_MAX RING_MESSAGE_MAX
 #define CONDUIT_QUOTA_MAX (4u << 20) /* of a direction; at least 1 */
 
+/* At most what conduit_create reserves; the ends take more as they need it. */
+#define CONDUIT_FIRST_BYTES (2 * RING_FIRST_BYTES + 4096)
+
 struct conduit;
 
 enum conduit_side {
