@@ -66,6 +66,7 @@
 	X(names)                                                                                   \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
+	X(frames)                                                                                  \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \
 	X(conduit_peers)                                                                           \

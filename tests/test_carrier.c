@@ -2,129 +2,27 @@
 /*
  * test_carrier.c - what carries a pipe's data when the daemon has left the path: every test over every carrier.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "client/frames.h"
-#include "client/rings.h"
-#include "rpcgen-out/pipe.h"
+#include "tests/carrier.h"
 #include "tests/harness.h"
-#include "transport/address.h"
-#include "transport/conduit.h"
-#include "transport/socket.h"
 #include "util/clock.h"
 
 #define QUOTA 65536
-#define SOON clock_deadline_ms(10000)
-
-/* Two ends of one pipe: of 0 the other is 1. */
-struct ends {
-	struct carrier *c[2];
-};
-
-struct way {
-	const char *name;
-	bool (*make)(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret);
-};
-
-static bool tcp_pair(int fds[2])
-{
-	struct address a;
-	int listener;
-
-	if (address_parse("127.0.0.1", 0, &a) || socket_listen(&a, &listener))
-		return false;
-	a.len = sizeof(a.storage);
-	getsockname(listener, (struct sockaddr *)&a.storage, &a.len);
-	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(fds[0], (const struct sockaddr *)&a.storage, a.len))
-		return false;
-	fcntl(listener, F_SETFL, 0);
-	fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	return fds[1] >= 0;
-}
-
-static bool make_frames(const int fds[2], enum ipc9_pipe_type type, uint32_t quota,
-    struct ends *ret)
-{
-	for (int i = 0; i < 2; i++) {
-		fcntl(fds[i], F_SETFL, O_NONBLOCK);
-		if (!EQUAL(frames_new(fds[i], i == 0, type, quota, &ret->c[i]), 0))
-			return false;
-	}
-	return true;
-}
-
-static bool make_tcp(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret)
-{
-	int fds[2];
-
-	return HOLDS(tcp_pair(fds)) && make_frames(fds, type, quota, ret);
-}
-
-static bool make_local(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret)
-{
-	int fds[2];
-
-	return EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0) &&
-	    make_frames(fds, type, quota, ret);
-}
-
-static bool make_rings(enum ipc9_pipe_type type, uint32_t quota, struct ends *ret)
-{
-	int memory, sockets[2];
-
-	if (!EQUAL(conduit_create(type == IPC9_PIPE_TYPE_MESSAGE ? RING_MESSAGES : RING_BYTES,
-		       quota, &memory, sockets),
-		0))
-		return false;
-	return EQUAL(rings_new(fcntl(memory, F_DUPFD_CLOEXEC, 0), sockets[0], true, type, quota,
-			 &ret->c[0]),
-		   0) &&
-	    EQUAL(rings_new(memory, sockets[1], false, type, quota, &ret->c[1]), 0);
-}
-
-static const struct way ways[] = {
-	{ "shared memory", make_rings },
-	{ "frames over TCP", make_tcp },
-	{ "frames over a local socket", make_local },
-};
-
-#define N_WAYS (sizeof(ways) / sizeof(ways[0]))
-
-static struct ends make(size_t way, enum ipc9_pipe_type type, uint32_t quota)
-{
-	struct ends e = { { NULL, NULL } };
-
-	if (!HOLDS(ways[way].make(type, quota, &e)))
-		abort();
-	return e;
-}
 
 static struct ends bytes(size_t way)
 {
-	return make(way, IPC9_PIPE_TYPE_BYTE, QUOTA);
+	return carrier_make(way, IPC9_PIPE_TYPE_BYTE, QUOTA);
 }
 
 static struct ends messages(size_t way)
 {
-	return make(way, IPC9_PIPE_TYPE_MESSAGE, QUOTA);
-}
-
-static void shut(struct carrier *c)
-{
-	if (c)
-		c->ops->close(c, SOON);
+	return carrier_make(way, IPC9_PIPE_TYPE_MESSAGE, QUOTA);
 }
 
 static void shut_both(struct ends *e)
@@ -133,28 +31,11 @@ static void shut_both(struct ends *e)
 	shut(e->c[1]);
 }
 
-static int put(struct carrier *c, const void *data, size_t size)
-{
-	size_t n;
-
-	return c->ops->write(c, data, size, CARRIER_WHOLE, SOON, &n);
-}
-
-/* What a read says: the number of bytes, or minus its code. */
-static int get(struct carrier *c, void *buffer, size_t size, bool message, int64_t deadline)
-{
-	size_t n = 0;
-	bool more = false;
-	int r = c->ops->read(c, buffer, size, message, deadline, &n, &more);
-
-	return r ? -r : more ? 1000000 + (int)n : (int)n;
-}
-
 /* --- Data -------------------------------------------------------------------------------------- */
 
 static void test_bytes_cross_the_boundaries_of_writes(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char buffer[16] = "";
 
@@ -173,7 +54,7 @@ static void test_bytes_cross_the_boundaries_of_writes(void)
 
 static void test_messages_keep_their_boundaries_and_may_be_empty_and_read_in_parts(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = messages(w);
 		char buffer[16] = "";
 
@@ -196,7 +77,7 @@ static void test_messages_keep_their_boundaries_and_may_be_empty_and_read_in_par
 
 static void test_bytes_read_from_messages_ignore_boundaries_but_stop_at_empty_ones(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = messages(w);
 		struct carrier_waiting waiting = { .total = 0 };
 		char buffer[16] = "";
@@ -217,7 +98,7 @@ static void test_bytes_read_from_messages_ignore_boundaries_but_stop_at_empty_on
 
 static void test_peek_tells_without_taking(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = messages(w);
 		struct carrier_waiting waiting = { .total = 0 };
 		char buffer[16] = "";
@@ -304,7 +185,7 @@ static void test_much_data_arrives_whole_whatever_the_pieces(void)
 	} pieces[] = { { 1048576, 1048576 }, { 1048576, 60001 }, { 3000000, 100000 },
 		{ 70001, 1048576 }, { 13, 65536 }, { 65536, 17 }, { 300000, 299999 } };
 
-	for (size_t w = 0; w < N_WAYS; w++)
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++)
 		for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 			struct ends e = bytes(w);
 			struct writer writer = { e.c[0],
@@ -324,10 +205,10 @@ static void test_pieces_of_changing_lengths_arrive_in_order(void)
 {
 	static const size_t pieces[] = { 30, 20000, 150000, 1048576 };
 
-	for (size_t w = 0; w < N_WAYS; w++)
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++)
 		for (size_t i = 0; i < 2 * sizeof(pieces) / sizeof(pieces[0]); i++) {
 			size_t piece = pieces[i / 2];
-			struct ends e = make(w, IPC9_PIPE_TYPE_BYTE, 1048576);
+			struct ends e = carrier_make(w, IPC9_PIPE_TYPE_BYTE, 1048576);
 			struct writer writer = { e.c[0], piece < 100 ? 300007 : 20000003, piece,
 				false, 0, false, true };
 			pthread_t t;
@@ -360,8 +241,8 @@ static void test_messages_that_nobody_waited_for_arrive_whole(void)
 		MESSAGES = 4
 	};
 
-	for (size_t w = 0; w < N_WAYS; w++) {
-		struct ends e = make(w, IPC9_PIPE_TYPE_MESSAGE, 4194304);
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
+		struct ends e = carrier_make(w, IPC9_PIPE_TYPE_MESSAGE, 4194304);
 		unsigned char *data = malloc(SIZE), *buffer = malloc(SIZE);
 		int taken = 0;
 		size_t n;
@@ -403,7 +284,7 @@ static void test_both_directions_at_once_do_not_lock_each_other(void)
 		TOTAL = 6000001
 	};
 
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		struct writer writers[2] = { { e.c[0], TOTAL, 500000, false, 0, false, false },
 			{ e.c[1], TOTAL, 500000, false, 0, false, false } };
@@ -426,7 +307,7 @@ static void test_both_directions_at_once_do_not_lock_each_other(void)
 
 static void test_a_write_completes_while_what_is_unread_fits_the_quota(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char *data = calloc(1, QUOTA + 1), *buffer = malloc(QUOTA);
 		size_t n = 0;
@@ -448,7 +329,7 @@ static void test_a_write_completes_while_what_is_unread_fits_the_quota(void)
 
 static void test_a_write_that_does_not_wait_is_taken_if_it_fits_and_partly_if_asked(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char *data = calloc(1, QUOTA + 1);
 		size_t n = 7;
@@ -466,7 +347,7 @@ static void test_a_write_that_does_not_wait_is_taken_if_it_fits_and_partly_if_as
 
 static void test_an_empty_message_is_taken_when_the_quota_is_full(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = messages(w);
 		char *data = calloc(1, QUOTA);
 		size_t n;
@@ -488,7 +369,7 @@ static void *flush_one(void *arg)
 
 static void test_flush_returns_when_the_other_end_has_read_all(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = messages(w);
 		struct writer flusher = { .c = e.c[0], .result = -1 };
 		char buffer[8];
@@ -513,7 +394,7 @@ static void test_flush_returns_when_the_other_end_has_read_all(void)
 
 static void test_after_end_the_other_end_reads_eof_and_still_writes(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char buffer[8];
 
@@ -530,7 +411,7 @@ static void test_after_end_the_other_end_reads_eof_and_still_writes(void)
 
 static void test_what_was_written_before_close_is_read_then_eof(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char buffer[8];
 
@@ -550,7 +431,7 @@ static void test_what_was_written_before_close_is_read_then_eof(void)
 
 static void test_disconnect_throws_away_what_was_not_read(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		struct carrier_waiting waiting;
 		char buffer[8];
@@ -601,7 +482,7 @@ static bool has_much(void *arg)
 
 static void test_operations_that_wait_when_the_other_end_closes_end_with_eof(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		struct writer reader = { .c = e.c[0], .result = 0 };
 		struct writer writer = { .c = e.c[0], .result = 0 };
@@ -622,7 +503,7 @@ static void test_operations_that_wait_when_the_other_end_closes_end_with_eof(voi
 
 static void test_cancel_ends_what_waits_and_the_end_stays_usable(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		struct writer reader = { .c = e.c[0], .result = 0 };
 		struct writer writer = { .c = e.c[0], .result = 0 };
@@ -659,7 +540,7 @@ static void test_cancel_ends_what_waits_and_the_end_stays_usable(void)
 
 static void test_abort_ends_everything_with_lost(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char byte;
 
@@ -673,7 +554,7 @@ static void test_abort_ends_everything_with_lost(void)
 
 static void test_events_tell_what_would_not_wait(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char *data = calloc(1, QUOTA);
 		const unsigned all = CARRIER_READABLE | CARRIER_WRITABLE | CARRIER_CLOSED;
@@ -725,7 +606,7 @@ static bool has_begun(void *arg)
 /* A writer that is under way, in *ret_thread. */
 static struct ends with_writer(size_t way, struct writer *writer, pthread_t *ret_thread)
 {
-	struct ends e = make(way, IPC9_PIPE_TYPE_BYTE, MUCH);
+	struct ends e = carrier_make(way, IPC9_PIPE_TYPE_BYTE, MUCH);
 
 	memset(writer, 0, sizeof(*writer));
 	writer->c = e.c[0];
@@ -747,7 +628,7 @@ static void cancel_until_ended(struct writer *writer)
 
 static void test_to_end_and_to_disconnect_wait_for_no_writer(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct writer writer;
 		pthread_t t;
 		struct ends e = with_writer(w, &writer, &t);
@@ -755,7 +636,8 @@ static void test_to_end_and_to_disconnect_wait_for_no_writer(void)
 		EQUAL(e.c[0]->ops->end(e.c[0]), 0);
 		e.c[0]->ops->disconnect(e.c[0]);
 		pthread_join(t, NULL);
-		EQUAL(writer.result, IPC9_E_NOTCONN);
+		/* Unless it had come to its next write in between. */
+		HOLDS(writer.result == IPC9_E_NOTCONN || writer.result == IPC9_E_BADSTATE);
 		e.c[0]->ops->close(e.c[0], 0);
 		EQUAL(e.c[1]->ops->wait_closed(e.c[1], SOON), IPC9_E_NOTCONN);
 		shut(e.c[1]);
@@ -764,7 +646,7 @@ static void test_to_end_and_to_disconnect_wait_for_no_writer(void)
 
 static void test_cancel_ends_a_writer_whose_data_has_begun_to_leave(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct writer writer;
 		pthread_t t;
 		struct ends e = with_writer(w, &writer, &t);
@@ -789,7 +671,7 @@ static void test_cancel_ends_a_writer_whose_data_has_begun_to_leave(void)
 
 static void test_to_ask_what_would_not_wait_waits_for_no_writer(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct writer writer;
 		pthread_t t;
 		struct ends e = with_writer(w, &writer, &t);
@@ -808,8 +690,8 @@ static void test_to_ask_what_would_not_wait_waits_for_no_writer(void)
 
 static void test_what_was_written_stays_for_a_reader_that_comes_after_close(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
-		struct ends e = make(w, IPC9_PIPE_TYPE_BYTE, MUCH);
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
+		struct ends e = carrier_make(w, IPC9_PIPE_TYPE_BYTE, MUCH);
 		char *data = calloc(1, MUCH);
 		size_t n = 0, total = 0;
 		int got;
@@ -829,7 +711,7 @@ static void test_what_was_written_stays_for_a_reader_that_comes_after_close(void
 
 static void test_a_client_cannot_disconnect_its_server(void)
 {
-	for (size_t w = 0; w < N_WAYS; w++) {
+	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
 		struct ends e = bytes(w);
 		char byte;
 
@@ -837,137 +719,6 @@ static void test_a_client_cannot_disconnect_its_server(void)
 		EQUAL(get(e.c[0], &byte, 1, false, SOON), -IPC9_E_LOST);
 		EQUAL(e.c[0]->ops->peer(e.c[0]), IPC9_E_LOST);
 		shut_both(&e);
-	}
-}
-
-/* --- Frames that lie --------------------------------------------------------------------------- */
-
-/* What reading comes to when these bytes come, and then nothing. */
-static int after_bytes(enum ipc9_pipe_type type, const void *data, size_t size)
-{
-	struct carrier *c;
-	char buffer[64];
-	int fds[2], r;
-
-	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	EQUAL(frames_new(fds[0], false, type, 4096, &c), 0);
-	EQUAL(write(fds[1], data, size), (ssize_t)size);
-	r = get(c, buffer, sizeof(buffer), type == IPC9_PIPE_TYPE_MESSAGE, clock_deadline_ms(20));
-	shut(c);
-	close(fds[1]);
-	return r;
-}
-
-#define AFTER(type, bytes) after_bytes(IPC9_PIPE_TYPE_##type, bytes, sizeof(bytes) - 1)
-
-static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
-{
-	/* A good one, so that the others are bad for one reason each. */
-	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), 2);
-	EQUAL(AFTER(MESSAGE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0\x80\0\0\x04\0\0\0\x02"), 2);
-	EQUAL(AFTER(MESSAGE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_TIMEDOUT);
-	/* A record in several fragments; lengths that disagree; an unknown kind; a kind's wrong size. */
-	EQUAL(AFTER(BYTE, "\0\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_LOST);
-	EQUAL(AFTER(BYTE, "\x80\0\0\x10\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_LOST);
-	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x09"), -IPC9_E_LOST);
-	EQUAL(AFTER(BYTE, "\x80\0\0\x08\0\0\0\x05\0\0\0\0"), -IPC9_E_LOST);
-	/* More than the window; the end of a message on a byte pipe; data after END. */
-	EQUAL(AFTER(BYTE, "\x80\x10\x10\x08\0\0\0\x01\0\x10\x10\x01"), -IPC9_E_LOST);
-	EQUAL(AFTER(BYTE, "\x80\xff\xff\x08\0\0\0\x01\0\xff\xff\0"), -IPC9_E_LOST);
-	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x02"), -IPC9_E_LOST);
-	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x05\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"),
-	    -IPC9_E_LOST);
-	/* More read than was sent. */
-	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x04\0\0\0\0\0\0\0\x01"), -IPC9_E_LOST);
-	/* Its end without CLOSE is told apart from CLOSE in the next test. */
-}
-
-/* Two frames of one message that are too long together. */
-static void test_a_message_over_the_limit_ends_the_pipe_as_lost(void)
-{
-	static unsigned char frame[12 + IPC9_MESSAGE_BYTES / 2 + 4] = { 0x80, 0x08, 0, 0x0c, 0, 0,
-		0, 1, 0, 0x08, 0, 4 };
-	struct carrier *c;
-	char byte;
-	int fds[2], sent = 0, r = -IPC9_E_TIMEDOUT;
-
-	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, MUCH, &c), 0);
-	while (sent < 2 * (int)sizeof(frame) && r == -IPC9_E_TIMEDOUT) {
-		int at = sent % (int)sizeof(frame);
-		ssize_t n = send(fds[1], frame + at, sizeof(frame) - (size_t)at, MSG_NOSIGNAL);
-
-		sent += n > 0 ? (int)n : 0;
-		r = get(c, &byte, 1, true, 0);
-	}
-	EQUAL(r, -IPC9_E_LOST);
-	shut(c);
-	close(fds[1]);
-}
-
-/* Appends a frame as rpcgen's code has it. */
-static void encode(struct ipc9_pipe_frame frame, unsigned char *record, size_t *size)
-{
-	XDR xdrs;
-	uint32_t mark;
-
-	xdrmem_create(&xdrs, (char *)record + *size + 4, 256, XDR_ENCODE);
-	HOLDS(xdr_ipc9_pipe_frame(&xdrs, &frame));
-	mark = htonl(0x80000000u | XDR_GETPOS(&xdrs));
-	memcpy(record + *size, &mark, sizeof(mark));
-	*size += 4 + XDR_GETPOS(&xdrs);
-}
-
-static void test_frames_are_what_the_protocol_says(void)
-{
-	unsigned char want[1024], got[1024];
-	size_t n_want = 0, n_got = 0;
-	struct ipc9_pipe_frame data = { .kind = IPC9_PIPE_FRAME_DATA }, consumed = data;
-	struct carrier *c;
-	char buffer[8];
-	ssize_t n;
-	int fds[2];
-
-	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
-	data.ipc9_pipe_frame_u.data = (ipc9_blob){ (const unsigned char *)"message", 7, NULL };
-	encode(data, want, &n_want);
-	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
-	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
-	EQUAL(put(c, "message", 7), 0);
-	EQUAL(put(c, "", 0), 0);
-	/* And what comes in the same way; that it was read is told. */
-	EQUAL(write(fds[1], want, n_want), (ssize_t)n_want);
-	EQUAL(get(c, buffer, 8, true, SOON), 7);
-	consumed.kind = IPC9_PIPE_FRAME_CONSUMED;
-	consumed.ipc9_pipe_frame_u.consumed_bytes = 7;
-	encode(consumed, want, &n_want);
-	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_END }, want, &n_want);
-	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_CLOSE }, want, &n_want);
-	EQUAL(c->ops->end(c), 0);
-	shut(c);
-	while ((n = read(fds[1], got + n_got, sizeof(got) - n_got)) > 0)
-		n_got += (size_t)n;
-	SAME_BYTES(got, n_got, want, n_want);
-	close(fds[1]);
-}
-
-static void test_a_connection_that_ends_without_close_is_lost(void)
-{
-	for (int with_close = 0; with_close < 2; with_close++) {
-		struct carrier *c;
-		char buffer[8];
-		int fds[2];
-
-		EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-		EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_BYTE, 4096, &c), 0);
-		EQUAL(write(fds[1], "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0", 16), 16);
-		if (with_close)
-			EQUAL(write(fds[1], "\x80\0\0\x04\0\0\0\x06", 8), 8);
-		close(fds[1]);
-		EQUAL(get(c, buffer, 8, false, SOON), 2);
-		EQUAL(get(c, buffer, 8, false, SOON), with_close ? -IPC9_E_EOF : -IPC9_E_LOST);
-		shut(c);
 	}
 }
 
@@ -992,7 +743,4 @@ SUITE(carrier, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_cancel_ends_a_writer_whose_data_has_begun_to_leave),
     TEST(test_to_ask_what_would_not_wait_waits_for_no_writer),
     TEST(test_what_was_written_stays_for_a_reader_that_comes_after_close),
-    TEST(test_a_client_cannot_disconnect_its_server),
-    TEST(test_a_message_over_the_limit_ends_the_pipe_as_lost),
-    TEST(test_what_is_no_frame_ends_the_pipe_as_lost), TEST(test_frames_are_what_the_protocol_says),
-    TEST(test_a_connection_that_ends_without_close_is_lost));
+    TEST(test_a_client_cannot_disconnect_its_server));

@@ -73,7 +73,8 @@ const char *wire_exchange(int fd, const struct golden *call, const struct golden
 		return "the reply is none that accepts this call";
 	stat = hex_word(&reply, 5);
 	if (call->local)
-		return stat == PROC_UNAVAIL || stat == PROG_UNAVAIL ? NULL : "it is served over TCP";
+		return stat == PROC_UNAVAIL || stat == PROG_UNAVAIL ? NULL
+								    : "it is served over TCP";
 	if (stat != SUCCESS)
 		return stat == GARBAGE_ARGS ? "GARBAGE_ARGS" : "it did not succeed";
 	if (!survives(CODEC_ENGINE, ok, &reply))

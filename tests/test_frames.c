@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* test_frames.c - frames on the socket of a pipe: the bytes that pipe.x says, and others that end it. */
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/frames.h"
+#include "rpcgen-out/pipe.h"
+#include "tests/carrier.h"
+#include "tests/harness.h"
+
+/* --- Frames that lie --------------------------------------------------------------------------- */
+
+/* What reading comes to when these bytes come, and then nothing. */
+static int after_bytes(enum ipc9_pipe_type type, const void *data, size_t size)
+{
+	struct carrier *c;
+	char buffer[64];
+	int fds[2], r;
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], false, type, 4096, &c), 0);
+	EQUAL(write(fds[1], data, size), (ssize_t)size);
+	r = get(c, buffer, sizeof(buffer), type == IPC9_PIPE_TYPE_MESSAGE, clock_deadline_ms(20));
+	shut(c);
+	close(fds[1]);
+	return r;
+}
+
+#define AFTER(type, bytes) after_bytes(IPC9_PIPE_TYPE_##type, bytes, sizeof(bytes) - 1)
+
+static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
+{
+	/* A good one, so that the others are bad for one reason each. */
+	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), 2);
+	EQUAL(AFTER(MESSAGE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0\x80\0\0\x04\0\0\0\x02"), 2);
+	EQUAL(AFTER(MESSAGE, "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_TIMEDOUT);
+	/* A record in several fragments; lengths that disagree; an unknown kind; a kind's wrong size. */
+	EQUAL(AFTER(BYTE, "\0\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x10\0\0\0\x01\0\0\0\x02xy\0\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x09"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x08\0\0\0\x05\0\0\0\0"), -IPC9_E_LOST);
+	/* More than the window; the end of a message on a byte pipe; data after END. */
+	EQUAL(AFTER(BYTE, "\x80\x10\x10\x08\0\0\0\x01\0\x10\x10\x01"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\xff\xff\x08\0\0\0\x01\0\xff\xff\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x02"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x05\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"),
+	    -IPC9_E_LOST);
+	/* More read than was sent. */
+	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x04\0\0\0\0\0\0\0\x01"), -IPC9_E_LOST);
+	/* Its end without CLOSE is told apart from CLOSE in the next test. */
+}
+
+/* Two frames of one message that are too long together. */
+static void test_a_message_over_the_limit_ends_the_pipe_as_lost(void)
+{
+	static unsigned char frame[12 + IPC9_MESSAGE_BYTES / 2 + 4] = { 0x80, 0x08, 0, 0x0c, 0, 0,
+		0, 1, 0, 0x08, 0, 4 };
+	struct carrier *c;
+	char byte;
+	int fds[2], sent = 0, r = -IPC9_E_TIMEDOUT;
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, 4194304, &c), 0);
+	while (sent < 2 * (int)sizeof(frame) && r == -IPC9_E_TIMEDOUT) {
+		int at = sent % (int)sizeof(frame);
+		ssize_t n = send(fds[1], frame + at, sizeof(frame) - (size_t)at, MSG_NOSIGNAL);
+
+		sent += n > 0 ? (int)n : 0;
+		r = get(c, &byte, 1, true, 0);
+	}
+	EQUAL(r, -IPC9_E_LOST);
+	shut(c);
+	close(fds[1]);
+}
+
+/* Appends a frame as rpcgen's code has it. */
+static void encode(struct ipc9_pipe_frame frame, unsigned char *record, size_t *size)
+{
+	XDR xdrs;
+	uint32_t mark;
+
+	xdrmem_create(&xdrs, (char *)record + *size + 4, 256, XDR_ENCODE);
+	HOLDS(xdr_ipc9_pipe_frame(&xdrs, &frame));
+	mark = htonl(0x80000000u | XDR_GETPOS(&xdrs));
+	memcpy(record + *size, &mark, sizeof(mark));
+	*size += 4 + XDR_GETPOS(&xdrs);
+}
+
+static void test_frames_are_what_the_protocol_says(void)
+{
+	unsigned char want[1024], got[1024];
+	size_t n_want = 0, n_got = 0;
+	struct ipc9_pipe_frame data = { .kind = IPC9_PIPE_FRAME_DATA }, consumed = data;
+	struct carrier *c;
+	char buffer[8];
+	ssize_t n;
+	int fds[2];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
+	data.ipc9_pipe_frame_u.data = (ipc9_blob){ (const unsigned char *)"message", 7, NULL };
+	encode(data, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_MSG_END }, want, &n_want);
+	EQUAL(put(c, "message", 7), 0);
+	EQUAL(put(c, "", 0), 0);
+	/* And what comes in the same way; that it was read is told. */
+	EQUAL(write(fds[1], want, n_want), (ssize_t)n_want);
+	EQUAL(get(c, buffer, 8, true, SOON), 7);
+	consumed.kind = IPC9_PIPE_FRAME_CONSUMED;
+	consumed.ipc9_pipe_frame_u.consumed_bytes = 7;
+	encode(consumed, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_END }, want, &n_want);
+	encode((struct ipc9_pipe_frame){ .kind = IPC9_PIPE_FRAME_CLOSE }, want, &n_want);
+	EQUAL(c->ops->end(c), 0);
+	shut(c);
+	while ((n = read(fds[1], got + n_got, sizeof(got) - n_got)) > 0)
+		n_got += (size_t)n;
+	SAME_BYTES(got, n_got, want, n_want);
+	close(fds[1]);
+}
+
+static void test_a_connection_that_ends_without_close_is_lost(void)
+{
+	for (int with_close = 0; with_close < 2; with_close++) {
+		struct carrier *c;
+		char buffer[8];
+		int fds[2];
+
+		EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+		EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_BYTE, 4096, &c), 0);
+		EQUAL(write(fds[1], "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0", 16), 16);
+		if (with_close)
+			EQUAL(write(fds[1], "\x80\0\0\x04\0\0\0\x06", 8), 8);
+		close(fds[1]);
+		EQUAL(get(c, buffer, 8, false, SOON), 2);
+		EQUAL(get(c, buffer, 8, false, SOON), with_close ? -IPC9_E_EOF : -IPC9_E_LOST);
+		shut(c);
+	}
+}
+
+SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
+    TEST(test_a_message_over_the_limit_ends_the_pipe_as_lost),
+    TEST(test_frames_are_what_the_protocol_says),
+    TEST(test_a_connection_that_ends_without_close_is_lost));
