@@ -62,7 +62,7 @@ static int no_more(const struct frames *f)
 	case PEER_DISCONNECTED:
 		return IPC9_E_NOTCONN;
 	case PEER_LOST:
-		return IPC9_E_LOST;
+		return f->no_memory ? -ENOMEM : IPC9_E_LOST;
 	}
 	return IPC9_E_LOST;
 }

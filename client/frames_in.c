@@ -471,6 +471,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 		r = feed_all(f, direct, &l, (size_t)n);
 	if (r) { /* neither a peer that breaks the rules nor one that we have no memory for can be gone on with */
 		f->peer = PEER_LOST;
+		f->no_memory = r == -ENOMEM;
 		shutdown(f->fd, SHUT_RDWR);
 	}
 	if (direct && f->peer == PEER_DISCONNECTED)

@@ -268,23 +268,29 @@ int frames_send_data(struct frames *f, const void *data, size_t size, bool messa
 /* With send_lock held. */
 static int send_word(struct frames *f, int kind, uint64_t number)
 {
+	BYTES_ON_STACK(block, HEADS_ON_STACK);
 	unsigned char bytes[8];
 	struct gather out;
-	ssize_t n;
+	ssize_t n = 0;
 	int r;
 
 	gather_init(&out);
+	gather_lend(&out, block);
 	put_word(bytes, (uint32_t)(number >> 32));
 	put_word(bytes + 4, (uint32_t)number);
 	r = put_head(&out, kind, kind == IPC9_PIPE_FRAME_CONSUMED ? sizeof(bytes) : 0);
 	if (!r && kind == IPC9_PIPE_FRAME_CONSUMED)
 		r = gather_copy(&out, bytes, sizeof(bytes));
-	if (!r)
-		r = gather_append(&f->rest, &out);
+	/* What goes at once takes no memory. */
+	if (!r && !f->rest.size)
+		n = gather_send(&out, f->fd);
+	if (!r && out.size && (n >= 0 || n == -EAGAIN))
+		r = keep(f, &out);
 	gather_clear(&out);
 	if (r)
 		return r;
-	n = gather_send(&f->rest, f->fd);
+	if (f->rest.size)
+		n = gather_send(&f->rest, f->fd);
 	if (f->rest.size)
 		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 	return n < 0 && n != -EAGAIN ? lose(f) : 0;
