@@ -238,16 +238,7 @@ static unsigned daemon_descriptors(const struct run *r)
 
 /* --- Looking ----------------------------------------------------------------------------------- */
 
-/*
- * Both ends of a pipe are the client's here: one that finds no memory for what has come gives the pipe up, and the other
- * may be the first to say so.
- */
-static bool is_of_pipe(const struct scenario *s)
-{
-	return s->first.code == IPC9_E_LOST && strstr(s->step, "ipc9_pipe_");
-}
-
-/* An error that comes of the trouble that was made, and not from waiting in vain. */
+/* An error that is none of the trouble that was made, or came from waiting in vain. */
 static bool is_fit(const struct run *r, const struct ipc9_error *e)
 {
 	static const int own[] = { -ENOMEM, -EMFILE, -EAGAIN };
@@ -261,7 +252,7 @@ static bool is_fit(const struct run *r, const struct ipc9_error *e)
 	for (size_t i = 0; i < n; i++)
 		if (e->code == codes[i])
 			return true;
-	return client && is_of_pipe(&r->scenario);
+	return false;
 }
 
 static void check_scenario(struct run *r, bool clean)
