@@ -339,6 +339,7 @@ void scenario_run(struct scenario *s)
 	use_pipe(s, one, one, IPC9_PIPE_TYPE_BYTE, true);
 	use_pipe(s, one, other, IPC9_PIPE_TYPE_BYTE, false);
 	use_pipe(s, one, other, IPC9_PIPE_TYPE_MESSAGE, true);
+	use_pipe(s, one, other, IPC9_PIPE_TYPE_MESSAGE, false);
 	use_filemap(s, one);
 	use_control(s, one, NULL);
 	use_control(s, other, host);
