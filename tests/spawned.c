@@ -26,6 +26,7 @@ static int spawned_echo(int wait_ms)
 	if (r == IPC9_E_NOENT) {
 		ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
 
+		ipc9_free(ipc9);
 		return write(STDOUT_FILENO, "streams ", 8) == 8 &&
 			write(STDOUT_FILENO, buffer, (size_t)got) == got
 		    ? 0
