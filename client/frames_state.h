@@ -66,7 +66,7 @@ struct frames {
 	uint64_t sent, taken; /* bytes of ours that left, and of those what was read over there */
 	enum frames_peer peer;
 	bool no_memory; /* LOST is what we made of it, having no memory for what came */
-	bool ended; /* we send no more */
+	bool ended;	/* we send no more */
 	unsigned n_cancels;
 	unsigned n_active; /* operations under way */
 	unsigned
