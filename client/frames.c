@@ -379,7 +379,8 @@ static bool is_full(struct frames *f)
 
 	if (!atomic_load_explicit(&f->blocked, memory_order_relaxed))
 		return false;
-	if (frames_finish(f, f->n_cancels, 0) == IPC9_E_TIMEDOUT || poll(&p, 1, 0) == 0)
+	/* What does not wait needs not be cancelled. */
+	if (frames_finish(f, 0, 0) == IPC9_E_TIMEDOUT || poll(&p, 1, 0) == 0)
 		return true;
 	atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
 	return false;

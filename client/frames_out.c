@@ -211,6 +211,7 @@ void frames_push(struct frames *f)
 	if (!f->rest.size)
 		atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
 	pthread_mutex_unlock(&f->send_lock);
+	frames_tell(f);
 }
 
 /* --- Frames ------------------------------------------------------------------------------------ */
@@ -348,7 +349,7 @@ static unsigned take_words(struct frames *f)
 }
 
 /* With send_lock held.  What was read is told before this end says that it goes. */
-static bool send_what_waits(struct frames *f)
+static void send_what_waits(struct frames *f)
 {
 	uint64_t n = due(f);
 	unsigned words = take_words(f);
@@ -358,16 +359,19 @@ static bool send_what_waits(struct frames *f)
 	for (int kind = IPC9_PIPE_FRAME_END; kind <= IPC9_PIPE_FRAME_DISCONNECT; kind++)
 		if (words & 1u << kind)
 			send_word(f, kind, 0);
-	return n || words;
 }
 
 void frames_tell(struct frames *f)
 {
-	bool more = true;
-
-	/* Whoever sends at the moment looks again when it has let go. */
-	while (more && !pthread_mutex_trylock(&f->send_lock)) {
-		more = send_what_waits(f);
+	/*
+	 * Whoever sends at the moment comes here when it has let go.  If it is here already, and has looked, it sees that it was
+	 * asked to look again.
+	 */
+	atomic_store_explicit(&f->asked, true, memory_order_seq_cst);
+	while (atomic_load_explicit(&f->asked, memory_order_seq_cst) &&
+	    !pthread_mutex_trylock(&f->send_lock)) {
+		atomic_store_explicit(&f->asked, false, memory_order_seq_cst);
+		send_what_waits(f);
 		pthread_mutex_unlock(&f->send_lock);
 	}
 }

@@ -51,6 +51,7 @@ struct frames {
 
 	pthread_mutex_t send_lock;
 	struct gather rest; /* of frames that left in part */
+	_Atomic bool asked; /* frames_tell was called, and nobody has looked since */
 	_Atomic bool
 	    blocked; /* somebody could not wait for room in the socket; for a look from anywhere */
 
