@@ -192,7 +192,4 @@ bool channel_client_target(const CLIENT *client, uint32_t procedure,
 /* What begins asynchronous calls on the handle, made at the first use; NULL: not ours, or no memory. */
 struct async *channel_client_async(CLIENT *client);
 
-/* Whether something of the handle's last call left for the other side. */
-bool channel_client_sent(const CLIENT *client);
-
 #endif

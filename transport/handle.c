@@ -13,7 +13,7 @@ struct handle {
 	struct client_base base; /* first */
 	struct channel *channel;
 	int64_t deadline; /* of all calls, if own_deadline */
-	bool own_deadline, sent;
+	bool own_deadline;
 	struct async *async; /* made with the first asynchronous call */
 };
 
@@ -37,14 +37,13 @@ static enum clnt_stat call_by(struct handle *h, const struct channel_target *tar
 
 	if (line && !batched &&
 	    line_call(line, target, xdr_args, args, xdr_results, results, deadline, &h->base.error,
-		&stat, &h->sent))
+		&stat))
 		return stat;
 	behind = line ? line_behind(line) : 0;
 	if (line && batched)
 		line_sent_behind(line);
 	stat = channel_send(h->channel, &call, target, xdr_args, args,
 	    batched ? CLOCK_NEVER : deadline, &h->base.error);
-	h->sent = call.sent;
 	if (stat != RPC_SUCCESS)
 		return stat;
 	if (!batched) {
@@ -129,11 +128,6 @@ void channel_client_deadline(CLIENT *client, int64_t deadline)
 
 	h->deadline = deadline;
 	h->own_deadline = true;
-}
-
-bool channel_client_sent(const CLIENT *client)
-{
-	return handle_of(client)->sent;
 }
 
 struct channel *channel_client_channel(const CLIENT *client)

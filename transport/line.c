@@ -331,7 +331,7 @@ static int put(struct line *l, struct channel_call *call, const struct channel_t
 
 bool line_call(struct line *l, const struct channel_target *target, xdrproc_t xdr_args, void *args,
     xdrproc_t xdr_results, void *results, int64_t deadline, struct rpc_err *ret_error,
-    enum clnt_stat *ret_stat, bool *ret_sent)
+    enum clnt_stat *ret_stat)
 {
 	int state = atomic_load_explicit(&l->state, memory_order_acquire);
 	struct channel_call call;
@@ -346,7 +346,6 @@ bool line_call(struct line *l, const struct channel_target *target, xdrproc_t xd
 		if (r)
 			channel_forget(l->channel, &call);
 	}
-	*ret_sent = !r;
 	if (!r) {
 		atomic_fetch_add_explicit(&l->calls, 1, memory_order_relaxed);
 		*ret_stat = await(l, &call, xdr_results, results, deadline, ret_error);

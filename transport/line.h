@@ -61,11 +61,11 @@ void line_abort(struct line *line);
 
 /*
  * A call from its beginning to its end.  False: it is not for the line, and nothing has left; else *ret_stat is what
- * channel_send or channel_wait would have returned, and *ret_sent whether it left.
+ * channel_send or channel_wait would have returned.
  */
 bool line_call(struct line *line, const struct channel_target *target, xdrproc_t xdr_args,
     void *args, xdrproc_t xdr_results, void *results, int64_t deadline, struct rpc_err *ret_error,
-    enum clnt_stat *ret_stat, bool *ret_sent);
+    enum clnt_stat *ret_stat);
 
 /*
  * For calls by the connection: something was sent whose end nobody waits for; how much of that there is, before a call is

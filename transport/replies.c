@@ -290,11 +290,6 @@ size_t replies_bytes(const struct replies *r)
 	return r->bytes;
 }
 
-size_t replies_count(const struct replies *r)
-{
-	return HASH_COUNT(r->entries);
-}
-
 struct replies *replies_free(struct replies *r)
 {
 	if (!r)

@@ -67,8 +67,7 @@ int replies_begin(struct replies *replies, const struct replies_key *key,
 void replies_done(struct replies *replies, struct replies_entry *entry, struct bytes *reply,
     int64_t now);
 
-/* Bytes taken by calls that are done, overhead included; and all entries. */
+/* Bytes taken by calls that are done, overhead included. */
 size_t replies_bytes(const struct replies *replies);
-size_t replies_count(const struct replies *replies);
 
 #endif
