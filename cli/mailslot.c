@@ -14,6 +14,7 @@
 
 #include "cli/commands.h"
 #include "cli/io.h"
+#include "cli/message.h"
 #include "cli/output.h"
 #include "cli/rules.h"
 #include "client/ipc9.h"
@@ -155,23 +156,12 @@ static int mailslot_send_bytes(struct ipc9 *ipc9, const struct invocation *invoc
 
 static int mailslot_send(struct ipc9 *ipc9, const struct invocation *invocation)
 {
-	const char *message = invocation_operand(invocation, 1);
-	_cleanup_(io_freep) uint8_t *buffer = NULL;
+	_cleanup_(io_freep) void *buffer = NULL;
+	const void *message;
 	size_t size;
-	int r;
+	int status = message_take(invocation, 1, &buffer, &message, &size);
 
-	if (message)
-		return mailslot_send_bytes(ipc9, invocation, message, strlen(message));
-	/* One byte more than can be sent, so that the library sees, and says, that it is too long. */
-	buffer = malloc(IPC9_MESSAGE_BYTES + 1);
-	if (!buffer)
-		return output_no_memory();
-	r = io_read_full(STDIN_FILENO, buffer, IPC9_MESSAGE_BYTES + 1, &size);
-	if (r) {
-		output_error("cannot read standard input: %s", strerror(-r));
-		return EXIT_FAILED;
-	}
-	return mailslot_send_bytes(ipc9, invocation, buffer, size);
+	return status ? status : mailslot_send_bytes(ipc9, invocation, message, size);
 }
 
 /* --- Info and listing -------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/io.h"
+#include "cli/message.h"
 #include "cli/output.h"
 #include "cli/pipe.h"
 
@@ -52,23 +53,12 @@ static int pipe_call_with(struct ipc9 *ipc9, const struct invocation *invocation
 
 int pipe_call(struct ipc9 *ipc9, const struct invocation *invocation)
 {
-	const char *request = invocation_operand(invocation, 1);
-	_cleanup_(io_freep) uint8_t *buffer = NULL;
+	_cleanup_(io_freep) void *buffer = NULL;
+	const void *request;
 	size_t size;
-	int r;
+	int status = message_take(invocation, 1, &buffer, &request, &size);
 
-	if (request)
-		return pipe_call_with(ipc9, invocation, request, strlen(request));
-	/* One byte more than can be sent, so that the library sees, and says, that it is too long. */
-	buffer = malloc(IPC9_MESSAGE_BYTES + 1);
-	if (!buffer)
-		return output_no_memory();
-	r = io_read_full(STDIN_FILENO, buffer, IPC9_MESSAGE_BYTES + 1, &size);
-	if (r) {
-		output_error("cannot read standard input: %s", strerror(-r));
-		return EXIT_FAILED;
-	}
-	return pipe_call_with(ipc9, invocation, buffer, size);
+	return status ? status : pipe_call_with(ipc9, invocation, request, size);
 }
 
 /* --- Wait -------------------------------------------------------------------------------------- */
