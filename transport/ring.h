@@ -8,8 +8,8 @@
  * All positions are totals since the start, 64 bits wide, which never go back: what is queued, whether all was read,
  * and what a lying peer cannot say are arithmetic.  Where a total lies in the memory is said by jumps: behind a jump
  * (at, offset) the total t lies at offset + t - at.  The producer alone decides where it jumps: back to the
- * beginning when the end is reached or would cut a message, and on to fresh memory when the ring is full and
- * may grow.  The consumer follows, and needs not know how large the ring is at the moment.  So a ring begins with
+ * beginning when the end is reached or would cut a message, or when long bytes would lie crookedly and the ring is empty,
+ * and on to fresh memory when the ring is full and may grow.  The consumer follows, and needs not know how large the ring is at the moment.  So a ring begins with
  * RING_FIRST_BYTES, takes more only when the consumer lets it run full, and does so at any time, without copying.
  *
  * The peer is hostile.  Each shared word is read once into a local, which is checked against what this side knows;
@@ -122,6 +122,7 @@ struct ring_producer {
 	uint64_t jumps;			  /* how many so far */
 	struct ring_stretch here, before; /* where head lies; and the one before */
 	uint64_t retry;			  /* growing failed: not again before head is there */
+	uint64_t straighten;		  /* the same, for straightening */
 	uint64_t reserved, room;	  /* where there is room, and how much of it; 0: none */
 	bool jump;			  /* it lies behind a jump */
 	bool broken;
