@@ -11,7 +11,7 @@
  * conduit_cancel and conduit_abort are for any thread.  Whoever frees an end sees to it that no operation runs.
  *
  * Deadlines are points of clock.h; one that has passed (0) means: do not wait.  Waiting is a look again for up to 50 us
- * where that pays and the peer runs on another CPU, then sleep.  A peer that died is noticed within 1 s by whoever
+ * where that pays and the peer runs on another CPU, or to give the CPU away once where it runs on the same, then sleep.  A peer that died is noticed within 1 s by whoever
  * waits, at once by poll(), and within 100 ms by reads that find nothing and by writes.  What it had published
  * can still be read; then reads return CONDUIT_LOST.
  */
@@ -196,6 +196,9 @@ unsigned conduit_arm(struct conduit *c, unsigned interest);
 
 /* What the peer has come to: 0 (open, or only ended), CONDUIT_PEERCLOSED, _DISCONNECTED, _LOST, _BROKEN. */
 int conduit_peer(struct conduit *c);
+
+/* The same as far as it is known, without a system call: that it died shows as soon as somebody has looked or waited. */
+int conduit_known_peer(struct conduit *c);
 
 uint64_t conduit_quota(const struct conduit *c);
 enum ring_type conduit_type(const struct conduit *c);

@@ -160,22 +160,37 @@ static bool is_cancelled(const struct conduit *c, const struct half *h, unsigned
 	    atomic_load_explicit(&c->aborted, memory_order_seq_cst);
 }
 
-/* Looks again for a while, unless the peer needs this very CPU for going on. */
-static int spin(struct conduit *c, struct half *h, struct operation *o, int64_t deadline)
+static int look_tightly(struct conduit *c, struct operation *o)
 {
-	uint32_t peer_cpu = atomic_load_explicit(h->peer_cpu, memory_order_relaxed);
-	struct spin_run run = { 0 };
 	int r = RING_AGAIN;
 
-	tell_cpu(h);
-	if (!h->spin.budget || peer_cpu == h->told_cpu)
-		return RING_AGAIN;
 	for (unsigned i = 0; i < TIGHT_LOOKS && r == RING_AGAIN; i++) {
 		relax();
 		r = o->attempt(c, o);
 	}
+	return r;
+}
+
+/*
+ * Looks again for a while.  A peer that needs this very CPU for going on gets it, once: then it goes on for as long as it
+ * can without us, and nobody has to be woken.  To be woken for the first of many pieces, and again for the next, is slower.
+ */
+static int spin(struct conduit *c, struct half *h, struct operation *o, int64_t deadline)
+{
+	struct spin_run run = { 0 };
+	bool is_shared;
+	int r = RING_AGAIN;
+
+	tell_cpu(h);
+	is_shared = atomic_load_explicit(h->peer_cpu, memory_order_relaxed) == h->told_cpu;
+	if (!h->spin.budget)
+		return RING_AGAIN;
+	if (!is_shared)
+		r = look_tightly(c, o);
 	if (r == RING_AGAIN && !spin_begin(&h->spin, &run))
 		return RING_AGAIN;
+	if (is_shared)
+		run.looks = 1;
 	while (r == RING_AGAIN && spin_again(&run, deadline))
 		r = o->attempt(c, o);
 	if (r == RING_AGAIN)
