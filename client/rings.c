@@ -129,7 +129,7 @@ static int rings_write(struct carrier *c, const void *data, size_t size, enum ca
 	int r;
 
 	*ret_written = 0;
-	r = conduit_peer(s->conduit);
+	r = conduit_known_peer(s->conduit); /* whoever writes looks now and then whether it died */
 	if (r)
 		return code(s, r);
 	if (how == CARRIER_FITTING || how == CARRIER_PART) {

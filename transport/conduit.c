@@ -235,14 +235,11 @@ void conduit_abort(struct conduit *c)
 
 /* --- The peer ---------------------------------------------------------------------------------- */
 
-int conduit_peer(struct conduit *c)
+int conduit_known_peer(struct conduit *c)
 {
-	bool lost;
-	enum ring_producer_state state;
+	bool lost = conduit_is_lost(c);
+	enum ring_producer_state state = ring_producer_state(c->in_shared);
 
-	conduit_look_at_socket(c);
-	lost = conduit_is_lost(c);
-	state = ring_producer_state(c->in_shared);
 	if (atomic_load_explicit(&c->broken, memory_order_relaxed))
 		return CONDUIT_BROKEN;
 	if (state == RING_DISCONNECTED || conduit_is_disconnected(c))
@@ -250,6 +247,12 @@ int conduit_peer(struct conduit *c)
 	if (state == RING_CLOSED)
 		return CONDUIT_PEERCLOSED;
 	return lost ? CONDUIT_LOST : 0;
+}
+
+int conduit_peer(struct conduit *c)
+{
+	conduit_look_at_socket(c);
+	return conduit_known_peer(c);
 }
 
 /* --- In an event loop -------------------------------------------------------------------------- */
