@@ -24,6 +24,7 @@
 #define REMOVED_MAX 64
 #define HOT_HITS_MAX 32	  /* then the other sources have a look as well */
 #define HOT_MISSES_MAX 16 /* likewise */
+#define HOT_NS 20000	  /* the same, where others have their turn between two looks */
 
 struct loop {
 	int epoll_fd;
@@ -383,11 +384,14 @@ static bool look_at_hot(struct loop *l, uint64_t run)
 {
 	int64_t deadline = l->n_timers ? l->heap[1]->deadline : CLOCK_NEVER;
 	struct spin_run spin;
+	int64_t until;
 
 	if (!l->hot || l->hot->is_bulk || l->hot_hits >= HOT_HITS_MAX ||
 	    !spin_begin(&l->spin, &spin))
 		return false;
-	for (int i = 0; i < HOT_MISSES_MAX && yield_once(l, &spin, deadline); i++) {
+	until = spin.seen + HOT_NS;
+	for (int i = 0; i < HOT_MISSES_MAX && spin.seen < until && yield_once(l, &spin, deadline);
+	     i++) {
 		if (l->runs != run || !l->hot)
 			return false;
 		if (l->hot->look(l->hot)) {
