@@ -13,8 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "client/ipc9.h"
+
+#define CARRIER_TOGETHER 64
+#define CARRIER_TOGETHER_BYTES (512u << 10)
 
 struct carrier;
 
@@ -56,6 +60,13 @@ struct carrier_ops {
 	 */
 	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
 	    int64_t deadline, size_t *ret_written);
+	/*
+	 * The first of n pieces, as far as they fit the quota now and leave without waiting, each a write of its own; together.
+	 * *ret_n, in every case: how many were taken, whole.  n is at most CARRIER_TOGETHER, all of them CARRIER_TOGETHER_BYTES.
+	 * NULL: there is nothing to gain.  As write.
+	 */
+	int (*write_together)(struct carrier *carrier, const struct iovec *pieces, size_t n,
+	    size_t *ret_n);
 	/* Never waits.  EOF, LOST, NOTCONN. */
 	int (*peek)(struct carrier *carrier, void *buffer, size_t size,
 	    struct carrier_waiting *ret);

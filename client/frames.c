@@ -325,6 +325,46 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	return finish(f, cancels, r);
 }
 
+/* How many of n pieces fit the quota, and their bytes. */
+static size_t fitting_together(const struct frames *f, const struct iovec *pieces, size_t n,
+    size_t *ret_bytes)
+{
+	uint64_t room = unread(f) < f->quota ? f->quota - unread(f) : 0;
+	size_t bytes = 0, k = 0;
+
+	while (k < n && pieces[k].iov_len <= room - bytes)
+		bytes += pieces[k++].iov_len;
+	*ret_bytes = bytes;
+	return k;
+}
+
+static int frames_write_together(struct carrier *c, const struct iovec *pieces, size_t n,
+    size_t *ret_n)
+{
+	struct frames *f = frames_of(c);
+	unsigned cancels = begin(f);
+	size_t bytes, k, taken = 0;
+	int r;
+
+	*ret_n = 0;
+	if (fitting_together(f, pieces, n, &bytes) < n)
+		frames_drain(f); /* what was read over there, as far as we were told */
+	k = fitting_together(f, pieces, n, &bytes);
+	r = no_write(f);
+	if (!r && !k)
+		r = IPC9_E_TIMEDOUT;
+	if (r)
+		return finish(f, cancels, r);
+	f->sent += bytes;
+	pthread_mutex_unlock(&f->lock);
+	r = frames_send_together(f, pieces, k, f->type == IPC9_PIPE_TYPE_MESSAGE, &taken);
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = taken; i < k; i++)
+		f->sent -= pieces[i].iov_len;
+	*ret_n = taken;
+	return finish(f, cancels, r);
+}
+
 static int frames_room(struct carrier *c, int64_t deadline)
 {
 	struct frames *f = frames_of(c);
@@ -580,6 +620,7 @@ static const struct carrier_ops ops = {
 	.name = "frames",
 	.read = frames_read,
 	.write = frames_write,
+	.write_together = frames_write_together,
 	.peek = frames_peek,
 	.flush = frames_flush,
 	.room = frames_room,

@@ -266,6 +266,138 @@ int frames_send_data(struct frames *f, const void *data, size_t size, bool messa
 	return r;
 }
 
+/* --- Several frames with one send -------------------------------------------------------------- */
+
+#define PIECE_HEADS (3 + 12 + 8) /* padding of the one before, DATA, MSG_END */
+
+struct train {
+	struct iovec iov[2 * CARRIER_TOGETHER + 1];
+	size_t n_iov;
+	unsigned char heads[CARRIER_TOGETHER * PIECE_HEADS];
+	size_t used, told; /* of heads: those before `told` are in iov */
+	size_t size;
+	size_t ends[CARRIER_TOGETHER]; /* where each piece ends, with all that belongs to it */
+};
+
+static void train_head(struct train *t, int kind, size_t size)
+{
+	put_word(t->heads + t->used, 0x80000000u | (uint32_t)(4 + size));
+	put_word(t->heads + t->used + 4, (uint32_t)kind);
+	t->used += 8;
+	t->size += 8;
+}
+
+static void train_flush_heads(struct train *t)
+{
+	if (t->used > t->told)
+		t->iov[t->n_iov++] = (struct iovec){ t->heads + t->told, t->used - t->told };
+	t->told = t->used;
+}
+
+static void train_data(struct train *t, const struct iovec *piece)
+{
+	size_t padding = -piece->iov_len & 3;
+
+	train_head(t, IPC9_PIPE_FRAME_DATA, 4 + piece->iov_len + padding);
+	put_word(t->heads + t->used, (uint32_t)piece->iov_len);
+	t->used += 4;
+	train_flush_heads(t);
+	t->iov[t->n_iov++] = *piece;
+	memset(t->heads + t->used, 0, padding);
+	t->used += padding;
+	t->size += 4 + piece->iov_len + padding;
+}
+
+static void train_lay_out(struct train *t, const struct iovec *pieces, size_t n, bool message)
+{
+	t->n_iov = t->used = t->told = t->size = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (pieces[i].iov_len)
+			train_data(t, &pieces[i]);
+		if (message)
+			train_head(t, IPC9_PIPE_FRAME_MSG_END, 0);
+		t->ends[i] = t->size;
+	}
+	train_flush_heads(t);
+}
+
+/* Keeps what lies between two places of it: of a piece that left in part.  With send_lock held. */
+static int train_keep(struct frames *f, const struct train *t, size_t from, size_t to)
+{
+	struct gather part;
+	size_t at = 0;
+	int r = 0;
+
+	gather_init(&part);
+	for (size_t i = 0; i < t->n_iov && !r; at += t->iov[i++].iov_len) {
+		const unsigned char *data = t->iov[i].iov_base;
+		size_t end = at + t->iov[i].iov_len, first = at < from ? from : at,
+		       last = end < to ? end : to;
+
+		if (first < last)
+			r = gather_refer(&part, data + (first - at), last - first, NULL);
+	}
+	if (r)
+		give_up(f);
+	else
+		r = keep(f, &part);
+	gather_clear(&part);
+	return r ? IPC9_E_LOST : 0;
+}
+
+/* With send_lock held. */
+static int train_send(struct frames *f, struct train *t, size_t *ret_n)
+{
+	struct msghdr msg = { .msg_iov = t->iov, .msg_iovlen = t->n_iov };
+	size_t begun = 0, n = 0;
+	ssize_t sent = 0;
+
+	if (f->rest.size)
+		gather_send(&f->rest, f->fd); /* what is wrong shows to what comes next */
+	if (!f->rest.size && t->size)
+		sent = sendmsg(f->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR)
+		return lose(f);
+	if (sent > 0)
+		begun = (size_t)sent;
+	atomic_store_explicit(&f->blocked, begun < t->size, memory_order_relaxed);
+	while (n < *ret_n && t->ends[n] <= begun)
+		n++;
+	if (n < *ret_n && begun > (n ? t->ends[n - 1] : 0)) {
+		int r = train_keep(f, t, begun, t->ends[n++]);
+
+		if (r)
+			return r;
+	}
+	if (n < *ret_n) {
+		*ret_n = n;
+		return IPC9_E_TIMEDOUT;
+	}
+	return 0;
+}
+
+int frames_send_together(struct frames *f, const struct iovec *pieces, size_t n, bool message,
+    size_t *ret_n)
+{
+	struct train train;
+	size_t taken = n;
+	int r;
+
+	*ret_n = 0;
+	frames_break_stream(f);
+	train_lay_out(&train, pieces, n, message);
+	if (pthread_mutex_trylock(&f->send_lock))
+		return IPC9_E_TIMEDOUT;
+	r = train_send(f, &train, &taken);
+	pthread_mutex_unlock(&f->send_lock);
+	frames_tell(f); /* whoever reads could not, while the lock was held */
+	if (!r || r == IPC9_E_TIMEDOUT)
+		*ret_n = taken;
+	return r;
+}
+
+/* --- Words ------------------------------------------------------------------------------------- */
+
 /* With send_lock held. */
 static int send_word(struct frames *f, int kind, uint64_t number)
 {

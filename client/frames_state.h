@@ -133,6 +133,13 @@ void frames_drop(struct frames *frames);
 int frames_send_data(struct frames *frames, const void *data, size_t size, bool message,
     unsigned cancels, int64_t deadline);
 
+/*
+ * The same for several at once, which do not wait; see carrier.h.  *ret_n: how many of them count as sent, the rest have not
+ * left; with 0 all of them do.
+ */
+int frames_send_together(struct frames *frames, const struct iovec *pieces, size_t n, bool message,
+    size_t *ret_n);
+
 /* END, CLOSE or DISCONNECT.  Waits for nobody: whoever sends at the moment sends it next, and what cannot leave leaves later. */
 void frames_send_word(struct frames *frames, int kind);
 

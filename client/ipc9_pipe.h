@@ -6,6 +6,7 @@
 #define IPC9_PIPE_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "ipc9.h"
 
@@ -323,6 +324,13 @@ IPC9_PUBLIC int ipc9_pipe_start_read(struct ipc9_pipe *pipe, void *buffer, size_
     struct ipc9_pipe_op **ret_op, struct ipc9_error *ret_error);
 IPC9_PUBLIC int ipc9_pipe_start_write(struct ipc9_pipe *pipe, const void *data, size_t size_bytes,
     struct ipc9_pipe_op **ret_op, struct ipc9_error *ret_error);
+/*
+ * n writes, each an operation of its own, in this order: ret_ops[i] is that of data[i].  What fits the quota leaves together:
+ * between hosts up to 64 writes of 512 KiB in all by one system call.  Otherwise as n calls of ipc9_pipe_start_write, but that
+ * all are started or, with a code, none.  The array data itself is not needed any more.
+ */
+IPC9_PUBLIC int ipc9_pipe_start_writes(struct ipc9_pipe *pipe, const struct iovec *data, size_t n,
+    struct ipc9_pipe_op **ret_ops, struct ipc9_error *ret_error);
 IPC9_PUBLIC int ipc9_pipe_start_accept(struct ipc9_pipe *pipe, struct ipc9_pipe_op **ret_op,
     struct ipc9_error *ret_error);
 IPC9_PUBLIC int ipc9_pipe_start_transact(struct ipc9_pipe *pipe, const void *request,

@@ -183,6 +183,40 @@ int ipc9_pipe_start_write(struct ipc9_pipe *pipe, const void *data, size_t size,
 	return op_start(op, ret);
 }
 
+int ipc9_pipe_start_writes(struct ipc9_pipe *pipe, const struct iovec *data, size_t n,
+    struct ipc9_pipe_op **ret, struct ipc9_error *e)
+{
+	struct list *before = pipe->ops.prev, *link = before;
+	int r = 0;
+
+	for (size_t i = 0; i < n && !r; i++)
+		r = pipe_check_message(pipe, data[i].iov_len, e);
+	for (size_t i = 0; i < n && !r; i++) {
+		struct ipc9_pipe_op *op = op_new(pipe, PIPE_OP_WRITE, e);
+
+		if (op)
+			op->writing = (struct pipe_writing){ .data = data[i].iov_base,
+				.size = data[i].iov_len };
+		else
+			r = -ENOMEM;
+	}
+	while (r && pipe->ops.prev != before)
+		op_free(LIST_ENTRY(pipe->ops.prev, struct ipc9_pipe_op, link));
+	if (r)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		link = link->next;
+		ret[i] = LIST_ENTRY(link, struct ipc9_pipe_op, link);
+	}
+	if (n)
+		pipe_take_client(pipe);
+	/* Now that all are there: the first one takes with it what can leave. */
+	for (size_t i = 0; i < n; i++)
+		if (!ret[i]->done)
+			pipe->way->start(ret[i]);
+	return 0;
+}
+
 int ipc9_pipe_start_accept(struct ipc9_pipe *pipe, struct ipc9_pipe_op **ret, struct ipc9_error *e)
 {
 	if (!pipe->server)

@@ -24,6 +24,21 @@ static bool is_cancelled(const struct ipc9_pipe_op *op)
 	    op->cancels != atomic_load_explicit(&op->pipe->cancels, memory_order_relaxed);
 }
 
+/* What an operation that waits holds up: CARRIER_READABLE for those that read, CARRIER_WRITABLE for those that write. */
+static unsigned holds_up(const struct ipc9_pipe_op *op)
+{
+	switch (op->kind) {
+	case PIPE_OP_READ:
+		return CARRIER_READABLE;
+	case PIPE_OP_WRITE:
+		return CARRIER_WRITABLE;
+	case PIPE_OP_TRANSACT:
+		return op->written ? CARRIER_READABLE : CARRIER_READABLE | CARRIER_WRITABLE;
+	default:
+		return 0;
+	}
+}
+
 /* Ends an operation with a carrier's code. */
 static void op_end(struct ipc9_pipe_op *op, int code)
 {
@@ -42,6 +57,40 @@ static int try_read(struct ipc9_pipe_op *op, struct carrier *c)
 	return op->pipe->reads ? stream_read_some(op->pipe, c, &op->reading, 0) : IPC9_E_ACCESS;
 }
 
+/*
+ * A write that has not begun, together with those that were started right behind it: where a carrier says that several are
+ * faster than one after the other.  Those that are left go by themselves, and tell what is wrong.
+ */
+static void write_together(struct ipc9_pipe_op *first, struct carrier *c)
+{
+	struct ipc9_pipe_op *ops[CARRIER_TOGETHER], *op = first;
+	struct iovec pieces[CARRIER_TOGETHER];
+	size_t n = 0, bytes = 0;
+
+	if (!c->ops->write_together)
+		return;
+	for (; op && n < CARRIER_TOGETHER; op = pipe_op_next(op->pipe, op)) {
+		struct pipe_writing *w = &op->writing;
+
+		if (op->done || is_cancelled(op) || !(holds_up(op) & CARRIER_WRITABLE))
+			continue;
+		bytes += w->size;
+		if (op->kind != PIPE_OP_WRITE || op->all_sent || w->n ||
+		    bytes > CARRIER_TOGETHER_BYTES)
+			break;
+		ops[n] = op;
+		pieces[n++] = (struct iovec){ (void *)(uintptr_t)w->data, w->size };
+	}
+	if (n < 2)
+		return;
+	(void)c->ops->write_together(c, pieces, n, &n);
+	while (n) {
+		op = ops[--n];
+		op->writing.n = op->writing.size;
+		op->all_sent = true;
+	}
+}
+
 static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
 {
 	struct pipe_writing *w = &op->writing;
@@ -50,6 +99,8 @@ static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
 
 	if (!op->pipe->writes)
 		return IPC9_E_ACCESS;
+	if (!op->all_sent && !w->n)
+		write_together(op, c);
 	if (op->all_sent)
 		return c->ops->room(c, 0);
 	r = c->ops->write(c, w->data + w->n, w->size - w->n, CARRIER_WHOLE, 0, &n);
@@ -106,21 +157,6 @@ void stream_end_all(struct ipc9_pipe *pipe, int code)
 	while ((op = pipe_op_next(pipe, op)))
 		if (!op->done)
 			op_end(op, code);
-}
-
-/* What an operation that waits holds up: CARRIER_READABLE for those that read, CARRIER_WRITABLE for those that write. */
-static unsigned holds_up(const struct ipc9_pipe_op *op)
-{
-	switch (op->kind) {
-	case PIPE_OP_READ:
-		return CARRIER_READABLE;
-	case PIPE_OP_WRITE:
-		return CARRIER_WRITABLE;
-	case PIPE_OP_TRANSACT:
-		return op->written ? CARRIER_READABLE : CARRIER_READABLE | CARRIER_WRITABLE;
-	default:
-		return 0;
-	}
 }
 
 /* One pass; what the operations that are left wait for, and in *ret_done whether one has ended. */

@@ -135,6 +135,148 @@ static void test_started_writes_arrive_in_order_and_all_of_them(void)
 	free(got);
 }
 
+/* What each is made of, so that none can be taken for another. */
+static void fill_piece(char *data, size_t size, unsigned number)
+{
+	for (size_t i = 0; i < size; i++)
+		data[i] = (char)(number * 31 + i * 7 + (i >> 9));
+}
+
+#define TOGETHER 100 /* more than leave with one send */
+
+static void test_messages_started_together_arrive_in_order_and_each_by_itself(void)
+{
+	static char data[TOGETHER][9000], got[9000];
+
+	FOR_EVERY_WAY(m)
+	{
+		struct iovec pieces[TOGETHER];
+		struct ipc9_pipe_op *ops[TOGETHER] = { NULL };
+		struct ipc9_pipe_result result;
+		struct pipe_world w;
+		bool more;
+		size_t n;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &pipe_messages);
+		for (unsigned i = 0; i < TOGETHER; i++) {
+			pieces[i] = (struct iovec){ data[i], i % 5 ? i * 83u : i % 2 };
+			fill_piece(data[i], pieces[i].iov_len, i);
+		}
+		EQUAL(ipc9_pipe_start_writes(w.client, pieces, TOGETHER, ops, &w.error), 0);
+		memset(pieces, 0xff, sizeof(pieces)); /* not needed any more */
+		for (unsigned i = 0; i < TOGETHER; i++) {
+			size_t size = i % 5 ? i * 83u : i % 2;
+
+			EQUAL(ipc9_pipe_finish(ops[i], 10000, &result, &w.error), 0);
+			EQUAL(result.size_bytes, size);
+			EQUAL(ipc9_pipe_read_message(w.server, got, sizeof(got), 10000, &n, &more,
+				  &w.error),
+			    0);
+			SAME_BYTES(got, n, data[i], size);
+		}
+		EQUAL(pipe_look(w.server), IPC9_E_TIMEDOUT);
+		pipe_world_end(&w);
+	}
+}
+
+static void test_one_of_those_started_together_is_cancelled_and_the_others_arrive(void)
+{
+	enum {
+		QUOTA = 131072,
+		SIZE = QUOTA / 2,
+		N = 8,
+		LEFT = 6 /* cancelled */
+	};
+	static char data[N][SIZE], got[N * SIZE];
+	const struct ipc9_pipe_options options = { .quota_bytes = QUOTA };
+
+	FOR_EVERY_WAY(m)
+	{
+		struct iovec pieces[N];
+		struct ipc9_pipe_op *ops[N] = { NULL };
+		struct ipc9_pipe_result result;
+		struct pipe_world w;
+		size_t n = 0, at = 0, some = 0, total = 0;
+		bool cancelled;
+		int r;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &options);
+		/* Two fill the quota, and one more may be under way; the others wait. */
+		for (unsigned i = 0; i < N; i++) {
+			pieces[i] = (struct iovec){ data[i], i < 3 ? SIZE : 1000 + i };
+			fill_piece(data[i], pieces[i].iov_len, i);
+		}
+		EQUAL(ipc9_pipe_start_writes(w.client, pieces, N, ops, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(ops[LEFT], 0, &result, &w.error), IPC9_E_PENDING);
+		while (n < QUOTA &&
+		    !ipc9_pipe_read(w.server, got + n, QUOTA - n, 10000, &some, &w.error))
+			n += some;
+		ipc9_pipe_op_cancel(ops[LEFT]); /* now that there is room for all */
+		for (unsigned i = 0; i < N; i++) {
+			while (n < QUOTA + SIZE && i == 2 &&
+			    !ipc9_pipe_read(w.server, got + n, 1, 10000, &some, &w.error))
+				n += some;
+			r = ipc9_pipe_finish(ops[i], 10000, &result, &w.error);
+			cancelled = i == LEFT && r == IPC9_E_CANCELLED;
+			/* The daemon may have taken it by then. */
+			HOLDS(cancelled ||
+			    (i == LEFT && m->carried != IPC9_PIPE_BY_CALLS) == false);
+			EQUAL(r, cancelled ? IPC9_E_CANCELLED : 0);
+			EQUAL(result.size_bytes, cancelled ? 0 : pieces[i].iov_len);
+			if (cancelled)
+				pieces[i].iov_len = 0;
+		}
+		for (unsigned i = 0; i < N; i++)
+			total += pieces[i].iov_len;
+		while (n < total &&
+		    !ipc9_pipe_read(w.server, got + n, total - n, 10000, &some, &w.error))
+			n += some;
+		EQUAL(pipe_look(w.server), IPC9_E_TIMEDOUT);
+		for (unsigned i = 0; i < N; at += pieces[i++].iov_len)
+			SAME_BYTES(got + at, pieces[i].iov_len, data[i], pieces[i].iov_len);
+		pipe_world_end(&w);
+	}
+}
+
+static void test_of_writes_started_together_each_tells_how_the_other_end_went(void)
+{
+	static char data[IPC9_MESSAGE_BYTES + 1];
+
+	FOR_EVERY_WAY(m)
+	{
+		struct iovec pieces[6];
+		struct ipc9_pipe_op *ops[6] = { NULL };
+		struct ipc9_pipe_result result;
+		struct pipe_world w;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &pipe_messages);
+		for (unsigned i = 0; i < 6; i++)
+			pieces[i] = (struct iovec){ data, 600000 };
+		pieces[5].iov_len = sizeof(data);
+		EQUAL(ipc9_pipe_start_writes(w.client, pieces, 6, ops, &w.error), IPC9_E_TOOBIG);
+		EQUAL(ops[0] == NULL, true);
+		EQUAL(ipc9_pipe_start_writes(w.client, pieces, 0, ops, &w.error), 0);
+		EQUAL(ipc9_pipe_start_writes(w.client, pieces, 5, ops, &w.error), 0);
+		EQUAL(ipc9_pipe_disconnect(w.server, &w.error), 0);
+		for (unsigned i = 0; i < 5; i++) {
+			int r = ipc9_pipe_finish(ops[i], 20000, &result, &w.error);
+
+			/* What fitted the quota was done before. */
+			HOLDS(r == IPC9_E_NOTCONN || (r == 0 && i < 2));
+			HOLDS(result.size_bytes == 600000 || (r && !result.size_bytes));
+		}
+		EQUAL(ipc9_pipe_start_writes(w.client, pieces, 2, ops, &w.error), 0);
+		for (unsigned i = 0; i < 2; i++) {
+			EQUAL(ipc9_pipe_finish(ops[i], 20000, &result, &w.error), IPC9_E_NOTCONN);
+			EQUAL(result.size_bytes, 0);
+		}
+		pipe_world_end(&w);
+	}
+}
+
 static void test_accepts_and_transactions_can_be_started(void)
 {
 	FOR_EVERY_WAY(m)
@@ -358,6 +500,9 @@ static void test_cancelling_reads_loses_nothing(void)
 SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
     TEST(test_started_reads_are_done_in_order_whichever_is_finished_first),
     TEST(test_started_writes_arrive_in_order_and_all_of_them),
+    TEST(test_messages_started_together_arrive_in_order_and_each_by_itself),
+    TEST(test_one_of_those_started_together_is_cancelled_and_the_others_arrive),
+    TEST(test_of_writes_started_together_each_tells_how_the_other_end_went),
     TEST(test_accepts_and_transactions_can_be_started),
     TEST(test_what_was_started_and_fails_says_so_when_it_is_finished),
     TEST(test_closing_frees_what_was_started),

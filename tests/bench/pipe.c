@@ -30,6 +30,7 @@
 #define HOLDERS 2	 /* processes that serve those: each pipe takes two descriptors */
 #define AHEAD 8		 /* instances that listen */
 #define OPENS_MAX 100000
+#define TOGETHER 8 /* writes that are started at a time */
 #define PATH_BYTES (PATH_MAX + 16)
 
 struct hello {
@@ -312,6 +313,20 @@ static void send_one_way(void *client)
 	write_all(c->pipe, c->out, c->work.bytes);
 }
 
+static void send_together(void *client)
+{
+	struct pipe_client *c = client;
+	struct ipc9_pipe_op *ops[TOGETHER];
+	struct iovec pieces[TOGETHER];
+	struct ipc9_error e;
+
+	for (unsigned i = 0; i < TOGETHER; i++)
+		pieces[i] = (struct iovec){ c->out, c->work.bytes };
+	check(ipc9_pipe_start_writes(c->pipe, pieces, TOGETHER, ops, &e), &e);
+	for (unsigned i = 0; i < TOGETHER; i++)
+		check(ipc9_pipe_finish(ops[i], IPC9_FOREVER, NULL, &e), &e);
+}
+
 static uint64_t finish(void *client)
 {
 	struct pipe_client *c = client;
@@ -331,6 +346,14 @@ const struct peer pipe_peer = {
 	.open = open_client,
 	.call = call,
 	.send = send_one_way,
+	.finish = finish,
+};
+
+const struct peer pipe_started_peer = {
+	.name = "pipe-started",
+	.serve = serve,
+	.open = open_client,
+	.send = send_together,
 	.finish = finish,
 };
 
