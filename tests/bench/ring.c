@@ -23,13 +23,15 @@
 #include "util/clock.h"
 
 #define QUOTA CONDUIT_QUOTA_MAX
+#define PIPE_QUOTA (1u << 20) /* what a pipe has unless it is told otherwise */
 #define PLACE_PIECE 65536u    /* what is published or given back at a time */
 #define COPY_BYTES (8u << 20) /* where memcpy goes round */
 
 enum mode {
 	MODE_ECHO,
 	MODE_STREAM,
-	MODE_PLACE
+	MODE_PLACE,
+	MODE_AS_PIPE /* as the pipes of pipe.c: their quota, and read by 1 MiB */
 };
 
 struct hello {
@@ -192,21 +194,25 @@ static void *serve_one(void *context)
 	struct total total = { 0 };
 	struct hello hello;
 	struct conduit *c;
+	uint64_t quota;
 
 	get_all(fd, &hello, sizeof(hello));
 	type = hello.mode == MODE_ECHO ? RING_MESSAGES : RING_BYTES;
-	if (conduit_create(type, QUOTA, &memory, sockets))
+	quota = hello.mode == MODE_AS_PIPE ? PIPE_QUOTA : QUOTA;
+	if (conduit_create(type, quota, &memory, sockets))
 		die("conduit");
 	gives[0] = memory;
 	gives[1] = sockets[1];
 	give(fd, gives, 2);
 	close(sockets[1]);
-	if (conduit_open(memory, sockets[0], CONDUIT_FIRST, type, QUOTA, &c))
+	if (conduit_open(memory, sockets[0], CONDUIT_FIRST, type, quota, &c))
 		die("conduit");
 	if (hello.mode == MODE_ECHO)
 		echo(c, hello.bytes);
 	else
-		total = hello.mode == MODE_PLACE ? receive_in_place(c) : receive(c, hello.bytes);
+		total = hello.mode == MODE_PLACE
+		    ? receive_in_place(c)
+		    : receive(c, hello.mode == MODE_AS_PIPE ? BULK_BYTES : hello.bytes);
 	if (hello.mode != MODE_ECHO)
 		put_all(fd, &total, sizeof(total));
 	conduit_close(c);
@@ -234,7 +240,8 @@ static struct client *open_ours(const struct work *work, enum mode mode)
 	put_all(c->fd, &hello, sizeof(hello));
 	take(c->fd, fds, 2);
 	if (conduit_open(fds[0], fds[1], CONDUIT_SECOND,
-		mode == MODE_ECHO ? RING_MESSAGES : RING_BYTES, QUOTA, &c->conduit))
+		mode == MODE_ECHO ? RING_MESSAGES : RING_BYTES,
+		mode == MODE_AS_PIPE ? PIPE_QUOTA : QUOTA, &c->conduit))
 		die("conduit");
 	return c;
 }
@@ -242,6 +249,11 @@ static struct client *open_ours(const struct work *work, enum mode mode)
 static void *open_copying(const struct work *work)
 {
 	return open_ours(work, work->is_stream ? MODE_STREAM : MODE_ECHO);
+}
+
+static void *open_as_pipe(const struct work *work)
+{
+	return open_ours(work, MODE_AS_PIPE);
 }
 
 static void *open_in_place(const struct work *work)
@@ -310,6 +322,14 @@ const struct peer ring_peer = {
 	.serve = serve_ours,
 	.open = open_copying,
 	.call = call_ours,
+	.send = send_copying,
+	.finish = finish_ours,
+};
+
+const struct peer ring_as_pipe_peer = {
+	.name = "ring-as-pipe",
+	.serve = serve_ours,
+	.open = open_as_pipe,
 	.send = send_copying,
 	.finish = finish_ours,
 };

@@ -49,8 +49,9 @@ struct peer {
 };
 
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer, our_shared_peer;
-extern const struct peer ring_peer, ring_place_peer, memcpy_peer, slot_spin_peer, slot_futex_peer,
-    bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer, pipe_started_peer, pipe_calls_peer;
+extern const struct peer ring_peer, ring_as_pipe_peer, ring_place_peer, memcpy_peer, slot_spin_peer,
+    slot_futex_peer, bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer, pipe_started_peer,
+    pipe_calls_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 
