@@ -202,7 +202,7 @@ static int run_without_memory(void)
 	struct pair p = open_pair(RING_BYTES, 4 * MIB), m = open_pair(RING_MESSAGES, MIB);
 	unsigned char *data = malloc(MIB);
 	int memory, sockets[2], before;
-	struct iovec piece = { data, 30000 };
+	struct iovec piece = { data, RING_FIRST_BYTES / 2 };
 	uint64_t total = 0;
 	bool more;
 	size_t n;
@@ -226,7 +226,7 @@ static int run_without_memory(void)
 		return 4;
 	for (int i = 0; i < 20; i++)
 		if (conduit_send(m.a, &piece, 1, 0) ||
-		    conduit_read_message(m.b, data, MIB, 0, &n, &more) || n != 30000)
+		    conduit_read_message(m.b, data, MIB, 0, &n, &more) || n != piece.iov_len)
 			return 5;
 	piece.iov_len = RING_FIRST_BYTES + 1;
 	return conduit_send(m.a, &piece, 1, patient()) == -ENOMEM ? 0 : 6;

@@ -15,6 +15,7 @@
 #include "rpcgen-out/pipe.h"
 #include "tests/daemon.h"
 #include "tests/harness.h"
+#include "transport/ring.h"
 #include "util/text.h"
 
 #define OWNER 4242
@@ -207,7 +208,7 @@ static void test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients(v
 	for (size_t i = 0; i < 8; i++)
 		servers[i] = create_pipe_with(w.owner, flags);
 	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
-	HOLDS(used_by(&w, GUEST).bytes.used >= 2 * 65536);
+	HOLDS(used_by(&w, GUEST).bytes.used >= 2 * RING_FIRST_BYTES);
 	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
 	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_FRAMES);
 	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_CALLS);

@@ -469,9 +469,9 @@ static void test_long_bytes_behind_odd_ones_begin_with_a_line_once_all_was_read(
 	open_ring(&f, RING_BYTES, MIB);
 	EQUAL(ring_write(&f.p, data, 7, &n), 0);
 	EQUAL(ring_write(&f.p, data, sizeof(data), &n), 0);
-	EQUAL(n, RING_FIRST_BYTES - 7); /* not empty: behind it */
+	EQUAL(n, RING_PUBLISH - 7); /* not empty: behind it */
 	EQUAL(ring_read(&f.c, data, sizeof(data), &n), 0);
-	EQUAL(n, RING_FIRST_BYTES);
+	EQUAL(n, RING_PUBLISH);
 	EQUAL(ring_write(&f.p, data, 7, &n), 0);
 	EQUAL(ring_read(&f.c, data, sizeof(data), &n), 0);
 	/* It was looked at a round ago. */
@@ -484,7 +484,7 @@ static void test_long_bytes_behind_odd_ones_begin_with_a_line_once_all_was_read(
 		EQUAL((uint64_t)((unsigned char *)pieces[0].iov_base - f.memory.data) % 64, 0);
 		ring_consume(&f.c, sizeof(data));
 	}
-	EQUAL(f.reserved, RING_FIRST_BYTES);
+	EQUAL(f.reserved, RING_PUBLISH);
 	close_ring(&f);
 }
 
@@ -497,21 +497,21 @@ static void test_without_memory_a_ring_stays_small_and_goes_on(void)
 
 	open_ring(&f, RING_MESSAGES, ring_size_for(RING_MESSAGES, MIB));
 	f.refusal = -ENOSPC;
-	EQUAL(send_size(&f, 40000), 0);
-	EQUAL(send_size(&f, 40000), RING_AGAIN);
+	EQUAL(send_size(&f, 10000), 0);
+	EQUAL(send_size(&f, 10000), RING_AGAIN);
 	HOLDS(f.refusals > 0);
 	EQUAL(send_size(&f, 100000), RING_AGAIN);
 	EQUAL(ring_receive(&f.c, data, MIB, &n, &more), 0);
-	EQUAL(n, 40000);
+	EQUAL(n, 10000);
 	for (int i = 0; i < 100; i++) {
-		EQUAL(send_size(&f, 40000), 0);
+		EQUAL(send_size(&f, 10000), 0);
 		EQUAL(ring_receive(&f.c, data, MIB, &n, &more), 0);
 	}
 	/* There is nothing to wait for. */
 	EQUAL(send_size(&f, 100000), -ENOMEM);
 	f.refusal = 0;
 	for (int i = 0; i < 3; i++) {
-		EQUAL(send_size(&f, 40000), 0);
+		EQUAL(send_size(&f, 10000), 0);
 		EQUAL(ring_receive(&f.c, data, MIB, &n, &more), 0);
 	}
 	EQUAL(send_size(&f, 100000), 0);

@@ -56,7 +56,7 @@ static uint64_t record_bytes(uint64_t size)
 
 uint64_t ring_size_for(enum ring_type type, uint64_t quota_bytes)
 {
-	uint64_t message = record_bytes(RING_MESSAGE_MAX), size = RING_FIRST_BYTES;
+	uint64_t message = record_bytes(RING_MESSAGE_MAX), size = RING_PUBLISH;
 	/*
 	 * Two messages, because the room may be cut in two; or, as bytes can be cut, none.  And what grows
 	 * from a GROWN_SHARE to fresh memory has that much less of it.
@@ -213,6 +213,13 @@ static bool straighten(struct ring_producer *p, size_t want)
 	return p->tail == p->head && !take(p, 0, p->capacity, true);
 }
 
+/* A ring whose reader keeps up stays as large as it is, and would cut what is moved at a time. */
+static void lengthen(struct ring_producer *p, size_t want)
+{
+	if (p->memory.type == RING_BYTES && want > p->capacity && p->capacity < RING_PUBLISH)
+		grow(p, RING_PUBLISH);
+}
+
 int ring_reserve(struct ring_producer *p, size_t want, void **ret_data, size_t *ret_size)
 {
 	bool messages = p->memory.type == RING_MESSAGES;
@@ -220,6 +227,7 @@ int ring_reserve(struct ring_producer *p, size_t want, void **ret_data, size_t *
 
 	if (messages && want > RING_MESSAGE_MAX)
 		return -EMSGSIZE;
+	lengthen(p, want);
 	r = straighten(p, want) ? 0 : require_room(p, messages ? record_bytes(want) : 1);
 	if (r)
 		return r;

@@ -30,7 +30,7 @@
 #include <sys/uio.h>
 
 #define RING_LINE 128		    /* words of different writers are that far apart */
-#define RING_FIRST_BYTES 65536u	    /* what a ring has at the start */
+#define RING_FIRST_BYTES 16384u	    /* what a ring has at the start */
 #define RING_BYTES_MAX (8u << 20)   /* what one can grow to */
 #define RING_MESSAGE_MAX (1u << 20) /* of one message */
 #define RING_RECORD 8u		    /* a message's header; messages begin at multiples of it */
