@@ -479,8 +479,7 @@ static void frames_abort(struct carrier *c)
 	struct frames *f = frames_of(c);
 
 	pthread_mutex_lock(&f->lock);
-	if (f->peer != PEER_DISCONNECTED)
-		f->peer = PEER_LOST;
+	f->peer = PEER_LOST;
 	frames_drop(f);
 	frames_wake(f);
 	pthread_mutex_unlock(&f->lock);

@@ -66,6 +66,7 @@
 	X(names)                                                                                   \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
+	X(carrier_ends)                                                                            \
 	X(frames)                                                                                  \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \

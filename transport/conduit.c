@@ -195,10 +195,11 @@ void conduit_stop_reading(struct conduit *c)
 
 void conduit_disconnect(struct conduit *c)
 {
+	/* First: the peer may close as soon as it sees the others, and that must not show here as EOF. */
+	atomic_store_explicit(&c->disconnected, true, memory_order_seq_cst);
 	ring_set_producer_state(c->out_shared, RING_DISCONNECTED);
 	ring_set_consumer_state(c->in_shared, RING_READER_DISCONNECTED);
 	wake_all(c);
-	atomic_store_explicit(&c->disconnected, true, memory_order_seq_cst);
 	conduit_wake_own(&c->in);
 	conduit_wake_own(&c->out);
 }
