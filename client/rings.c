@@ -160,11 +160,11 @@ static int rings_write(struct carrier *c, const void *data, size_t size, enum ca
 	return code_begun(s, r);
 }
 
-static int rings_room(struct carrier *c, int64_t deadline)
+static int rings_room(struct carrier *c, bool quota, int64_t deadline)
 {
 	struct rings *s = rings_of(c);
 
-	return code_begun(s, conduit_wait_quota(s->conduit, deadline));
+	return quota ? code_begun(s, conduit_wait_quota(s->conduit, deadline)) : 0;
 }
 
 static int rings_flush(struct carrier *c, int64_t deadline)
