@@ -14,8 +14,6 @@
 
 #define HEADER_BYTES 4096u
 
-_Static_assert(HEADER_BYTES + 2 * RING_FIRST_BYTES <= CONDUIT_FIRST_BYTES,
-    "conduit.h tells of both");
 _Static_assert(2 * sizeof(struct ring_shared) <= HEADER_BYTES,
     "both rings' words are in the header");
 _Static_assert(CONDUIT_QUOTA_MAX + 2 * (RING_MESSAGE_MAX + RING_RECORD) <= RING_BYTES_MAX,
@@ -33,6 +31,11 @@ static int check_geometry(enum ring_type type, uint64_t quota)
 	if ((type != RING_BYTES && type != RING_MESSAGES) || !quota || quota > CONDUIT_QUOTA_MAX)
 		return -EINVAL;
 	return ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2 ? 0 : -EOPNOTSUPP;
+}
+
+uint64_t conduit_size(enum ring_type type, uint64_t quota)
+{
+	return file_size(ring_size_for(type, quota));
 }
 
 int conduit_create(enum ring_type type, uint64_t quota, int *ret_memory, int ret_sockets[2])
