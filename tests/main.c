@@ -49,6 +49,7 @@
 	X(clipboard)                                                                               \
 	X(mailslot)                                                                                \
 	X(pipe)                                                                                    \
+	X(pipe_accept)                                                                             \
 	X(bench)                                                                                   \
 	X(library)                                                                                 \
 	X(idl)                                                                                     \
