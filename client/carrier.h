@@ -56,7 +56,7 @@ struct carrier_ops {
 	    int64_t deadline, size_t *ret_size, bool *ret_more);
 	/*
 	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not.  Of a message
-	 * all or none.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
+	 * all or none; of an empty one TIMEDOUT and CANCELLED mean that it was not taken.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
 	 */
 	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
 	    int64_t deadline, size_t *ret_written);
@@ -72,8 +72,8 @@ struct carrier_ops {
 	    struct carrier_waiting *ret);
 	/* Until the other end has read all that was written.  PEERCLOSED: it will not; NOTCONN, TIMEDOUT, CANCELLED. */
 	int (*flush)(struct carrier *carrier, int64_t deadline);
-	/* The same, until what is unread fits the quota. */
-	int (*room)(struct carrier *carrier, int64_t deadline);
+	/* Until what was written has left this end, as far as it needs that; and, for `quota`, what is unread fits that. */
+	int (*room)(struct carrier *carrier, bool quota, int64_t deadline);
 	/* This end writes no more. */
 	int (*end)(struct carrier *carrier);
 	/* Until the other end is closed: 0, LOST, NOTCONN, TIMEDOUT, CANCELLED. */

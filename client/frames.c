@@ -299,7 +299,7 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
     int64_t deadline, size_t *ret_written)
 {
 	struct frames *f = frames_of(c);
-	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE;
+	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE, taken;
 	unsigned cancels = begin(f);
 	int r;
 
@@ -318,8 +318,12 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	if (!r)
 		r = message ? write_message(f, data, size, cancels, deadline, ret_written)
 			    : write_bytes(f, data, size, cancels, deadline, ret_written);
+	taken = !r;
 	if (!r && how == CARRIER_WHOLE)
 		r = wait_left(f, cancels, deadline);
+	/* That it was taken no number tells of an empty message; its head leaves before whatever comes next. */
+	if (message && !size && taken && (r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED))
+		r = 0;
 	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
 		r = wait_unread(f, f->quota, cancels, deadline);
 	return finish(f, cancels, r);
@@ -365,14 +369,14 @@ static int frames_write_together(struct carrier *c, const struct iovec *pieces, 
 	return finish(f, cancels, r);
 }
 
-static int frames_room(struct carrier *c, int64_t deadline)
+static int frames_room(struct carrier *c, bool quota, int64_t deadline)
 {
 	struct frames *f = frames_of(c);
 	unsigned cancels = begin(f);
 
 	int r = wait_left(f, cancels, deadline);
 
-	return finish(f, cancels, r ? r : wait_unread(f, f->quota, cancels, deadline));
+	return finish(f, cancels, r || !quota ? r : wait_unread(f, f->quota, cancels, deadline));
 }
 
 static int frames_flush(struct carrier *c, int64_t deadline)
@@ -519,8 +523,7 @@ static void frames_abort(struct carrier *c)
 	struct frames *f = frames_of(c);
 
 	pthread_mutex_lock(&f->lock);
-	if (f->peer != PEER_DISCONNECTED)
-		f->peer = PEER_LOST;
+	f->peer = PEER_LOST;
 	frames_drop(f);
 	frames_wake(f);
 	pthread_mutex_unlock(&f->lock);

@@ -187,6 +187,8 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 		    context_deadline(pipe->link.ipc9), e);
 	if (r)
 		return r;
+	channel_expect_descriptors(
+	    pipe->link.channel); /* ACCEPT's; another thread may be waiting */
 	pipe->server = true;
 	pipe->most = o->way;
 	pipe->reads = args.direction & IPC9_PIPE_INBOUND;
@@ -434,6 +436,7 @@ static int create_again(struct ipc9_pipe *pipe, struct ipc9_error *e)
 
 	if (!pipe->lost)
 		return 0;
+	calls_accept_free(pipe);
 	calls_started_free(pipe);
 	pipe_watch(pipe, -1, 0);
 	link_close(&pipe->link);

@@ -17,6 +17,7 @@
 #include "rpcgen-out/pipe.h"
 #include "util/list.h"
 
+struct calls_accept;
 struct calls_started;
 struct pipe_way;
 
@@ -68,6 +69,8 @@ struct ipc9_pipe {
 	/* Of ordinary calls: pipe_calls.c. */
 	pthread_mutex_t sending;       /* a call leaves before a CANCEL, or not at all */
 	struct calls_started *started; /* NULL until something is */
+	struct calls_accept *
+	    asked; /* an ACCEPT that was not answered in time, and may bring the client yet; NULL: none */
 };
 
 #define PIPE_LOST "data may be missing"
@@ -260,6 +263,9 @@ extern const struct link_procedure calls_read_procedure, calls_write_procedure,
 
 /* Takes a client that has come, without waiting: 0, IPC9_E_TIMEDOUT, or another code with a sentence. */
 int calls_accept_now(struct ipc9_pipe *pipe, struct ipc9_error *e);
+
+/* Lets go of an ACCEPT under way, and of what it brought; before the connection goes. */
+void calls_accept_free(struct ipc9_pipe *pipe);
 
 /* Asks the daemon to end calls of this end: all of them, or one. */
 void calls_cancel(struct ipc9_pipe *pipe, bool all, uint32_t xid);

@@ -58,6 +58,8 @@ void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *c, enum ipc9_pipe_
 {
 	pipe->carried = way;
 	atomic_store_explicit(&pipe->carrier, c, memory_order_seq_cst);
+	if (atomic_load_explicit(&pipe->link.aborted, memory_order_seq_cst))
+		c->ops->abort(c); /* see abort_pipe of pipe_calls.c */
 	pipe->way = &pipe_stream_way;
 	pipe_watch(pipe, -1, 0); /* until something waits */
 }

@@ -44,12 +44,16 @@ static bool charge_client(struct instance *i, const struct request *r, unsigned 
 	return false;
 }
 
+static enum ring_type ring_type(const struct instance *i)
+{
+	return i->type == IPC9_PIPE_MESSAGE ? RING_MESSAGES : RING_BYTES;
+}
+
 static bool create_memory(const struct instance *i, struct shares *ret)
 {
 	int memory, other, sockets[2];
 
-	if (conduit_create(i->type == IPC9_PIPE_MESSAGE ? RING_MESSAGES : RING_BYTES, i->quota,
-		&memory, sockets))
+	if (conduit_create(ring_type(i), i->quota, &memory, sockets))
 		return false;
 	other = fcntl(memory, F_DUPFD_CLOEXEC, 0);
 	if (other < 0) {
@@ -62,9 +66,10 @@ static bool create_memory(const struct instance *i, struct shares *ret)
 	return true;
 }
 
+/* The client could fill all of it and go: that would stay for as long as it is kept here, so all of it is charged. */
 static bool share_memory(struct instance *i, const struct request *r, struct shares *ret)
 {
-	if (!charge_client(i, r, 2, CONDUIT_FIRST_BYTES))
+	if (!charge_client(i, r, 2, conduit_size(ring_type(i), i->quota)))
 		return false;
 	if (create_memory(i, ret))
 		return true;

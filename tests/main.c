@@ -49,6 +49,7 @@
 	X(clipboard)                                                                               \
 	X(mailslot)                                                                                \
 	X(pipe)                                                                                    \
+	X(pipe_accept)                                                                             \
 	X(bench)                                                                                   \
 	X(library)                                                                                 \
 	X(idl)                                                                                     \
@@ -66,6 +67,7 @@
 	X(names)                                                                                   \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
+	X(carrier_ends)                                                                            \
 	X(frames)                                                                                  \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \

@@ -364,7 +364,7 @@ static void test_a_write_completes_while_what_is_unread_fits_the_quota(void)
 		    IPC9_E_TIMEDOUT);
 		EQUAL(n, 1); /* taken, and only not read */
 		EQUAL(get(e.c[1], buffer, QUOTA, false, SOON) > 0, 1);
-		EQUAL(e.c[0]->ops->room(e.c[0], SOON), 0);
+		EQUAL(e.c[0]->ops->room(e.c[0], true, SOON), 0);
 		free(data);
 		free(buffer);
 		shut_both(&e);

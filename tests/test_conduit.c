@@ -3,11 +3,13 @@
  * test_conduit.c - two ends of a conduit, in one process where nobody has to wait, else in two: what each operation
  * promises.  What happens when the other process stops, dies or lies: test_conduit_peers.c.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <errno.h>
 
@@ -648,6 +650,33 @@ static void test_bells_without_end_do_not_hold_up_an_answer(void)
 	close_pair(&p);
 }
 
+static void test_its_memory_is_as_large_as_is_said_and_nobody_makes_it_larger(void)
+{
+	static const uint64_t quotas[] = { 1, 65536, MIB, CONDUIT_QUOTA_MAX };
+
+	for (size_t i = 0; i < 2 * sizeof(quotas) / sizeof(quotas[0]); i++) {
+		enum ring_type type = i % 2 ? RING_MESSAGES : RING_BYTES;
+		uint64_t size = conduit_size(type, quotas[i / 2]);
+		int memory, sockets[2];
+		struct stat st;
+
+		if (!EQUAL(conduit_create(type, quotas[i / 2], &memory, sockets), 0))
+			continue;
+		HOLDS(size <= 2 * (uint64_t)RING_BYTES_MAX + 4096);
+		EQUAL(fallocate(memory, 0, (off_t)size, 4096), -1);
+		EQUAL(fallocate(memory, FALLOC_FL_KEEP_SIZE, (off_t)size, 4096), -1);
+		EQUAL(pwrite(memory, "x", 1, (off_t)size), -1);
+		EQUAL(ftruncate(memory, (off_t)size + 4096), -1);
+		EQUAL(fallocate(memory, 0, 0, (off_t)size), 0);
+		EQUAL(fstat(memory, &st), 0);
+		EQUAL(st.st_size, size);
+		HOLDS((uint64_t)st.st_blocks * 512 <= size);
+		close(memory);
+		close(sockets[0]);
+		close(sockets[1]);
+	}
+}
+
 SUITE(conduit, TEST(test_ends_that_do_not_agree_are_refused),
     TEST(test_bytes_are_read_across_the_boundaries_of_writes),
     TEST(test_messages_keep_their_boundaries),
@@ -670,4 +699,5 @@ SUITE(conduit, TEST(test_ends_that_do_not_agree_are_refused),
     TEST(test_the_descriptor_rings_once_for_what_was_armed),
     TEST(test_the_descriptor_rings_when_there_is_room_or_all_was_read),
     TEST(test_the_descriptor_hangs_up_when_the_peer_dies),
-    TEST(test_bells_without_end_do_not_hold_up_an_answer));
+    TEST(test_bells_without_end_do_not_hold_up_an_answer),
+    TEST(test_its_memory_is_as_large_as_is_said_and_nobody_makes_it_larger));

@@ -15,7 +15,7 @@
 #include "rpcgen-out/pipe.h"
 #include "tests/daemon.h"
 #include "tests/harness.h"
-#include "transport/ring.h"
+#include "transport/conduit.h"
 #include "util/text.h"
 
 #define OWNER 4242
@@ -222,6 +222,28 @@ static void test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients(v
 	EQUAL(used_by(&w, GUEST).bytes.used, 0);
 	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
 	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	end(&w);
+}
+
+static void test_memory_that_a_client_could_fill_is_charged_until_it_is_accepted(void)
+{
+	const unsigned flags = IPC9_PIPE_CREATE_STREAM | IPC9_PIPE_CREATE_SHARED;
+	uint64_t servers[2], size = conduit_size(RING_BYTES, IPC9_PIPE_QUOTA_DEFAULT);
+	struct world w;
+
+	/* The guest's half of what is not kept back holds one and not two. */
+	if (!begin(&w, "quota_bytes = 16777216\n", IPC9_PROG_PIPE))
+		return;
+	for (size_t i = 0; i < 2; i++)
+		servers[i] = create_pipe_with(w.owner, flags);
+	HOLDS(size >= 2 * (uint64_t)IPC9_PIPE_QUOTA_DEFAULT);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(used_by(&w, GUEST).bytes.used, size);
+	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(used_by(&w, GUEST).bytes.used, size);
+	accept_pipe(w.owner, servers[0]);
+	EQUAL(used_by(&w, GUEST).bytes.used, 0);
+	close_pipe(w.owner, servers[1]);
 	end(&w);
 }
 
@@ -594,6 +616,7 @@ static void test_the_sum_of_connections_has_those_of_networks(void)
 
 SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
     TEST(test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients),
+    TEST(test_memory_that_a_client_could_fill_is_charged_until_it_is_accepted),
     TEST(test_a_connection_that_waits_to_be_accepted_is_the_clients),
     TEST(test_what_a_server_that_is_gone_left_unread_is_the_clients),
     TEST(test_a_client_whose_share_does_not_hold_what_is_unread_loses_it),

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "client/frames_state.h"
+#include "client/pipe.h"
 #include "tests/pipes.h"
 #include "util/clock.h"
 
@@ -497,6 +500,98 @@ static void test_cancelling_reads_loses_nothing(void)
 	}
 }
 
+/* --- Empty messages ---------------------------------------------------------------------------- */
+
+#define MESSAGE_END 8 /* bytes of an empty message, which is no more than its end */
+
+/* An end whose socket holds no more than one frame until `other`, the bare socket at the other end, is read. */
+struct stuffed {
+	struct ipc9 *ipc9;
+	struct ipc9_pipe *pipe;
+	struct ipc9_pipe_loose other;
+	int sent; /* empty messages that are in it */
+};
+
+static void stuff(struct stuffed *s, int messages)
+{
+	const struct ipc9_pipe_pair_options options = { .type = IPC9_PIPE_TYPE_MESSAGE,
+		.way = IPC9_PIPE_BY_SOCKET };
+	struct ipc9_pipe_loose loose[2];
+
+	EQUAL(ipc9_new(NULL, &s->ipc9, NULL), 0);
+	EQUAL(ipc9_pipe_pair(&options, loose, NULL), 0);
+	EQUAL(ipc9_pipe_adopt(s->ipc9, &loose[0], &s->pipe, NULL), 0);
+	s->other = loose[1];
+	s->sent = 0;
+	while (s->sent != messages && ipc9_pipe_write(s->pipe, "", 0, 0, NULL, NULL) == 0)
+		s->sent++;
+}
+
+static void unstuff(struct stuffed *s)
+{
+	ipc9_pipe_close(s->pipe);
+	ipc9_pipe_loose_close(&s->other);
+	ipc9_free(s->ipc9);
+}
+
+/* What has come there; how many messages that ends. */
+static int ends_come(const struct stuffed *s)
+{
+	static unsigned char bytes[1 << 20];
+	ssize_t n = recv(s->other.fds[0], bytes, sizeof(bytes), MSG_DONTWAIT);
+	int ends = 0;
+
+	/* Of the frames none but the one that tells what was read is longer, and that has no 2 there. */
+	for (ssize_t i = 0; i + MESSAGE_END <= n; i += 4)
+		ends += bytes[i] == 0x80 && bytes[i + 3] == 4 &&
+		    bytes[i + 7] == IPC9_PIPE_FRAME_MSG_END;
+	return ends;
+}
+
+static void test_an_empty_message_that_has_to_wait_is_sent_once(void)
+{
+	struct ipc9_pipe_op *op;
+	struct stuffed s;
+	struct frames *f;
+	int full, ends = 0, r;
+
+	stuff(&s, -1);
+	full = s.sent;
+	unstuff(&s);
+	/* The last one that fits, and behind it what was read here, which has to be told and does not fit. */
+	stuff(&s, full - 1);
+	f = (struct frames *)(void *)atomic_load(&s.pipe->carrier);
+	f->arrived = f->consumed = f->quota;
+	EQUAL(ipc9_pipe_start_write(s.pipe, "", 0, &op, NULL), 0);
+	HOLDS(f->rest.size > 0);
+	while ((r = ipc9_pipe_finish(op, 0, NULL, NULL)) == IPC9_E_PENDING)
+		ends += ends_come(&s);
+	EQUAL(r, 0);
+	EQUAL(ends + ends_come(&s), full);
+	unstuff(&s);
+}
+
+/* The same where somebody waits for it, but not long enough for the rest. */
+static void test_an_empty_message_that_was_taken_is_not_said_to_be_late(void)
+{
+	struct stuffed s;
+	struct frames *f;
+	int full;
+
+	stuff(&s, -1);
+	full = s.sent;
+	EQUAL(ipc9_pipe_write(s.pipe, "", 0, 1, NULL, NULL), IPC9_E_TIMEDOUT);
+	EQUAL(ends_come(&s), full);
+	EQUAL(ends_come(&s), 0);
+	unstuff(&s);
+	stuff(&s, full - 1);
+	f = (struct frames *)(void *)atomic_load(&s.pipe->carrier);
+	f->arrived = f->consumed = f->quota;
+	EQUAL(ipc9_pipe_write(s.pipe, "", 0, 1, NULL, NULL), 0);
+	EQUAL(ends_come(&s), full);
+	unstuff(&s);
+}
+
 SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
     TEST(test_started_reads_are_done_in_order_whichever_is_finished_first),
     TEST(test_started_writes_arrive_in_order_and_all_of_them),
@@ -508,4 +603,6 @@ SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
     TEST(test_closing_frees_what_was_started),
     TEST(test_one_operation_is_cancelled_and_the_others_go_on),
     TEST(test_a_call_of_another_thread_is_cancelled_and_the_end_stays_usable),
-    TEST(test_cancelling_reads_loses_nothing));
+    TEST(test_cancelling_reads_loses_nothing),
+    TEST(test_an_empty_message_that_has_to_wait_is_sent_once),
+    TEST(test_an_empty_message_that_was_taken_is_not_said_to_be_late));

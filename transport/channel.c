@@ -59,6 +59,7 @@ struct channel {
 	struct record_reader reader;
 	struct channel_parcels *parcels; /* of the call under way that has some; under lock */
 	_Atomic bool has_parcels;	 /* the same, for a look */
+	_Atomic bool expects_parcels;	 /* such calls come while others wait */
 	struct bulk bulk;
 	unsigned char *scratch; /* made at the first receive */
 	struct spin spin;
@@ -105,6 +106,11 @@ void channel_limit_reply(struct channel *c, size_t bytes)
 {
 	record_reader_init(&c->reader, bytes);
 	c->reply_max = bytes;
+}
+
+void channel_expect_descriptors(struct channel *c)
+{
+	atomic_store_explicit(&c->expects_parcels, c->bulk.is_local, memory_order_relaxed);
 }
 
 size_t channel_reply_max(const struct channel *c)
@@ -315,12 +321,14 @@ struct receive_mode {
 
 static struct receive_mode receive_mode(struct channel *c)
 {
-	struct receive_mode mode = { false, false };
+	struct receive_mode mode = {
+		atomic_load_explicit(&c->expects_parcels, memory_order_relaxed), false
+	};
 
 	if (!atomic_load_explicit(&c->has_parcels, memory_order_acquire))
 		return mode;
 	pthread_mutex_lock(&c->lock);
-	mode.parcels = c->parcels && c->bulk.is_local;
+	mode.parcels |= c->parcels && c->bulk.is_local;
 	mode.exact = c->parcels && c->parcels->last;
 	pthread_mutex_unlock(&c->lock);
 	return mode;
@@ -666,8 +674,17 @@ static int await(struct channel *c, struct channel_call *call, int64_t deadline)
 		r = 0;
 	else if (c->dead)
 		r = -c->dead;
-	unlink_call(c, call);
 	return r;
+}
+
+bool channel_await(struct channel *c, struct channel_call *call, int64_t deadline)
+{
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	r = await(c, call, deadline);
+	pthread_mutex_unlock(&c->lock);
+	return r != -ETIMEDOUT;
 }
 
 enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrproc_t xdr,
@@ -685,6 +702,7 @@ enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrpro
 		call->error = ret_error;
 	}
 	r = await(c, call, deadline);
+	unlink_call(c, call);
 	pthread_mutex_unlock(&c->lock);
 	if (r == -ETIMEDOUT)
 		return RPC_TIMEDOUT;

@@ -61,6 +61,12 @@ void channel_offer_line(struct channel *channel, const struct channel_target *at
 /* NULL: it has none. */
 struct line *channel_line(const struct channel *channel);
 
+/*
+ * From now on calls with parcels may be made while other threads wait for other replies: whoever receives takes descriptors
+ * in, for whichever call they are.  Otherwise who slept in a receive before the call was sent would lose them.
+ */
+void channel_expect_descriptors(struct channel *channel);
+
 struct channel_parcels;
 
 /*
@@ -121,6 +127,11 @@ enum clnt_stat channel_send_with(struct channel *channel, struct channel_call *c
  */
 enum clnt_stat channel_wait(struct channel *channel, struct channel_call *call, xdrproc_t xdr,
     void *results, int64_t deadline, struct rpc_err *ret_error);
+
+/*
+ * Waits until channel_wait would not, and leaves the call under way in every case.  False: not by the deadline.
+ */
+bool channel_await(struct channel *channel, struct channel_call *call, int64_t deadline);
 
 /* Ends a call that was sent and is not waited for. */
 void channel_forget(struct channel *channel, struct channel_call *call);

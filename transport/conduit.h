@@ -28,9 +28,6 @@
 #define CONDUIT_MESSAGE_MAX RING_MESSAGE_MAX
 #define CONDUIT_QUOTA_MAX (4u << 20) /* of a direction; at least 1 */
 
-/* At most what conduit_create reserves; the ends take more as they need it. */
-#define CONDUIT_FIRST_BYTES (2 * RING_FIRST_BYTES + 4096)
-
 struct conduit;
 
 enum conduit_side {
@@ -61,6 +58,13 @@ enum conduit_result {
  * what shm_create says; a relay by sockets works instead.
  */
 int conduit_create(enum ring_type type, uint64_t quota_bytes, int *ret_memory, int ret_sockets[2]);
+
+/*
+ * How large that file is, for a quota in its range.  conduit_create reserves the first 64 KiB of each ring; whoever has the
+ * file may take as much as this of the host's memory, with and without need, and no more, and it stays taken until nobody has
+ * the file any more.
+ */
+uint64_t conduit_size(enum ring_type type, uint64_t quota_bytes);
 
 /*
  * One end, from what was given for it; the two ends take different sides.  On success the descriptors belong to
