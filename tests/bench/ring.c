@@ -23,7 +23,6 @@
 #include "util/clock.h"
 
 #define QUOTA CONDUIT_QUOTA_MAX
-#define PLACE_PIECE 65536u    /* what is published or given back at a time */
 #define COPY_BYTES (8u << 20) /* where memcpy goes round */
 
 enum mode {
@@ -34,11 +33,6 @@ enum mode {
 
 struct hello {
 	uint32_t mode, bytes;
-};
-
-/* What a receiver tells at the end. */
-struct total {
-	uint64_t bytes, sum;
 };
 
 struct client {
@@ -83,7 +77,7 @@ static void take(int fd, int *fds, size_t n)
 	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), n * sizeof(int));
 }
 
-static char *memory_for(size_t size)
+char *memory_for(size_t size)
 {
 	char *data;
 
@@ -122,7 +116,7 @@ typedef uint64_t lanes __attribute__((vector_size(64)));
 #endif
 
 /* Of all 64-bit words, so that each byte was looked at. */
-WIDEST static uint64_t sum_of(const void *data, size_t size)
+WIDEST uint64_t sum_of(const void *data, size_t size)
 {
 	const unsigned char *p = data;
 	lanes sums[4] = { { 0 } }, word = { 0 };
@@ -177,7 +171,7 @@ static struct total receive_in_place(struct conduit *c)
 	size_t n;
 
 	while (!conduit_view(c, CLOCK_NEVER, pieces, &n)) {
-		n = pieces[0].iov_len < PLACE_PIECE ? pieces[0].iov_len : PLACE_PIECE;
+		n = pieces[0].iov_len < PLACE_BYTES ? pieces[0].iov_len : PLACE_BYTES;
 		total.sum += sum_of(pieces[0].iov_base, n);
 		total.bytes += n;
 		conduit_consume(c, n);
@@ -280,7 +274,7 @@ static void send_in_place(void *client)
 	void *room;
 
 	while (done < c->work.bytes) {
-		n = c->work.bytes - done < PLACE_PIECE ? c->work.bytes - done : PLACE_PIECE;
+		n = c->work.bytes - done < PLACE_BYTES ? c->work.bytes - done : PLACE_BYTES;
 		if (conduit_reserve(c->conduit, n, CLOCK_NEVER, &room, &n))
 			die("reserve");
 		memcpy(room, c->data + done, n);
