@@ -644,9 +644,10 @@ int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	pipe_take_client(pipe);
 	if (r)
 		return r;
-	/* Before it: what is in place is not the next client's. */
+	/* What is in place before, and what another thread begins meanwhile, is not the next client's. */
 	atomic_fetch_add_explicit(&pipe->sessions, 1, memory_order_seq_cst);
 	r = note_lost(pipe, pipe->way->disconnect(pipe, e));
+	atomic_fetch_add_explicit(&pipe->sessions, 1, memory_order_seq_cst);
 	if (!r)
 		pipe->ended = false;
 	return r;

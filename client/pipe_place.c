@@ -17,7 +17,8 @@
 #include "client/error.h"
 #include "client/pipe.h"
 
-#define PLACE_BYTES CALLS_PIECE /* at most, of bytes in a buffer */
+#define RESERVE_BYTES CALLS_PIECE /* at most, of bytes in a buffer */
+#define VIEW_BYTES 65536	  /* the same; they are copied again where less is consumed */
 
 /* --- What else may be done --------------------------------------------------------------------- */
 
@@ -174,8 +175,8 @@ static int reserve_buffer(struct ipc9_pipe *pipe, size_t *size, bool fitting, in
 	uint64_t unread = 0, room;
 	int r;
 
-	if (!is_message(pipe) && *size > PLACE_BYTES)
-		*size = PLACE_BYTES;
+	if (!is_message(pipe) && *size > RESERVE_BYTES)
+		*size = RESERVE_BYTES;
 	r = require_buffer(&pipe->reserved, *size, e);
 	if (!r)
 		r = pipe->way->room(pipe, *size ? until : 0, &unread, e);
@@ -286,7 +287,7 @@ void ipc9_pipe_unreserve(struct ipc9_pipe *pipe)
 static int peek(struct ipc9_pipe *pipe, struct ipc9_pipe_peeked *ret, struct ipc9_error *e)
 {
 	struct pipe_place *place = &pipe->viewed;
-	size_t want = PLACE_BYTES;
+	size_t want = VIEW_BYTES;
 	int r;
 
 	do {

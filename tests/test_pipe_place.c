@@ -437,6 +437,19 @@ BY_EVERY_WAY(test_nothing_is_in_place_beside_operations_that_were_started)
 	EQUAL(reserve(w->client, 1, &room), 0);
 }
 
+BY_EVERY_WAY(test_a_started_read_of_no_bytes_tells_when_to_view)
+{
+	struct ipc9_pipe_op *op = NULL;
+
+	pipe_world_connect(w, NULL);
+	EQUAL(ipc9_pipe_start_read(w->server, NULL, 0, &op, &e), 0);
+	EQUAL(ipc9_pipe_finish(op, 0, NULL, &e), IPC9_E_PENDING);
+	EQUAL(place(w->client, "news"), 0);
+	EQUAL(ipc9_pipe_finish(op, LONG_MS, NULL, &e), 0);
+	EQUAL(look(w->server), 0);
+	EQUAL(ipc9_pipe_consume(w->server, 4, &e), 0);
+}
+
 BY_EVERY_WAY(test_in_place_one_says_what_cannot_be)
 {
 	const void *data;
@@ -695,6 +708,7 @@ SUITE(pipe_place, TEST(test_what_is_reserved_can_be_read_once_it_is_committed),
     TEST(test_while_something_is_reserved_nothing_else_is_written),
     TEST(test_while_something_is_viewed_nothing_else_is_read),
     TEST(test_nothing_is_in_place_beside_operations_that_were_started),
+    TEST(test_a_started_read_of_no_bytes_tells_when_to_view),
     TEST(test_in_place_one_says_what_cannot_be),
     TEST(test_what_is_in_place_stays_and_says_what_has_happened),
     TEST(test_what_was_reserved_for_one_client_is_not_for_the_next),
