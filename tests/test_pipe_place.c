@@ -592,6 +592,55 @@ BY_EVERY_WAY(test_what_was_reserved_for_one_client_is_not_for_the_next)
 	EQUAL(ipc9_pipe_wait_closed(w->client, LONG_MS, &e), 0);
 }
 
+/* Has both in place, in a thread of its own, while the server disconnects. */
+struct holder {
+	struct ipc9_pipe *pipe;
+	_Atomic bool holds, disconnected;
+	int commit, consume;
+};
+
+static bool is_set(void *flag)
+{
+	return atomic_load((_Atomic bool *)flag);
+}
+
+static void *hold_both(void *context)
+{
+	struct holder *h = context;
+	const char *data = NULL;
+	void *room = NULL;
+	size_t n = 0;
+
+	EQUAL(ipc9_pipe_view(h->pipe, LONG_MS, (const void **)&data, &n, NULL), 0);
+	EQUAL(ipc9_pipe_reserve(h->pipe, 3, LONG_MS, &room, &n, NULL), 0);
+	atomic_store(&h->holds, true);
+	while (!atomic_load(&h->disconnected)) {
+		memset(room, data[0], 3);
+		memset(room, data[4], 3);
+	}
+	h->commit = ipc9_pipe_commit(h->pipe, 3, LONG_MS, NULL);
+	h->consume = ipc9_pipe_consume(h->pipe, 5, NULL);
+	return NULL;
+}
+
+BY_EVERY_WAY(test_a_disconnect_by_another_thread_takes_no_memory_away)
+{
+	struct holder h = { .commit = 0 };
+	pthread_t thread;
+
+	pipe_world_connect(w, NULL);
+	h.pipe = w->server;
+	EQUAL(pipe_put(w->client, "yours"), 0);
+	EQUAL(pthread_create(&thread, NULL, hold_both, &h), 0);
+	HOLDS(wait_until(is_set, &h.holds, LONG_MS));
+	EQUAL(ipc9_pipe_disconnect(w->server, &e), 0);
+	atomic_store(&h.disconnected, true);
+	pthread_join(thread, NULL);
+	EQUAL(h.commit, IPC9_E_NOTCONN);
+	EQUAL(h.consume, IPC9_E_NOTCONN);
+	EQUAL(pipe_look(w->client), IPC9_E_NOTCONN);
+}
+
 /* One that waits in a thread of its own. */
 struct waiter {
 	struct ipc9_pipe *pipe;
@@ -712,6 +761,7 @@ SUITE(pipe_place, TEST(test_what_is_reserved_can_be_read_once_it_is_committed),
     TEST(test_in_place_one_says_what_cannot_be),
     TEST(test_what_is_in_place_stays_and_says_what_has_happened),
     TEST(test_what_was_reserved_for_one_client_is_not_for_the_next),
+    TEST(test_a_disconnect_by_another_thread_takes_no_memory_away),
     TEST(test_what_waits_is_cancelled_and_the_end_stays_usable),
     TEST(test_what_waits_ends_when_the_other_end_does),
     TEST(test_what_its_writer_takes_back_cannot_be_consumed));
