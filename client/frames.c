@@ -241,6 +241,14 @@ static int wait_left(struct frames *f, unsigned cancels, int64_t deadline)
 	return r;
 }
 
+/* The same for somebody who counts it as written, even if it does not leave now. */
+static int wait_left_late(struct frames *f, unsigned cancels, int64_t deadline)
+{
+	int r = wait_left(f, cancels, deadline);
+
+	return r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED ? 0 : r;
+}
+
 /* Sends one frame's worth, which fits the window. */
 static int send_piece(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
     int64_t deadline, size_t *written)
@@ -304,7 +312,7 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	int r;
 
 	*ret_written = 0;
-	if (how == CARRIER_FITTING || how == CARRIER_PART)
+	if (how != CARRIER_WHOLE && how != CARRIER_QUEUED)
 		frames_drain(f); /* what was read over there, as far as we were told */
 	r = no_write(f);
 	if (!r && (how == CARRIER_FITTING || how == CARRIER_PART)) {
@@ -321,6 +329,8 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	taken = !r;
 	if (!r && how == CARRIER_WHOLE)
 		r = wait_left(f, cancels, deadline);
+	if (!r && how == CARRIER_LEFT)
+		r = wait_left_late(f, cancels, deadline);
 	/* That it was taken no number tells of an empty message; its head leaves before whatever comes next. */
 	if (message && !size && taken && (r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED))
 		r = 0;

@@ -24,6 +24,8 @@ extern "C" {
  *	read		LISTENING	0, or waits	0/EOF		NOTCONN		NOTCONN
  *	write		LISTENING	0, or waits	PEERCLOSED	NOTCONN		NOTCONN
  *	peek		BADSTATE	0		0/EOF		BADSTATE	NOTCONN
+ *	reserve		LISTENING	0, or waits	PEERCLOSED	NOTCONN		NOTCONN
+ *	view		LISTENING	0, or waits	0/EOF		NOTCONN		NOTCONN
  *	transact	BADSTATE	0, or waits	BADSTATE	BADSTATE	NOTCONN
  *	flush		0		waits		0		0		NOTCONN
  *	accept		waits		0		PEERCLOSED	listens again	INVALID
@@ -300,6 +302,87 @@ IPC9_PUBLIC void ipc9_pipe_abort(struct ipc9_pipe *pipe);
 
 /* Closes this end; what was written stays readable at the other.  Started operations are freed.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe);
+
+/* --- Pipes in place ---------------------------------------------------------------------------- */
+
+/*
+ * To write and to read without copying: a writer reserves room, fills it in and commits it; a reader views what has come,
+ * and consumes it.  Where the two ends share memory (IPC9_PIPE_BY_MEMORY) it is that memory which one fills in and looks
+ * at.  By other ways the library has a buffer of its own, so that programs are the same everywhere; there it is one copy
+ * more, and by calls a view goes over the connection twice.
+ *
+ * One thing at a time is reserved on an end, and one is viewed; it begins with ipc9_pipe_reserve or ipc9_pipe_view, and the
+ * data stays where it is until that which ends it, whatever becomes of the pipe: cancel, abort, disconnect and the other
+ * end's end take nothing away, and commit or consume then says what has happened.  Only ipc9_pipe_close does.  In between
+ * what would write (or read) otherwise is IPC9_E_BADSTATE: write and start_write while something is reserved, read,
+ * read_message and start_read while something is viewed, transact and start_transact with either; so is to reserve or view
+ * while operations of that direction that were started are not done.  Everything else may be called.  Reserving and viewing
+ * are independent, one thread may do the one and another the other.
+ *
+ * What lies in shared memory is the other end's as well, which may belong to somebody else and can change every byte at any
+ * time:
+ * - a reader reads a value that decides something (a length, a type, an offset) once into a variable, checks that, and uses
+ *   that; what was checked in place may be something else when it is looked at again.  Where everything has to hold
+ *   together, ipc9_pipe_read copies first.
+ * - a writer does not read back what it wrote, and puts nothing there that it may not send: what was given up, or lies
+ *   behind what was committed, can be seen too.
+ */
+
+/*
+ * Gives room for writing in place: on a message pipe for a message of up to size_bytes, which may be none; on a byte pipe
+ * for 1 to size_bytes bytes, in one piece, which may be less than would fit.  *ret_data and *ret_room_bytes (on a message
+ * pipe size_bytes) are set on success; the memory is not cleared.
+ *
+ * Waits until what was written before fits the quota, as ipc9_pipe_write does afterwards; so a write in place may exceed
+ * the quota as any other, and it is the next one that waits for that.  wait_ms 0, or IPC9_PIPE_MODE_NO_WAIT: gives only
+ * what fits the quota now, else IPC9_E_TIMEDOUT or IPC9_E_WOULDBLOCK.  An empty message does not wait.
+ *
+ * Errors as of ipc9_pipe_write (IPC9_E_EOF: the other end was closed while this waited), and IPC9_E_BADSTATE: something is
+ * reserved already; IPC9_E_INVALID: 0 bytes of a byte pipe.  Nothing is reserved then.
+ */
+IPC9_PUBLIC int ipc9_pipe_reserve(struct ipc9_pipe *pipe, size_t size_bytes, int wait_ms,
+    void **ret_data, size_t *ret_room_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Writes the first size_bytes of what is reserved, as one message on a message pipe, and the room is the caller's no more.
+ * The other end can read it at once.  On a byte pipe no bytes are no effect.
+ *
+ * In shared memory this does not wait.  By other ways it waits until all of it has left, never for the quota:
+ * IPC9_E_TIMEDOUT, IPC9_E_WOULDBLOCK (IPC9_PIPE_MODE_NO_WAIT), IPC9_E_CANCELLED: nothing has been written, and it stays
+ * reserved, to be committed later or given up.  With any other error nothing is reserved any more: IPC9_E_PEERCLOSED,
+ * IPC9_E_EOF, IPC9_E_LOST, IPC9_E_QUOTA, IPC9_E_NOTCONN (the server has disconnected the client that it was reserved for),
+ * IPC9_E_BADSTATE after ipc9_pipe_end.  IPC9_E_BADSTATE also: nothing is reserved; IPC9_E_INVALID: so much was not reserved,
+ * and everything stays as it is.
+ */
+IPC9_PUBLIC int ipc9_pipe_commit(struct ipc9_pipe *pipe, size_t size_bytes, int wait_ms,
+    struct ipc9_error *ret_error);
+
+/* Gives up what is reserved, if something is: nothing of it is written. */
+IPC9_PUBLIC void ipc9_pipe_unreserve(struct ipc9_pipe *pipe);
+
+/*
+ * Waits until something is there to be read, and shows it without taking it: of a message pipe the first message, or what
+ * is left of it, whole (zero bytes of an empty one), whatever the mode; of a byte pipe at least one byte and what lies in
+ * one piece with it, which may be less than is there.  *ret_data and *ret_size_bytes are set on success.  To see on a byte
+ * pipe what lies behind, consume first.
+ *
+ * Errors as of ipc9_pipe_read, and IPC9_E_BADSTATE: something is viewed already.  Nothing is viewed then.
+ */
+IPC9_PUBLIC int ipc9_pipe_view(struct ipc9_pipe *pipe, int wait_ms, const void **ret_data,
+    size_t *ret_size_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Takes the first size_bytes of what is viewed as read, and ends the view; the rest can be viewed, or read, again.  0 takes
+ * nothing, but of an empty message that.  Does not wait for the other end.  What is not consumed counts as unread: a writer
+ * that waits for the quota goes on the sooner, the smaller the parts are.
+ *
+ * IPC9_E_NOTCONN: the server has disconnected, and what was viewed is void; IPC9_E_LOST: aborted here, or, by calls, the
+ * daemon was lost.  By calls alone a writer that cancels or vanishes may take back what is viewed: IPC9_E_CANCELLED, it was
+ * not read; or IPC9_E_LOST, and the pipe is given up, if something else has come in its place.  The view ends with all of
+ * these.  IPC9_E_BADSTATE: nothing is viewed; IPC9_E_INVALID: so much was not shown, and everything stays as it is.
+ */
+IPC9_PUBLIC int ipc9_pipe_consume(struct ipc9_pipe *pipe, size_t size_bytes,
+    struct ipc9_error *ret_error);
 
 /* --- Pipes in an event loop -------------------------------------------------------------------- */
 

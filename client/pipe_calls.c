@@ -323,16 +323,24 @@ static int collect_rest(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_e
 	return r;
 }
 
-/* Everything that left was taken, but more than the quota is unread: waits for the reader. */
-static int wait_for_room(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_error *e)
+/* Until what is unread fits the quota. */
+static int wait_for_quota(struct ipc9_pipe *pipe, int64_t until, unsigned cancels,
+    struct ipc9_error *e)
 {
 	ipc9_pipe_flush_args args = { .pipe = pipe->handle, .room = TRUE };
 	ipc9_void_res res;
-	int r = IPC9_E_TIMEDOUT;
 
-	if (clock_now() < w->until)
-		r = call_until(pipe, &calls_flush_procedure, &args, &args.wait_ms, &res, w->until,
-		    w->cancels, e);
+	if (clock_now() >= until)
+		return IPC9_E_TIMEDOUT;
+	return call_until(pipe, &calls_flush_procedure, &args, &args.wait_ms, &res, until, cancels,
+	    e);
+}
+
+/* Everything that left was taken, but more than the quota is unread: waits for the reader. */
+static int wait_for_room(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_error *e)
+{
+	int r = wait_for_quota(pipe, w->until, w->cancels, e);
+
 	w->full = false;
 	return r;
 }
@@ -379,7 +387,11 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *writing, int6
     struct ipc9_error *e)
 {
 	struct writing w = { .what = writing, .until = until, .cancels = cancels_of(pipe) };
-	int r = write_pieces(pipe, &w, e);
+	int r;
+
+	if (writing->queued) /* what does not wait is taken whole all the same */
+		w.until = 0;
+	r = write_pieces(pipe, &w, e);
 
 	if (r == IPC9_E_TIMEDOUT) {
 		int rest = collect_rest(pipe, &w, e);
@@ -390,6 +402,8 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *writing, int6
 	}
 	if (w.broken)
 		return calls_give_up(pipe, e);
+	if (r == IPC9_E_TIMEDOUT && writing->queued && writing->n && writing->n == writing->size)
+		return 0;
 	/* What does not fit is no failure for whoever does not wait. */
 	if (!r && writing->part && writing->n < writing->size)
 		r = IPC9_E_TIMEDOUT;
@@ -660,6 +674,53 @@ static int info(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct i
 	return 0;
 }
 
+/* What a write comes to at once in a state of the end, or 0. */
+static int refusal(const struct ipc9_pipe *pipe, enum ipc9_pipe_end_state state)
+{
+	switch (state) {
+	case IPC9_PIPE_STATE_LISTENING:
+		return IPC9_E_LISTENING;
+	case IPC9_PIPE_STATE_CLOSING:
+		return IPC9_E_PEERCLOSED;
+	case IPC9_PIPE_STATE_LOST:
+		return IPC9_E_LOST;
+	case IPC9_PIPE_STATE_DISCONNECTED:
+		return IPC9_E_NOTCONN;
+	default:
+		return pipe->ended ? IPC9_E_BADSTATE : 0;
+	}
+}
+
+/* Asks for the state: 0 and what is unread, or why nothing can be written, `closed` where the other end is closed. */
+static int ask_room(struct ipc9_pipe *pipe, int closed, uint64_t *ret_unread, struct ipc9_error *e)
+{
+	struct ipc9_pipe_end_info now;
+	int r = info(pipe, &now, e);
+
+	if (r)
+		return r;
+	*ret_unread = now.sent_bytes;
+	r = refusal(pipe, now.state);
+	if (r == IPC9_E_PEERCLOSED)
+		r = closed;
+	return stream_explain(pipe, r, r == IPC9_E_LOST ? PIPE_LOST : NULL, e);
+}
+
+static int room(struct ipc9_pipe *pipe, int64_t until, uint64_t *ret_unread, struct ipc9_error *e)
+{
+	unsigned cancels = cancels_of(pipe);
+	int r = ask_room(pipe, IPC9_E_PEERCLOSED, ret_unread, e);
+
+	if (r || *ret_unread <= pipe->quota_bytes)
+		return r;
+	r = wait_for_quota(pipe, until, cancels, e);
+	if (r == IPC9_E_TIMEDOUT)
+		return error_set(e, r, "%s: there was no room in time, %s",
+		    pipe->link.target.subject, "as the other end does not read");
+	/* To the daemon it is over also when the other end is closed. */
+	return r ? r : ask_room(pipe, IPC9_E_EOF, ret_unread, e);
+}
+
 /* A client whom another thread accepts at this moment may bring a carrier: that thread sees the link, or this one the carrier. */
 static void abort_pipe(struct ipc9_pipe *pipe)
 {
@@ -686,6 +747,7 @@ const struct pipe_way pipe_calls_way = {
 	.read = read_pipe,
 	.peek = peek,
 	.write = write_pipe,
+	.room = room,
 	.transact = transact,
 	.flush = flush,
 	.disconnect = disconnect,

@@ -186,6 +186,65 @@ static int rings_end(struct carrier *c)
 	return is_closed(s, r) ? 0 : code(s, r);
 }
 
+/* --- In place ---------------------------------------------------------------------------------- */
+
+/* Of two reasons the other end's comes first, as in rings_write, which asks for it each time. */
+static int refused(const struct rings *s, int r)
+{
+	int peer = r == CONDUIT_ENDED ? conduit_peer(s->conduit) : 0;
+
+	return code(s, peer ? peer : r);
+}
+
+static int rings_reserve(struct carrier *c, size_t size, bool if_fitting, int64_t deadline,
+    void **ret_data, size_t *ret_size)
+{
+	struct rings *s = rings_of(c);
+	size_t want = if_fitting ? fitting(s, size, CARRIER_PART) : size;
+	bool fits = s->message ? want == size : want > 0;
+	int r;
+
+	/* Whoever is refused before it waits is told so otherwise than whoever has begun. */
+	r = conduit_reserve(s->conduit, want || s->message ? want : 1, 0, ret_data, ret_size);
+	if (r && (r != CONDUIT_TIMEDOUT || if_fitting))
+		return refused(s, r);
+	if (if_fitting)
+		return fits ? 0 : IPC9_E_TIMEDOUT;
+	if (r)
+		r = conduit_reserve(s->conduit, want, deadline, ret_data, ret_size);
+	if (!r && size)
+		r = conduit_wait_quota(s->conduit, deadline);
+	return code_begun(s, r);
+}
+
+static int rings_commit(struct carrier *c, size_t size)
+{
+	struct rings *s = rings_of(c);
+
+	return refused(s, conduit_commit(s->conduit, size));
+}
+
+static int rings_view(struct carrier *c, int64_t deadline, const void **ret_data, size_t *ret_size)
+{
+	struct rings *s = rings_of(c);
+	struct iovec pieces[2];
+	size_t n;
+	int r = conduit_view(s->conduit, deadline, pieces, &n);
+
+	if (r)
+		return code(s, r);
+	*ret_data = pieces[0].iov_base;
+	*ret_size = pieces[0].iov_len;
+	return 0;
+}
+
+static int rings_consume(struct carrier *c, size_t size)
+{
+	struct rings *s = rings_of(c);
+
+	return code(s, conduit_consume(s->conduit, size));
+}
+
 /* --- Telling ----------------------------------------------------------------------------------- */
 
 static unsigned rings_events(struct carrier *c, unsigned wanted)
@@ -274,6 +333,10 @@ static const struct carrier_ops ops = {
 	.peek = rings_peek,
 	.flush = rings_flush,
 	.room = rings_room,
+	.reserve = rings_reserve,
+	.commit = rings_commit,
+	.view = rings_view,
+	.consume = rings_consume,
 	.end = rings_end,
 	.wait_closed = rings_wait_closed,
 	.events = rings_events,

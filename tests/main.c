@@ -80,6 +80,7 @@
 	X(pipe_states)                                                                             \
 	X(pipe_rules)                                                                              \
 	X(pipe_start)                                                                              \
+	X(pipe_place)                                                                              \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \
 	X(filemap)                                                                                 \

@@ -126,13 +126,58 @@ static void test_in_place_one_reads_what_was_written_in_place(void)
 	EQUAL(n, 100);
 	memcpy(room, "in place", 8);
 	EQUAL(conduit_view(p.b, 0, pieces, &n), CONDUIT_TIMEDOUT);
-	conduit_commit(p.a, 8);
+	EQUAL(conduit_commit(p.a, 8), 0);
 	EQUAL(conduit_view(p.b, 0, pieces, &n), 0);
 	EQUAL(n, 1);
 	SAME_BYTES(pieces[0].iov_base, pieces[0].iov_len, "in place", 8);
-	conduit_consume(p.b, 3);
+	EQUAL(conduit_consume(p.b, 3), 0);
 	check_read(p.b, "place");
 	close_pair(&p);
+}
+
+/* With `done` between reserve and commit, and view and consume, of the same end; what these come to. */
+static void check_in_place(void (*done)(struct pair *p), int commit, int consume)
+{
+	struct pair p = open_pair(RING_MESSAGES, MIB);
+	struct iovec piece = { (void *)(uintptr_t) "abc", 3 }, pieces[2];
+	void *room;
+	size_t n;
+
+	EQUAL(conduit_send(p.b, &piece, 1, 0), 0);
+	EQUAL(conduit_reserve(p.a, 3, 0, &room, &n), 0);
+	EQUAL(conduit_view(p.a, 0, pieces, &n), 0);
+	done(&p);
+	EQUAL(conduit_commit(p.a, 3), commit);
+	EQUAL(conduit_consume(p.a, 3), consume);
+	close_pair(&p);
+}
+
+static void peer_closes(struct pair *p)
+{
+	p->b = conduit_close(p->b);
+}
+
+static void peer_disconnects(struct pair *p)
+{
+	conduit_disconnect(p->b);
+}
+
+static void end_writing(struct pair *p)
+{
+	conduit_end(p->a);
+}
+
+static void abort_own(struct pair *p)
+{
+	conduit_abort(p->a);
+}
+
+static void test_what_is_in_place_when_the_state_changes_is_refused(void)
+{
+	check_in_place(peer_closes, CONDUIT_PEERCLOSED, 0);
+	check_in_place(peer_disconnects, CONDUIT_DISCONNECTED, CONDUIT_DISCONNECTED);
+	check_in_place(end_writing, CONDUIT_ENDED, 0);
+	check_in_place(abort_own, CONDUIT_CANCELLED, CONDUIT_CANCELLED);
 }
 
 static void test_a_write_that_times_out_tells_how_much_was_written(void)
@@ -682,6 +727,7 @@ SUITE(conduit, TEST(test_ends_that_do_not_agree_are_refused),
     TEST(test_messages_keep_their_boundaries),
     TEST(test_reading_nothing_waits_for_something_and_takes_nothing),
     TEST(test_in_place_one_reads_what_was_written_in_place),
+    TEST(test_what_is_in_place_when_the_state_changes_is_refused),
     TEST(test_a_write_that_times_out_tells_how_much_was_written),
     TEST(test_a_message_is_sent_whole_or_not_at_all),
     TEST(test_a_stream_between_processes_arrives_whole),

@@ -122,10 +122,11 @@ int conduit_peek(struct conduit *c, void *buffer, size_t size, size_t *ret_size,
 
 /*
  * In place: waits for something, and shows it in one or two pieces (see ring_view); conduit_consume takes n bytes
- * of it.  The peer can change the bytes while one looks at them.
+ * of it: 0, CONDUIT_DISCONNECTED, _CANCELLED (by conduit_abort), _BROKEN.  The peer can change the bytes while one looks at
+ * them.
  */
 int conduit_view(struct conduit *c, int64_t deadline, struct iovec ret_pieces[2], size_t *ret_n);
-void conduit_consume(struct conduit *c, size_t n);
+int conduit_consume(struct conduit *c, size_t n);
 
 /*
  * Waits until the peer has closed, disconnected or died, whatever is queued: CONDUIT_EOF, _DISCONNECTED, _LOST,
@@ -145,10 +146,13 @@ int conduit_write(struct conduit *c, const void *data, size_t size, int64_t dead
 /* MESSAGES: puts one message of n pieces into the queue, whole or not at all. */
 int conduit_send(struct conduit *c, const struct iovec *pieces, size_t n, int64_t deadline);
 
-/* In place: room in one piece (see ring_reserve), and publishing n bytes of it. */
+/*
+ * In place: room in one piece (see ring_reserve), and publishing n bytes of it, without waiting: 0, or why nobody would read
+ * it, and then nothing is published.
+ */
 int conduit_reserve(struct conduit *c, size_t want, int64_t deadline, void **ret_data,
     size_t *ret_size);
-void conduit_commit(struct conduit *c, size_t n);
+int conduit_commit(struct conduit *c, size_t n);
 
 /*
  * A write is complete when what is unread is not more than the quota: waits for that.  Where it did have to wait, it

@@ -229,13 +229,15 @@ test_the_example_of_ipc9_pipe_is_a_program() {
 	wait_until pipe_is_there turned
 	same "one call" cba "$(on h1 "$T/turn" call //h2/pipe/turned abc)"
 	same "from the same host" '!' "$(on h2 "$T/turn" call //./pipe/turned '!')"
+	same "in place" 76543210 "$(on h1 "$T/turn" place //h2/pipe/turned 8)"
+	same "in place, on the same host" 210 "$(on h2 "$T/turn" place //./pipe/turned 3)"
 	same "several messages" "1: eno 2: owt 3: eerht" \
 		"$(on h1 "$T/turn" talk //h2/pipe/turned one two three | paste -sd ' ')"
 	expect_exit 1 on h2 "$T/turn" serve turned # it is there
 	explained "a second server" turned
 	same "the last" dne "$(on h1 "$T/turn" call //h2/pipe/turned end)"
 	ends 0 "$server"
-	same "clients" 4 "$(grep -c '^client: uid' "$T/served")"
+	same "clients" 6 "$(grep -c '^client: uid' "$T/served")"
 	expect_exit 3 on h1 "$T/turn" call //h2/pipe/turned x
 }
 
