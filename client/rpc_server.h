@@ -48,12 +48,24 @@ struct rpc_threads {
 	pthread_cond_t slot;
 };
 
+/* Why a client gets no ring; as ipc9_rpc_rings in rpcring.x tells. */
+enum rpc_rings_refusal {
+	RPC_RINGS_LIMIT = 1,
+	RPC_RINGS_SHARE,
+	RPC_RINGS_OFF,
+	RPC_RINGS_MEMORY,
+	RPC_RINGS_WRONG,
+	RPC_RINGS_REFUSALS
+};
+
 /* See rpc_rings.c. */
 struct rpc_rings {
 	struct list list; /* of rpc_ring.link; each has a thread */
 	unsigned n;
 	pthread_cond_t gone; /* a thread has ended */
 	uint64_t calls;
+	uint64_t own_calls; /* of rpcring.x, by sockets */
+	uint64_t refused[RPC_RINGS_REFUSALS];
 	bool off;
 };
 

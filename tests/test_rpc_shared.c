@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/rpc_server.h"
 #include "client/rpc_shared.h"
 #include "tests/harness.h"
 #include "tests/rpc.h"
@@ -419,62 +420,6 @@ static void test_handlers_of_all_connections_run_at_the_same_time_up_to_the_boun
 	rpc_stop(&f);
 }
 
-/* So many calls by the socket that there is always one that waits. */
-struct crowd {
-	CLIENT *client;
-	unsigned napped[32], ended;
-	_Atomic bool is_over;
-};
-
-static void nap_again(void *context, enum clnt_stat stat, const struct rpc_err *error)
-{
-	struct crowd *crowd = context;
-	unsigned us = 300, at = crowd->ended++ % 32;
-
-	(void)error;
-	EQUAL(stat, RPC_SUCCESS);
-	if (!crowd->is_over)
-		EQUAL(ipc9_rpc_begin(crowd->client, RPC_TEST_NAP, XDR_NUMBER, &us, XDR_NUMBER,
-			  &crowd->napped[at], SAFE_MS, nap_again, crowd, NULL),
-		    0);
-}
-
-static void *echo_in_crowd(void *context)
-{
-	struct crowd *crowd = context;
-	CLIENT *c = crowd->client;
-
-	for (unsigned i = 0; i < 10; i++)
-		rpc_expect_echo(c, "my turn");
-	return NULL;
-}
-
-static void test_calls_by_shared_memory_have_their_turn_among_many_by_the_socket(void)
-{
-	struct crowd crowd = { .client = NULL }, alone = { .client = NULL };
-	struct rpc_fixture f;
-	pthread_t thread;
-
-	if (is_unwanted())
-		return;
-	rpc_start(&f, NULL);
-	crowd.client = connect_with(&f, IPC9_RPC_SHARED_NEVER);
-	alone.client = connect_shared(&f);
-	EQUAL(pthread_create(&thread, NULL, echo_in_crowd, &alone), 0);
-	for (unsigned i = 0; i < 32; i++)
-		nap_again(&crowd, RPC_SUCCESS, NULL);
-	while (shared_calls(alone.client) < 10 && crowd.ended < 10000)
-		ipc9_rpc_process(crowd.client, SAFE_MS);
-	HOLDS(crowd.ended < 10000);
-	crowd.is_over = true;
-	while (ipc9_rpc_process(crowd.client, SAFE_MS))
-		;
-	pthread_join(thread, NULL);
-	clnt_destroy(alone.client);
-	clnt_destroy(crowd.client);
-	rpc_stop(&f);
-}
-
 static bool are_inside(void *n)
 {
 	bool so;
@@ -483,6 +428,73 @@ static bool are_inside(void *n)
 	so = rpc_state.inside == *(unsigned *)n;
 	pthread_mutex_unlock(&rpc_state.lock);
 	return so;
+}
+
+/* Lets those go who wait for so many. */
+static void end_meeting(unsigned number)
+{
+	pthread_mutex_lock(&rpc_state.lock);
+	rpc_state.most = number;
+	pthread_cond_broadcast(&rpc_state.changed);
+	pthread_mutex_unlock(&rpc_state.lock);
+}
+
+/* Whether a call of a ring has waited for so long that it comes before those by the socket. */
+static bool is_overdue(void *context)
+{
+	struct ipc9_rpc_server *s = context;
+	bool so;
+
+	pthread_mutex_lock(&s->lock);
+	so = s->threads.overdue == 1;
+	pthread_mutex_unlock(&s->lock);
+	return so;
+}
+
+static void test_a_call_by_shared_memory_that_has_waited_comes_before_those_queued_by_the_socket(
+    void)
+{
+	enum {
+		QUEUED = 32
+	};
+	struct meeting waits = { .procedure = RPC_TEST_MEET, .number = 2, .times = 1 };
+	enum clnt_stat later_stat, stats[QUEUED];
+	unsigned first = 1, numbers[QUEUED], none = 0;
+	char *later = NULL;
+	struct rpc_fixture f;
+	CLIENT *crowd;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	crowd = connect_with(&f, IPC9_RPC_SHARED_NEVER);
+	waits.client = connect_shared(&f);
+	/* Beside one that is under way the others leave together, and so the server has them all when the first runs. */
+	EQUAL(ipc9_rpc_begin(crowd, RPC_TEST_LATER, XDR_VOID, NULL, XDR_TEXT, &later, SAFE_MS,
+		  on_done, &later_stat, NULL),
+	    0);
+	for (unsigned i = 0; i < QUEUED; i++)
+		EQUAL(ipc9_rpc_begin(crowd, RPC_TEST_GATE, XDR_NUMBER, i ? &none : &first,
+			  XDR_NUMBER, &numbers[i], SAFE_MS, on_done, &stats[i], NULL),
+		    0);
+	EQUAL(ipc9_rpc_process(crowd, 0), 0);
+	HOLDS(rpc_await_entered(1));
+	EQUAL(pthread_create(&waits.thread, NULL, go_to_meetings, &waits), 0);
+	HOLDS(wait_until(is_overdue, f.server, SAFE_MS));
+	rpc_open_gate(1);
+	HOLDS(wait_until(are_inside, (unsigned[]){ 1 }, SAFE_MS));
+	EQUAL(rpc_state.entered, 1);
+	end_meeting(2);
+	pthread_join(waits.thread, NULL);
+	EQUAL(waits.failed, 0);
+	reply_later(&first);
+	for (int n = 0; n < QUEUED + 1;)
+		n += ipc9_rpc_process(crowd, SAFE_MS);
+	EQUAL(rpc_state.entered, QUEUED);
+	free(later);
+	clnt_destroy(waits.client);
+	clnt_destroy(crowd);
+	rpc_stop(&f);
 }
 
 static void test_the_server_receives_while_handlers_of_shared_memory_take_all_there_may_be(void)
@@ -507,10 +519,7 @@ static void test_the_server_receives_while_handlers_of_shared_memory_take_all_th
 	c = connect_with(&f, IPC9_RPC_SHARED_NEVER);
 	d = ipc9_rpc_share(c, RPC_TEST_PROGRAM, RPC_TEST_VERSION + 1);
 	EQUAL(rpc_call_text(d, RPC_TEST_ECHO, "x", &result), RPC_PROGVERSMISMATCH);
-	pthread_mutex_lock(&rpc_state.lock);
-	rpc_state.most = 3;
-	pthread_cond_broadcast(&rpc_state.changed);
-	pthread_mutex_unlock(&rpc_state.lock);
+	end_meeting(3);
 	rpc_expect_echo(c, "after them");
 	for (unsigned i = 0; i < 2; i++) {
 		pthread_join(m[i].thread, NULL);
@@ -533,5 +542,5 @@ SUITE(rpc_shared, TEST(test_calls_to_a_local_socket_go_by_shared_memory_with_the
     TEST(test_a_call_does_not_overtake_those_that_its_caller_did_not_wait_for),
     TEST(test_a_server_of_one_thread_never_runs_two_handlers),
     TEST(test_handlers_of_all_connections_run_at_the_same_time_up_to_the_bound),
-    TEST(test_calls_by_shared_memory_have_their_turn_among_many_by_the_socket),
+    TEST(test_a_call_by_shared_memory_that_has_waited_comes_before_those_queued_by_the_socket),
     TEST(test_the_server_receives_while_handlers_of_shared_memory_take_all_there_may_be));
