@@ -89,6 +89,28 @@ struct ipc9_rpc_info {
 /* How a handle's calls travel.  IPC9_E_UNSUPPORTED: not a handle of ours. */
 IPC9_PUBLIC int ipc9_rpc_info(CLIENT *client, struct ipc9_rpc_info *ret_info);
 
+/*
+ * What a server of ours on this host tells, to anybody who can reach its local socket, of how calls come there: by
+ * shared memory, or by local sockets (ipc9 status --rpc shows it).  Ask with clnt_call or ipc9_rpc_begin, on a handle
+ * that has the program and the version below and goes to the socket's path: procedure IPC9_RPC_SHARING_STATUS, no arguments.
+ * Whoever asks so is not counted.  RPC_PROGUNAVAIL: it is another kind of server.
+ */
+struct ipc9_rpc_sharing {
+	uint64_t connections_shared, connections_socket; /* now */
+	uint64_t calls_shared, calls_socket;		 /* so far */
+	/* Clients that asked for shared memory and got none, as in struct ipc9_rpc_server_stats: */
+	uint64_t refused_limit, refused_share, refused_off, refused_memory, refused_wrong;
+};
+
+enum {
+	IPC9_RPC_SHARING_PROGRAM = 0x20490008,
+	IPC9_RPC_SHARING_VERSION = 1,
+	IPC9_RPC_SHARING_STATUS = 2
+};
+
+/* Decodes it; nothing is allocated. */
+IPC9_PUBLIC bool_t ipc9_rpc_xdr_sharing(XDR *xdrs, struct ipc9_rpc_sharing *sharing);
+
 /* --- Asynchronous calls ------------------------------------------------------------------------ */
 
 struct ipc9_rpc_call;
