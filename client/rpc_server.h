@@ -145,6 +145,11 @@ int rpc_threads_run(struct ipc9_rpc_server *server);
 /* Whether the call is one of rpcring.x, and so has been answered. */
 bool rpc_rings_take(struct ipc9_rpc_server *server, struct call *call,
     const struct message_call *header);
+/*
+ * Without the lock, and in a handler that a ring's thread runs: answers the call in place.  False: the answer does not fit or
+ * cannot be encoded, and nothing was done.
+ */
+bool rpc_rings_reply(struct rpc_call *call, xdrproc_t xdr, void *results);
 /* A call has come by a ring, whose thread is to run it. */
 void rpc_rings_arrived(struct rpc_call *call);
 /* Ends all rings, and returns when their handlers have. */

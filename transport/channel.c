@@ -507,10 +507,10 @@ int channel_flush(struct channel *c, struct gather *out)
 	return (int)n;
 }
 
-bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
-    void *args, struct gather *out)
+static struct message_call header_of(const struct channel *c, uint32_t xid,
+    const struct channel_target *t)
 {
-	const struct message_call header = {
+	return (struct message_call){
 		.xid = xid,
 		.program = t->program,
 		.version = t->version,
@@ -519,6 +519,26 @@ bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target
 		    ? *t->credential
 		    : (struct message_auth){ c->flavor, c->credential_len, c->credential },
 	};
+}
+
+size_t channel_encode_at(struct channel *c, uint32_t xid, const struct channel_target *t,
+    xdrproc_t xdr, void *args, unsigned char *at, size_t room)
+{
+	const struct message_call header = header_of(c, xid, t);
+	size_t size = message_call_size(&header);
+	XDR xdrs;
+
+	if (size > room)
+		return 0;
+	message_write_call(at, &header);
+	xdrmem_create(&xdrs, (char *)at + size, (u_int)(room - size), XDR_ENCODE);
+	return xdr(&xdrs, args) ? size + XDR_GETPOS(&xdrs) : 0;
+}
+
+bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
+    void *args, struct gather *out)
+{
+	const struct message_call header = header_of(c, xid, t);
 	struct gather_mark before;
 	unsigned char *mark;
 	size_t start;

@@ -140,6 +140,10 @@ void channel_leave(struct channel *channel, struct channel_call *call);
 bool channel_encode(struct channel *channel, uint32_t xid, const struct channel_target *target,
     xdrproc_t xdr, void *args, struct gather *out);
 
+/* The same into memory, without a mark.  How many bytes it is; 0: more than `room`, or the arguments cannot be encoded. */
+size_t channel_encode_at(struct channel *channel, uint32_t xid, const struct channel_target *target,
+    xdrproc_t xdr, void *args, unsigned char *at, size_t room);
+
 /*
  * Sends what can be sent now without waiting, of whole records that out owns; what is left stays there, and a
  * record that left in part is completed before anything else.  0: all has left; -EAGAIN; or the channel is dead.

@@ -43,6 +43,7 @@ struct line {
 
 	struct conduit *conduit; /* from ASKED on; NULL again with NONE */
 	pthread_mutex_t lock;
+	bool is_long; /* the last call did not fit LINE_IN_PLACE */
 	bool is_late; /* the answer to `late` has not come yet, and nobody waits for it */
 	uint32_t late;
 	_Atomic uint64_t calls;
@@ -313,6 +314,23 @@ static bool enter(struct line *l, struct channel_call *call)
 	return alone;
 }
 
+/* As put; -EMSGSIZE: it does not fit, or cannot be encoded. */
+static int put_in_place(struct line *l, struct channel_call *call,
+    const struct channel_target *target, xdrproc_t xdr, void *args, int64_t deadline)
+{
+	size_t size;
+	void *room;
+	int r = conduit_reserve(l->conduit, LINE_IN_PLACE, deadline, &room, &size);
+
+	if (r)
+		return r;
+	size = channel_encode_at(l->channel, call->xid, target, xdr, args, room, size);
+	if (!size)
+		return -EMSGSIZE;
+	conduit_commit(l->conduit, size);
+	return 0;
+}
+
 /* Sends it: 0, a conduit_result, or -errno: it is for the connection to send it, or to say why not. */
 static int put(struct line *l, struct channel_call *call, const struct channel_target *target,
     xdrproc_t xdr, void *args, int64_t deadline)
@@ -321,10 +339,18 @@ static int put(struct line *l, struct channel_call *call, const struct channel_t
 	struct gather out;
 	int r = -EINVAL;
 
+	if (!l->is_long) {
+		r = put_in_place(l, call, target, xdr, args, deadline);
+		if (r != -EMSGSIZE)
+			return r;
+		r = -EINVAL;
+	}
 	gather_init(&out);
 	gather_lend(&out, block);
-	if (channel_encode(l->channel, call->xid, target, xdr, args, &out))
+	if (channel_encode(l->channel, call->xid, target, xdr, args, &out)) {
+		l->is_long = out.size - MESSAGE_MARK_SIZE > LINE_IN_PLACE;
 		r = line_send(l->conduit, &out, MESSAGE_MARK_SIZE, deadline);
+	}
 	gather_clear(&out);
 	return r;
 }
