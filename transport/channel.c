@@ -51,9 +51,9 @@ struct channel {
 	pthread_cond_t
 	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
 	struct channel_call *calls[BUCKETS]; /* by xid, which counts up */
-	unsigned n_calls;
+	_Atomic unsigned n_calls;	     /* of them; changed under lock */
 	bool reading;
-	int dead; /* errno of the stream's end; 0 while it lives */
+	_Atomic int dead; /* errno of the stream's end; 0 while it lives; changed under lock */
 	uint32_t next_xid;
 
 	struct record_reader reader;
@@ -224,12 +224,13 @@ static void unlink_call(struct channel *c, struct channel_call *call)
 	if (!*at)
 		return;
 	*at = call->next;
-	c->n_calls--;
+	c->n_calls -= !call->stands;
 }
 
 bool channel_is_quiet(const struct channel *c)
 {
-	return !c->n_calls;
+	return !atomic_load_explicit(&c->n_calls, memory_order_relaxed) &&
+	    !atomic_load_explicit(&c->dead, memory_order_relaxed);
 }
 
 void channel_leave(struct channel *c, struct channel_call *call)
@@ -249,7 +250,7 @@ int channel_enter(struct channel *c, struct channel_call *call)
 	at = bucket(c, call->xid);
 	call->next = *at;
 	*at = call;
-	c->n_calls++;
+	c->n_calls += !call->stands;
 	return 0;
 }
 

@@ -71,7 +71,8 @@ struct channel_call {
 	uint32_t xid;
 	struct channel_parcels *parcels;
 	bool done;
-	bool sent; /* some of it left: the other side may have run it */
+	bool sent;   /* some of it left: the other side may have run it */
+	bool stands; /* it is there for whoever may need it, and not under way */
 	struct bytes
 	    *reply; /* the whole record, once done, where it came before anybody said xdr */
 
@@ -130,7 +131,7 @@ void channel_forget(struct channel *channel, struct channel_call *call);
 /* Puts a call into the table, with an xid; with the channel's lock held.  0 or -errno: the channel is dead. */
 int channel_enter(struct channel *channel, struct channel_call *call);
 
-/* Whether no call is under way; with the channel's lock held. */
+/* Whether no call is under way, and calls can be made; a caller's own calls at least are seen without the lock. */
 bool channel_is_quiet(const struct channel *channel);
 
 /* Takes it out again; with the channel's lock held. */
