@@ -35,11 +35,23 @@ static int skip(struct cursor *c, uint32_t len)
 	return 0;
 }
 
-static int get_auth(struct cursor *c, struct message_auth *ret)
+static uint32_t word_at(const unsigned char *at)
 {
-	if (get_word(c, &ret->flavor) || get_word(c, &ret->len) || ret->len > MESSAGE_AUTH_MAX)
+	uint32_t word;
+
+	memcpy(&word, at, WORD);
+	return ntohl(word);
+}
+
+static inline int get_auth(struct cursor *c, struct message_auth *ret)
+{
+	if ((size_t)(c->end - c->at) < 2 * WORD)
 		return -EBADMSG;
-	ret->body = c->at;
+	ret->flavor = word_at(c->at);
+	ret->len = word_at(c->at + WORD);
+	ret->body = c->at += 2 * WORD;
+	if (ret->len > MESSAGE_AUTH_MAX)
+		return -EBADMSG;
 	return skip(c, ret->len);
 }
 
@@ -52,20 +64,26 @@ int message_parse_auth(const unsigned char *data, size_t size, struct message_au
 
 int message_parse_call(const unsigned char *data, size_t size, struct message_call *ret)
 {
-	struct cursor c = { data, data + size };
+	struct cursor c;
 	uint32_t type;
 
-	if (get_word(&c, &ret->xid) || get_word(&c, &type))
+	if (size < 2 * WORD)
 		return -EBADMSG;
+	ret->xid = word_at(data);
+	type = word_at(data + WORD);
 	if (type == REPLY)
 		return -EPROTO;
-	if (type != CALL || get_word(&c, &ret->rpc_version))
+	if (type != CALL || size < 3 * WORD)
 		return -EBADMSG;
+	ret->rpc_version = word_at(data + 2 * WORD);
 	if (ret->rpc_version != MESSAGE_RPC_VERSION)
 		return -EPROTONOSUPPORT;
-	if (get_word(&c, &ret->program) || get_word(&c, &ret->version) ||
-	    get_word(&c, &ret->procedure))
+	if (size < 6 * WORD)
 		return -EBADMSG;
+	ret->program = word_at(data + 3 * WORD);
+	ret->version = word_at(data + 4 * WORD);
+	ret->procedure = word_at(data + 5 * WORD);
+	c = (struct cursor){ data + 6 * WORD, data + size };
 	if (get_auth(&c, &ret->credential) || get_auth(&c, &ret->verifier))
 		return -EBADMSG;
 	ret->header_size = (size_t)(c.at - data);
