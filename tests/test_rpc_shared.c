@@ -11,6 +11,7 @@
 #include "client/rpc_shared.h"
 #include "tests/harness.h"
 #include "tests/rpc.h"
+#include "transport/line.h"
 #include "util/text.h"
 
 enum {
@@ -170,11 +171,29 @@ static bool_t xdr_opaque_value(XDR *xdrs, struct opaque *value)
 
 #define XDR_OPAQUE ((xdrproc_t)(void (*)(void))xdr_opaque_value)
 
+/* A call and a reply with so many bytes. */
+static void exchange(CLIENT *c, unsigned size)
+{
+	struct opaque args = { size, calloc(1, size + 1) }, back = { 0 };
+	const struct timeval limit = { 20, 0 };
+	unsigned counted = 0;
+
+	EQUAL(clnt_call(c, RPC_TEST_LOAD, XDR_OPAQUE, (caddr_t)&args, XDR_NUMBER, (caddr_t)&counted,
+		  limit),
+	    RPC_SUCCESS);
+	EQUAL(counted, size);
+	EQUAL(clnt_call(c, RPC_TEST_BIG, XDR_NUMBER, (caddr_t)&size, XDR_OPAQUE, (caddr_t)&back,
+		  limit),
+	    RPC_SUCCESS);
+	SAME_BYTES(back.data ? back.data : "", back.size, args.data, size);
+	xdr_free(XDR_OPAQUE, (char *)&back);
+	free(args.data);
+}
+
 static void test_calls_and_replies_of_any_size_arrive_whole(void)
 {
 	static const unsigned sizes[] = { 0, 500, 4096, 70000, MIB - 100, MIB, 3 * MIB };
 	const struct ipc9_rpc_server_options options = { .record_bytes = 4 * MIB };
-	const struct timeval limit = { 20, 0 };
 	struct rpc_fixture f;
 	CLIENT *c;
 
@@ -182,23 +201,58 @@ static void test_calls_and_replies_of_any_size_arrive_whole(void)
 		return;
 	rpc_start(&f, &options);
 	c = connect_shared(&f);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct opaque args = { sizes[i], calloc(1, sizes[i] + 1) }, back = { 0 };
-		unsigned size = sizes[i], counted = 0;
-
-		EQUAL(clnt_call(c, RPC_TEST_LOAD, XDR_OPAQUE, (caddr_t)&args, XDR_NUMBER,
-			  (caddr_t)&counted, limit),
-		    RPC_SUCCESS);
-		EQUAL(counted, size);
-		EQUAL(clnt_call(c, RPC_TEST_BIG, XDR_NUMBER, (caddr_t)&size, XDR_OPAQUE,
-			  (caddr_t)&back, limit),
-		    RPC_SUCCESS);
-		SAME_BYTES(back.data ? back.data : "", back.size, args.data, size);
-		xdr_free(XDR_OPAQUE, (char *)&back);
-		free(args.data);
-	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		exchange(c, sizes[i]);
 	/* All but the two calls that are longer than a message may be. */
 	EQUAL(shared_calls(c), 12);
+	clnt_destroy(c);
+	rpc_stop(&f);
+}
+
+static void test_calls_and_replies_about_as_long_as_what_is_encoded_in_place_arrive_whole(void)
+{
+	struct rpc_fixture f;
+	unsigned n = 0;
+	CLIENT *c;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	c = connect_shared(&f);
+	for (unsigned size = LINE_IN_PLACE - 60; size <= LINE_IN_PLACE + 4; size++, n++)
+		exchange(c, size);
+	for (unsigned i = 0; i < 4;
+	     i++, n++) /* each finds that the last one was of the other kind */
+		exchange(c, i % 2 ? 0 : 2 * LINE_IN_PLACE);
+	EQUAL(shared_calls(c), 2 * n);
+	clnt_destroy(c);
+	rpc_stop(&f);
+}
+
+/* Encodes some of it, and then cannot go on. */
+static bool_t xdr_half(XDR *xdrs, unsigned *number)
+{
+	return xdr_u_int(xdrs, number) && xdrs->x_op != XDR_ENCODE;
+}
+
+static void test_arguments_that_cannot_be_encoded_cost_nothing_but_the_call(void)
+{
+	const struct timeval limit = { SAFE_MS / 1000, 0 };
+	unsigned number = 1, result;
+	struct rpc_fixture f;
+	CLIENT *c;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	c = connect_shared(&f);
+	for (unsigned i = 1; i <= 3; i++) {
+		EQUAL(clnt_call(c, RPC_TEST_BIG, (xdrproc_t)(void (*)(void))xdr_half,
+			  (caddr_t)&number, XDR_NUMBER, (caddr_t)&result, limit),
+		    RPC_CANTENCODEARGS);
+		rpc_expect_echo(c, "goes on");
+		EQUAL(shared_calls(c), i);
+	}
 	clnt_destroy(c);
 	rpc_stop(&f);
 }
@@ -287,6 +341,31 @@ static void test_after_a_timeout_calls_use_the_socket_until_the_late_reply_has_c
 	reply_later(&one);
 	rpc_expect_echo(c, "again");
 	EQUAL(shared_calls(c), 2);
+	clnt_destroy(c);
+	rpc_stop(&f);
+}
+
+static void test_a_late_reply_that_comes_by_the_socket_is_taken_for_no_other(void)
+{
+	const struct ipc9_rpc_server_options options = { .record_bytes = 4 * MIB };
+	struct opaque big = { 2 * MIB, calloc(1, 2 * MIB) };
+	struct rpc_fixture f;
+	unsigned one = 1;
+	CLIENT *c;
+
+	if (is_unwanted()) {
+		free(big.data);
+		return;
+	}
+	rpc_start(&f, &options);
+	c = connect_shared(&f);
+	EQUAL(call_number(c, RPC_TEST_LATER, 0, 20), RPC_TIMEDOUT);
+	HOLDS(wait_until(are_deferred, &one, SAFE_MS));
+	EQUAL(ipc9_rpc_reply(rpc_state.later[0], XDR_OPAQUE, &big), 0);
+	exchange(c, 3 * MIB); /* by the socket, behind it */
+	rpc_expect_echo(c, "again");
+	EQUAL(shared_calls(c), 3); /* with the call whose reply alone was too long */
+	free(big.data);
 	clnt_destroy(c);
 	rpc_stop(&f);
 }
@@ -535,9 +614,12 @@ SUITE(rpc_shared, TEST(test_calls_to_a_local_socket_go_by_shared_memory_with_the
     TEST(test_shared_memory_is_asked_for_after_some_calls_and_not_over_tcp),
     TEST(test_calls_stay_with_the_socket_where_the_server_gives_no_memory),
     TEST(test_calls_and_replies_of_any_size_arrive_whole),
+    TEST(test_calls_and_replies_about_as_long_as_what_is_encoded_in_place_arrive_whole),
+    TEST(test_arguments_that_cannot_be_encoded_cost_nothing_but_the_call),
     TEST(test_a_reply_that_is_too_long_ends_the_connection_either_way),
     TEST(test_a_deferred_reply_comes_from_another_thread),
     TEST(test_after_a_timeout_calls_use_the_socket_until_the_late_reply_has_come),
+    TEST(test_a_late_reply_that_comes_by_the_socket_is_taken_for_no_other),
     TEST(test_calls_beside_one_that_is_under_way_use_the_socket),
     TEST(test_a_call_does_not_overtake_those_that_its_caller_did_not_wait_for),
     TEST(test_a_server_of_one_thread_never_runs_two_handlers),
