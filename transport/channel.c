@@ -51,9 +51,9 @@ struct channel {
 	pthread_cond_t
 	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
 	struct channel_call *calls[BUCKETS]; /* by xid, which counts up */
-	unsigned n_calls;
+	_Atomic unsigned n_calls;	     /* of them; changed under lock */
 	bool reading;
-	int dead; /* errno of the stream's end; 0 while it lives */
+	_Atomic int dead; /* errno of the stream's end; 0 while it lives; changed under lock */
 	uint32_t next_xid;
 
 	struct record_reader reader;
@@ -230,12 +230,13 @@ static void unlink_call(struct channel *c, struct channel_call *call)
 	if (!*at)
 		return;
 	*at = call->next;
-	c->n_calls--;
+	c->n_calls -= !call->stands;
 }
 
 bool channel_is_quiet(const struct channel *c)
 {
-	return !c->n_calls;
+	return !atomic_load_explicit(&c->n_calls, memory_order_relaxed) &&
+	    !atomic_load_explicit(&c->dead, memory_order_relaxed);
 }
 
 void channel_leave(struct channel *c, struct channel_call *call)
@@ -255,7 +256,7 @@ int channel_enter(struct channel *c, struct channel_call *call)
 	at = bucket(c, call->xid);
 	call->next = *at;
 	*at = call;
-	c->n_calls++;
+	c->n_calls += !call->stands;
 	return 0;
 }
 
@@ -515,10 +516,10 @@ int channel_flush(struct channel *c, struct gather *out)
 	return (int)n;
 }
 
-bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
-    void *args, struct gather *out)
+static struct message_call header_of(const struct channel *c, uint32_t xid,
+    const struct channel_target *t)
 {
-	const struct message_call header = {
+	return (struct message_call){
 		.xid = xid,
 		.program = t->program,
 		.version = t->version,
@@ -527,6 +528,26 @@ bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target
 		    ? *t->credential
 		    : (struct message_auth){ c->flavor, c->credential_len, c->credential },
 	};
+}
+
+size_t channel_encode_at(struct channel *c, uint32_t xid, const struct channel_target *t,
+    xdrproc_t xdr, void *args, unsigned char *at, size_t room)
+{
+	const struct message_call header = header_of(c, xid, t);
+	size_t size = message_call_size(&header);
+	XDR xdrs;
+
+	if (size > room)
+		return 0;
+	message_write_call(at, &header);
+	xdrmem_create(&xdrs, (char *)at + size, (u_int)(room - size), XDR_ENCODE);
+	return xdr(&xdrs, args) ? size + XDR_GETPOS(&xdrs) : 0;
+}
+
+bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
+    void *args, struct gather *out)
+{
+	const struct message_call header = header_of(c, xid, t);
 	struct gather_mark before;
 	unsigned char *mark;
 	size_t start;
