@@ -387,6 +387,8 @@ int end_state_number(const struct end *e)
 		[END_AWAY] = IPC9_PIPE_CONNECTED,
 	};
 
+	if (end_other(e)->state == END_AWAY && e->instance->left)
+		return e->instance->left;
 	return numbers[end_other(e)->state];
 }
 

@@ -32,6 +32,7 @@
 #include "rpcgen-out/pipe.h"
 #include "server/named.h"
 #include "server/queue.h"
+#include "transport/loop.h"
 #include "util/map.h"
 
 enum end_state {
@@ -76,6 +77,9 @@ struct instance {
 	int way;       /* IPC9_PIPE_WAY_..., of this client */
 	int fds[2];    /* the server's share of that, until ACCEPT gives it; n_fds of them */
 	unsigned n_fds;
+	struct loop_io
+	    gone; /* added while they are kept: the client's side of them has been closed */
+	int left; /* IPC9_PIPE_CLOSING, _LOST: so it was, but what it sent is to be read; or 0 */
 	struct charge parked, parked_bytes; /* of fds and what they are of: the client's */
 	struct charge charge;
 	struct end server, *client; /* never NULL */
