@@ -39,6 +39,12 @@ static unsigned holds_up(const struct ipc9_pipe_op *op)
 	}
 }
 
+/* What an operation waits for that has been tried. */
+static unsigned waits_for(const struct ipc9_pipe_op *op)
+{
+	return op->kind == PIPE_OP_TRANSACT && !op->written ? CARRIER_WRITABLE : holds_up(op);
+}
+
 /* Ends an operation with a carrier's code. */
 static void op_end(struct ipc9_pipe_op *op, int code)
 {
@@ -162,23 +168,28 @@ void stream_end_all(struct ipc9_pipe *pipe, int code)
 			op_end(op, code);
 }
 
-/* One pass; what the operations that are left wait for, and in *ret_done whether one has ended. */
+/*
+ * One pass; what those wait for that were tried and are left, and in *ret_done whether one has ended.  What waits for another
+ * operation waits for nothing of the carrier's.
+ */
 static unsigned pass(struct ipc9_pipe *pipe, struct carrier *c, bool *ret_done)
 {
 	struct ipc9_pipe_op *op = NULL;
-	unsigned waiting = 0;
+	unsigned waiting = 0, held = 0;
 
 	while ((op = pipe_op_next(pipe, op))) {
 		int r = IPC9_E_TIMEDOUT;
 
 		if (op->done)
 			continue;
-		if (is_cancelled(op))
+		if (is_cancelled(op)) {
 			r = IPC9_E_CANCELLED;
-		else if (!(waiting & holds_up(op)))
+		} else if (!(held & holds_up(op))) {
 			r = op_try(op, c);
+			waiting |= r == IPC9_E_TIMEDOUT ? waits_for(op) : 0;
+		}
 		if (r == IPC9_E_TIMEDOUT) {
-			waiting |= holds_up(op);
+			held |= holds_up(op);
 			continue;
 		}
 		op_end(op, r);

@@ -317,6 +317,37 @@ static void test_accepts_and_transactions_can_be_started(void)
 	}
 }
 
+static void test_transactions_wait_for_what_was_started_before_them(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct ipc9_pipe_op *reading = NULL, *asking[2] = { NULL };
+		struct ipc9_pipe_result result;
+		char got[3][8] = { "" };
+		struct pipe_world w;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &pipe_messages);
+		EQUAL(ipc9_pipe_set_mode(w.client, IPC9_PIPE_MODE_MESSAGES, &w.error), 0);
+		EQUAL(ipc9_pipe_start_read(w.client, got[0], 8, &reading, &w.error), 0);
+		for (int i = 0; i < 2; i++)
+			EQUAL(ipc9_pipe_start_transact(w.client, &"pq"[i], 1, got[1 + i], 8,
+				  &asking[i], &w.error),
+			    0);
+		EQUAL(ipc9_pipe_finish(asking[1], 0, NULL, &w.error), IPC9_E_PENDING);
+		EQUAL(pipe_put(w.server, "a"), 0);
+		EQUAL(finish_by_polling(w.client, reading, &result), 0);
+		SAME_BYTES(got[0], result.size_bytes, "a", 1);
+		for (int i = 0; i < 2; i++) {
+			pipe_expect(w.server, i ? "q" : "p");
+			EQUAL(pipe_put(w.server, i ? "c" : "b"), 0);
+			EQUAL(finish_by_polling(w.client, asking[i], &result), 0);
+			SAME_BYTES(got[1 + i], result.size_bytes, &"bc"[i], 1);
+		}
+		pipe_world_end(&w);
+	}
+}
+
 static void test_what_was_started_and_fails_says_so_when_it_is_finished(void)
 {
 	FOR_EVERY_WAY(m)
@@ -599,6 +630,7 @@ SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
     TEST(test_one_of_those_started_together_is_cancelled_and_the_others_arrive),
     TEST(test_of_writes_started_together_each_tells_how_the_other_end_went),
     TEST(test_accepts_and_transactions_can_be_started),
+    TEST(test_transactions_wait_for_what_was_started_before_them),
     TEST(test_what_was_started_and_fails_says_so_when_it_is_finished),
     TEST(test_closing_frees_what_was_started),
     TEST(test_one_operation_is_cancelled_and_the_others_go_on),
