@@ -9,7 +9,7 @@
  *
  * The daemon does not see how an accepted client goes: its end is AWAY until the server disconnects or goes.  One that has not
  * been accepted is seen to go by the socket that is kept: where it left something to read its share is kept for that,
- * otherwise the instance listens again, as if it had not come.
+ * otherwise it is as one that was served by calls, but that somebody else may open the instance until the server asks for it.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -157,7 +157,10 @@ static void on_gone(struct loop_io *io, uint32_t events)
 	}
 	instance_keep_nothing(i);
 	i->way = IPC9_PIPE_WAY_CALLS;
-	instance_listen(i);
+	i->client->state = closed ? END_CLOSED : END_LOST;
+	i->client->finished = closed;
+	instance_offer(i);
+	end_wake(&i->server);
 }
 
 /* The server takes its share if it waits for one; otherwise that is kept.  Where it cannot be watched ACCEPT finds out. */

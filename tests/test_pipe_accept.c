@@ -140,6 +140,44 @@ static bool opens(void *arg)
 	return pipe_world_open(w, NULL, &w->client) == 0;
 }
 
+static bool is_free(void *arg)
+{
+	struct pipe_world *w = arg;
+
+	return ipc9_pipe_wait(w->ipc9, w->name, 0, NULL) == 0;
+}
+
+/* By every way the server is told of a client that came and went, and then nobody takes its place unseen. */
+static void test_a_server_is_told_of_a_client_that_came_and_went(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct pipe_world w;
+
+		pipe_world_begin(&w, m);
+		for (int vanishes = 0; vanishes < 2; vanishes++) {
+			int want = vanishes ? IPC9_E_LOST : IPC9_E_PEERCLOSED;
+
+			pipe_world_create(&w, NULL);
+			EQUAL(pipe_world_open(&w, NULL, &w.client), 0);
+			w.client = go(w.client, vanishes);
+			if (m->carried != IPC9_PIPE_BY_CALLS)
+				HOLDS(wait_until(is_free, &w, 10000));
+			else
+				EQUAL(ipc9_pipe_wait_closed(w.server, 10000, NULL),
+				    vanishes ? IPC9_E_LOST : 0);
+			EQUAL(ipc9_pipe_accept(w.server, 0, NULL, &w.error), want);
+			EQUAL(pipe_world_open(&w, NULL, &w.client), IPC9_E_BUSY);
+			EQUAL(ipc9_pipe_disconnect(w.server, &w.error), 0);
+			EQUAL(ipc9_pipe_accept(w.server, 0, NULL, &w.error), IPC9_E_TIMEDOUT);
+			EQUAL(pipe_world_open(&w, NULL, &w.client), 0);
+			EQUAL(ipc9_pipe_accept(w.server, 10000, NULL, &w.error), 0);
+			pipe_world_close(&w);
+		}
+		pipe_world_end(&w);
+	}
+}
+
 static void test_a_client_that_left_nothing_makes_room_for_another_by_going(void)
 {
 	FOR_EVERY_WAY(m)
@@ -315,5 +353,6 @@ SUITE(pipe_accept, TEST(test_an_accept_that_is_answered_too_late_loses_no_client
     TEST(test_a_client_of_an_accept_that_was_given_up_can_be_thrown_out),
     TEST(test_an_end_can_be_closed_while_its_accept_is_not_answered),
     TEST(test_a_client_that_left_nothing_makes_room_for_another_by_going),
+    TEST(test_a_server_is_told_of_a_client_that_came_and_went),
     TEST(test_what_a_client_left_that_went_is_kept_and_told_of),
     TEST(test_an_end_that_is_aborted_while_its_client_comes_is_lost));
