@@ -490,17 +490,20 @@ IPC9_PUBLIC int ipc9_child_write(struct ipc9_child *child, const void *data, siz
 IPC9_PUBLIC void ipc9_child_end(struct ipc9_child *child, enum ipc9_child_stream stream);
 
 /*
- * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit); *ret_pipe is the first of its ends then.
- * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT, and
- * IPC9_E_PEERCLOSED for a program that has ended.  IPC9_E_NOENT: there is no offer, or no longer.
+ * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit), or another one that it has started has:
+ * the first that asks and still waits.  *ret_pipe is the first of its ends then, of which the other is that program's alone.
+ * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT;
+ * IPC9_E_PEERCLOSED: all that had the offer have ended or waited no longer; IPC9_E_MISMATCH: something else was written to
+ * its descriptor.  IPC9_E_NOENT: there is no offer, or no longer.
  */
 IPC9_PUBLIC int ipc9_child_pipe(struct ipc9_child *child, struct ipc9 *ipc9, int wait_ms,
     struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
 
 /*
- * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until its parent has
- * agreed.  IPC9_E_NOENT: there is no offer, or it was withdrawn or taken: standard streams are what there is;
- * IPC9_E_TIMEDOUT: the parent says nothing; IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it.
+ * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until whoever offered it
+ * has agreed.  A process comes to an offer once.  IPC9_E_NOENT: there is none, or it was withdrawn, or another program has got it:
+ * standard streams are what there is; IPC9_E_TIMEDOUT: nobody has agreed, and nobody will: another program may still take it;
+ * IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it, and what it names is left as it is.
  */
 IPC9_PUBLIC int ipc9_pipe_inherit(struct ipc9 *ipc9, int wait_ms, struct ipc9_pipe **ret_pipe,
     struct ipc9_error *ret_error);

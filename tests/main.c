@@ -80,6 +80,7 @@
 	X(pipe_start)                                                                              \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \
+	X(offer)                                                                                   \
 	X(filemap)                                                                                 \
 	X(filemap_file)                                                                            \
 	X(sync)                                                                                    \
