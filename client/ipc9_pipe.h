@@ -449,7 +449,8 @@ struct ipc9_spawn_options {
 
 /*
  * Starts a program on this host; does not wait for anything but its start.  options, borrowed, may be NULL: standard input and
- * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder;
+ * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder, or
+ * a script's interpreter is missing, as the sentence says;
  * IPC9_E_ACCESS: it may not be run; IPC9_E_TOOBIG: arguments and environment are; IPC9_E_BADNAME: argv[0] is a name of
  * another host's, where nothing is started (a named pipe reaches what runs there); IPC9_E_INVALID; IPC9_E_UNKNOWN:
  * it has ended at once, and this process lets nobody know of its children (SIGCHLD ignored).
@@ -518,7 +519,10 @@ IPC9_PUBLIC int ipc9_child_ended_fd(const struct ipc9_child *child);
 IPC9_PUBLIC int ipc9_child_wait(struct ipc9_child *child, int wait_ms, int *ret_status,
     struct ipc9_error *ret_error);
 
-/* Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended. */
+/*
+ * Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended;
+ * IPC9_E_INVALID: there is no such signal.
+ */
 IPC9_PUBLIC int ipc9_child_kill(struct ipc9_child *child, int signal_number,
     struct ipc9_error *ret_error);
 

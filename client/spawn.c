@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -27,6 +28,7 @@
 #define STREAMS 3
 #define FIRST_FREE (STREAMS + 1) /* descriptors that are copied lie from here on */
 #define NAME_SIZE 64
+#define SCRIPT_LINE 256 /* of a script's first line, what the system looks at */
 
 extern char **environ;
 
@@ -199,10 +201,76 @@ static int run(struct start *s, pid_t *ret_pid)
 	return r;
 }
 
+/* What the first line of a script names to run it; empty: nothing, or it cannot be read. */
+static void read_interpreter(int folder, const char *path, char name[PATH_MAX])
+{
+	int fd = openat(folder, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char line[SCRIPT_LINE + 1];
+	ssize_t n = fd < 0 ? -1 : read(fd, line, SCRIPT_LINE);
+
+	close_fd(&fd);
+	line[n > 0 ? n : 0] = '\0';
+	*name = '\0';
+	if (strncmp(line, "#!", 2) == 0) {
+		const char *start = line + 2 + strspn(line + 2, " \t");
+
+		text_format(name, PATH_MAX, "%.*s", (int)strcspn(start, " \t\n"), start);
+	}
+}
+
+/* Finds the file that the name stands for, as posix_spawnp does. */
+static bool find_in_path(int folder, const char *name, char path[PATH_MAX])
+{
+	const char *at = getenv("PATH");
+
+	for (at = at ? at : "/bin:/usr/bin";; at++) {
+		int n = (int)strcspn(at, ":");
+
+		text_format(path, PATH_MAX, "%.*s%s%s", n, at, n ? "/" : "", name);
+		if (faccessat(folder, path, X_OK, 0) == 0)
+			return true;
+		at += n;
+		if (!*at)
+			return false;
+	}
+}
+
+/* The system says the same of a program that there is not and of one that lacks what is to run it. */
+static int explain_missing(const struct ipc9_child *c, const struct start *s, struct ipc9_error *e)
+{
+	const char *name = s->options->program ? s->options->program : s->argv[0];
+	bool searched = !s->options->program && !strchr(name, '/');
+	char path[PATH_MAX], interpreter[PATH_MAX] = "";
+	int folder = AT_FDCWD;
+	bool is_there;
+
+	if (s->options->folder)
+		folder = open(s->options->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	text_format(path, sizeof(path), "%s", name);
+	is_there =
+	    searched ? find_in_path(folder, name, path) : faccessat(folder, path, X_OK, 0) == 0;
+	if (is_there)
+		read_interpreter(folder, path, interpreter);
+	if (*interpreter && faccessat(folder, interpreter, F_OK, 0) == 0)
+		*interpreter = '\0';
+	if (folder >= 0)
+		close(folder);
+	if (*interpreter)
+		return error_set(e, IPC9_E_NOENT, "%s: its interpreter %.200s is missing", c->name,
+		    interpreter);
+	if (is_there)
+		return error_set(e, IPC9_E_NOENT,
+		    "%s: it is there, but an interpreter that it needs is missing", c->name);
+	return error_set(e, IPC9_E_NOENT, "%s: there is no such program%s", c->name,
+	    searched ? " in PATH" : "");
+}
+
 /* Why a program could not be started. */
-static int explain_start(const struct ipc9_child *c, const struct ipc9_spawn_options *o, int r,
+static int explain_start(const struct ipc9_child *c, const struct start *s, int r,
     struct ipc9_error *e)
 {
+	const struct ipc9_spawn_options *o = s->options;
+
 	if (o->folder && access(o->folder, X_OK)) {
 		r = errno == ENOENT ? IPC9_E_NOENT : IPC9_E_ACCESS;
 		return error_set(e, r, "%s: cannot be run in %.200s: %s", c->name, o->folder,
@@ -211,8 +279,7 @@ static int explain_start(const struct ipc9_child *c, const struct ipc9_spawn_opt
 	switch (r) {
 	case -ENOENT:
 	case -ENOTDIR:
-		return error_set(e, IPC9_E_NOENT, "%s: there is no such program%s", c->name,
-		    o->program || strchr(c->name, '/') ? "" : " in PATH");
+		return explain_missing(c, s, e);
 	case -EACCES:
 	case -EPERM:
 	case -ENOEXEC:
@@ -261,7 +328,7 @@ static int start(struct ipc9_child *c, struct start *s, struct ipc9_error *e)
 		return error_set_own(e, r);
 	r = run(s, &c->pid);
 	if (r)
-		return explain_start(c, s->options, r, e);
+		return explain_start(c, s, r, e);
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	if (c->pidfd >= 0)
 		return 0;
@@ -610,6 +677,8 @@ int ipc9_child_kill(struct ipc9_child *c, int number, struct ipc9_error *e)
 	pthread_mutex_unlock(&c->lock);
 	if (r == -ESRCH)
 		return error_set(e, IPC9_E_NOENT, "%s: it has ended", c->name);
+	if (r == -EINVAL)
+		return error_set(e, IPC9_E_INVALID, "%s: there is no signal %d", c->name, number);
 	return r ? error_set_own(e, r) : 0;
 }
 

@@ -327,6 +327,49 @@ static void test_what_cannot_be_started_is_explained_and_leaves_nothing(void)
 	EQUAL(process_descriptors(), before);
 }
 
+static void make_script(const char *path, const char *first_line)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+
+	EQUAL(write(fd, first_line, strlen(first_line)), (ssize_t)strlen(first_line));
+	close(fd);
+}
+
+static void test_a_script_whose_interpreter_is_missing_is_told_as_such(void)
+{
+	char folder[] = "/tmp/ipc9-spawn-XXXXXX", *path = strdup(getenv("PATH"));
+	char script[64], second[64], line[80];
+	struct ipc9_pipe_pair_options pipe = { .way = 0 };
+	int before;
+
+	HOLDS(mkdtemp(folder) != NULL);
+	(void)snprintf(script, sizeof(script), "%s/of-nobody", folder);
+	(void)snprintf(second, sizeof(second), "%s/of-the-first", folder);
+	(void)snprintf(line, sizeof(line), "#!%s\nwords\n", script);
+	make_script(script, "#! \t/no/such/interpreter -x\nwords\n");
+	make_script(second, line);
+	setenv("PATH", "/no/such:", 1); /* the folder it is run in, too */
+	before = process_descriptors();
+	refused(ARGV(script), OPTIONS(.pipe = &pipe), IPC9_E_NOENT,
+	    "/of-nobody: its interpreter /no/such/interpreter is missing");
+	refused(ARGV("./of-nobody"), OPTIONS(.folder = folder), IPC9_E_NOENT,
+	    "./of-nobody: its interpreter /no/such/interpreter is missing");
+	refused(ARGV("x"), OPTIONS(.program = script), IPC9_E_NOENT,
+	    "its interpreter /no/such/interpreter is missing");
+	refused(ARGV("of-nobody"), OPTIONS(.folder = folder), IPC9_E_NOENT,
+	    "of-nobody: its interpreter /no/such/interpreter is missing");
+	refused(ARGV("of-nobody"), NULL, IPC9_E_NOENT,
+	    "of-nobody: there is no such program in PATH");
+	refused(ARGV(second), NULL, IPC9_E_NOENT,
+	    "/of-the-first: it is there, but an interpreter that it needs is missing");
+	EQUAL(process_descriptors(), before);
+	setenv("PATH", path, 1);
+	free(path);
+	unlink(script);
+	unlink(second);
+	rmdir(folder);
+}
+
 static void test_a_name_on_another_host_is_refused(void)
 {
 	refused(ARGV("//host2/pipe/x"), NULL, IPC9_E_BADNAME, "on this host only");
@@ -354,12 +397,15 @@ static void test_waiting_for_its_end_takes_no_longer_than_was_said(void)
 static void test_a_signal_ends_it_and_is_refused_after_that(void)
 {
 	struct ipc9_child *child = spawned_start(ARGV("cat"), NULL);
+	struct ipc9_error e = { .text = "" };
 	char byte;
 	size_t n;
 	int status = 0;
 
 	HOLDS(ipc9_child_pid(child) > 0);
 	EQUAL(ipc9_child_kill(child, 0, NULL), 0);
+	EQUAL(ipc9_child_kill(child, 1000, &e), IPC9_E_INVALID);
+	SAME_TEXT(e.text, "cat: there is no signal 1000");
 	EQUAL(ipc9_child_kill(child, SIGKILL, NULL), 0);
 	EQUAL(ipc9_child_wait(child, LONG_MS, &status, NULL), 0);
 	HOLDS(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -468,6 +514,7 @@ SUITE(spawn, TEST(test_a_million_bytes_go_through_cat),
     TEST(test_a_process_without_standard_streams_can_start_programs),
     TEST(test_it_gets_the_default_sigpipe_and_no_blocked_signals),
     TEST(test_what_cannot_be_started_is_explained_and_leaves_nothing),
+    TEST(test_a_script_whose_interpreter_is_missing_is_told_as_such),
     TEST(test_a_name_on_another_host_is_refused),
     TEST(test_waiting_for_its_end_takes_no_longer_than_was_said),
     TEST(test_a_signal_ends_it_and_is_refused_after_that),
