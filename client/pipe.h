@@ -59,6 +59,7 @@ struct ipc9_pipe {
 	_Atomic unsigned users;		 /* of the carrier, at the moment */
 	enum ipc9_pipe_way most;	 /* that the program wants */
 	enum ipc9_pipe_way carried;	 /* how it goes */
+	bool once;			 /* it is closed behind its transaction: ipc9_pipe_call */
 	bool reads, writes;		 /* what this end may */
 	bool peer_writes;		 /* and whether the other may */
 	enum ipc9_pipe_access
