@@ -113,7 +113,7 @@ static int whose_fault(int fd)
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 	if (copy < 0)
-		return -errno;
+		return -EMFILE; /* the system has other words for it where the limit is 0 */
 	close(copy);
 	return IPC9_E_MISMATCH;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -562,6 +563,31 @@ static void test_who_asks_as_nobody_asks_gets_nothing(void)
 	close(null);
 }
 
+static int agrees_without_room(struct process *self, void *context)
+{
+	struct sides *s = context;
+	const struct rlimit none = { 0, 0 };
+
+	(void)self;
+	setrlimit(RLIMIT_NOFILE, &none);
+	return pipe_offer_agree(&s->offer, 0) == -EMFILE ? 0 : 1;
+}
+
+static void test_descriptors_that_run_out_are_told_as_ones_own_trouble(void)
+{
+	struct sides s = make_sides(&offers[0]);
+	struct process process;
+	int pair[2];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	send_with(s.fd, 'T', pair[1], 1);
+	process_start(&process, agrees_without_room, &s);
+	process_end(&process);
+	close(pair[0]);
+	close(pair[1]);
+	end_sides(&s);
+}
+
 /* Agrees with too little, or with what is no pipe. */
 static int agrees_wrongly(struct process *self, void *context)
 {
@@ -690,6 +716,7 @@ SUITE(offer, TEST(test_a_program_that_takes_the_pipe_talks_over_it),
     TEST(test_an_agreement_comes_in_time_or_not_at_all),
     TEST(test_both_come_to_the_same_however_short_they_wait),
     TEST(test_who_asks_as_nobody_asks_gets_nothing),
+    TEST(test_descriptors_that_run_out_are_told_as_ones_own_trouble),
     TEST(test_an_agreement_without_a_pipe_is_refused),
     TEST(test_an_offer_that_is_none_is_not_taken),
     TEST(test_files_that_are_no_offer_are_left_alone));
