@@ -153,7 +153,8 @@ IPC9_PUBLIC int ipc9_pipe_wait(struct ipc9 *ipc9, const char *name, int wait_ms,
 /*
  * Opens a message pipe, waiting for a free instance if needed, writes one message, reads one, and closes: all of it within
  * wait_ms (with IPC9_PIPE_DEFAULT_WAIT: each wait for an instance as long as its server said, and the reply without limit).
- * *ret_more: the reply was longer than the buffer, and the rest is lost.  IPC9_E_INVALID: it is a byte pipe.
+ * *ret_more: the reply was longer than the buffer, and the rest is lost.  IPC9_E_INVALID: it is a byte pipe; IPC9_E_TIMEDOUT: if
+ * the request was written, which the sentence says, it may have been read, and its reply is lost.
  */
 IPC9_PUBLIC int ipc9_pipe_call(struct ipc9 *ipc9, const char *name, const void *request,
     size_t request_bytes, void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
@@ -543,7 +544,8 @@ struct ipc9_spawn_options {
 
 /*
  * Starts a program on this host; does not wait for anything but its start.  options, borrowed, may be NULL: standard input and
- * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder;
+ * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder, or
+ * a script's interpreter is missing, as the sentence says;
  * IPC9_E_ACCESS: it may not be run; IPC9_E_TOOBIG: arguments and environment are; IPC9_E_BADNAME: argv[0] is a name of
  * another host's, where nothing is started (a named pipe reaches what runs there); IPC9_E_INVALID; IPC9_E_UNKNOWN:
  * it has ended at once, and this process lets nobody know of its children (SIGCHLD ignored).
@@ -584,17 +586,20 @@ IPC9_PUBLIC int ipc9_child_write(struct ipc9_child *child, const void *data, siz
 IPC9_PUBLIC void ipc9_child_end(struct ipc9_child *child, enum ipc9_child_stream stream);
 
 /*
- * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit); *ret_pipe is the first of its ends then.
- * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT, and
- * IPC9_E_PEERCLOSED for a program that has ended.  IPC9_E_NOENT: there is no offer, or no longer.
+ * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit), or another one that it has started has:
+ * the first that asks and still waits.  *ret_pipe is the first of its ends then, of which the other is that program's alone.
+ * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT;
+ * IPC9_E_PEERCLOSED: all that had the offer have ended or waited no longer; IPC9_E_MISMATCH: something else was written to
+ * its descriptor.  IPC9_E_NOENT: there is no offer, or no longer.
  */
 IPC9_PUBLIC int ipc9_child_pipe(struct ipc9_child *child, struct ipc9 *ipc9, int wait_ms,
     struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
 
 /*
- * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until its parent has
- * agreed.  IPC9_E_NOENT: there is no offer, or it was withdrawn or taken: standard streams are what there is;
- * IPC9_E_TIMEDOUT: the parent says nothing; IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it.
+ * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until whoever offered it
+ * has agreed.  A process comes to an offer once.  IPC9_E_NOENT: there is none, or it was withdrawn, or another program has got it:
+ * standard streams are what there is; IPC9_E_TIMEDOUT: nobody has agreed, and nobody will: another program may still take it;
+ * IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it, and what it names is left as it is.
  */
 IPC9_PUBLIC int ipc9_pipe_inherit(struct ipc9 *ipc9, int wait_ms, struct ipc9_pipe **ret_pipe,
     struct ipc9_error *ret_error);
@@ -609,7 +614,10 @@ IPC9_PUBLIC int ipc9_child_ended_fd(const struct ipc9_child *child);
 IPC9_PUBLIC int ipc9_child_wait(struct ipc9_child *child, int wait_ms, int *ret_status,
     struct ipc9_error *ret_error);
 
-/* Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended. */
+/*
+ * Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended;
+ * IPC9_E_INVALID: there is no such signal.
+ */
 IPC9_PUBLIC int ipc9_child_kill(struct ipc9_child *child, int signal_number,
     struct ipc9_error *ret_error);
 

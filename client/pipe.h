@@ -80,6 +80,7 @@ struct ipc9_pipe {
 	_Atomic unsigned users;		 /* of the carrier, at the moment */
 	enum ipc9_pipe_way most;	 /* that the program wants */
 	enum ipc9_pipe_way carried;	 /* how it goes */
+	bool once;			 /* it is closed behind its transaction: ipc9_pipe_call */
 	bool reads, writes;		 /* what this end may */
 	bool peer_writes;		 /* and whether the other may */
 	enum ipc9_pipe_access
@@ -284,19 +285,46 @@ int stream_fd(struct ipc9_pipe *pipe);
 
 /* --- Unnamed pipes ----------------------------------------------------------------------------- */
 
+/* What is wrong with a kind of pair, or NULL; and whether a descriptor can be a pair's socket. */
+const char *pipe_pair_wrong(enum ipc9_pipe_type type, enum ipc9_pipe_access access,
+    enum ipc9_pipe_way way, uint32_t quota_bytes);
+bool pipe_pair_is_socket(int fd);
+
 /*
- * An offer is a loose end that a program gets by inheritance together with a text that describes it (PIPE_OFFER_VARIABLE): it says
- * one byte over the end's socket to take it, and gets one in return, both before the carrier uses the socket.  Whoever closes
- * first ends it.
+ * An offer is a pair of which the second end goes to a program that comes for it: one that has inherited the other side of the
+ * offer's socket, from whoever was started or through any number of programs in between, and a text that tells what and where
+ * it is (PIPE_OFFER_VARIABLE).  pipe_offer.c says how it is taken, and why by one only.
  */
 #define PIPE_OFFER_VARIABLE "IPC9_PIPE"
 #define PIPE_OFFER_SIZE 128
 
-/* The text, for a process that has the descriptors by these numbers.  0 or -errno. */
-int pipe_offer_text(const struct ipc9_pipe_loose *loose, const int numbers[2],
-    char ret_text[PIPE_OFFER_SIZE]);
-/* Waits until the other end's process takes it, and agrees: 0, PEERCLOSED, TIMEDOUT, MISMATCH or -errno, without a sentence. */
-int pipe_offer_agree(const struct ipc9_pipe_loose *loose, int64_t until);
+struct pipe_offer {
+	int fd; /* -1: there is none, or no longer */
+	struct ipc9_pipe_loose ends[2];
+};
+#define PIPE_OFFER_NONE                                                                            \
+	{                                                                                          \
+		-1,                                                                                \
+		{                                                                                  \
+			{ .fds = { -1, -1 } },                                                     \
+			{                                                                          \
+				.fds = { -1, -1 }                                                  \
+			}                                                                          \
+		}                                                                                  \
+	}
+
+/* *ret_fd: the other side of its socket, the caller's and closed on exec.  0, or a code with a sentence, as ipc9_pipe_pair. */
+int pipe_offer_make(const struct ipc9_pipe_pair_options *options, struct pipe_offer *ret,
+    int *ret_fd, struct ipc9_error *e);
+/* The text, for processes that have that other side by this number.  0 or -errno. */
+int pipe_offer_text(const struct pipe_offer *offer, int fd, int number, char text[PIPE_OFFER_SIZE]);
+/*
+ * Waits until a program takes it, which has the second end then, and nobody else has: 0, PEERCLOSED, TIMEDOUT, MISMATCH or -errno,
+ * without a sentence.
+ */
+int pipe_offer_agree(struct pipe_offer *offer, int64_t until);
+/* Withdraws it, or what is left of it. */
+void pipe_offer_close(struct pipe_offer *offer);
 
 /* --- Ordinary calls ---------------------------------------------------------------------------- */
 

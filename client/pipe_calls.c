@@ -425,9 +425,10 @@ int calls_explain_transaction(const struct ipc9_pipe *pipe, int code, struct ipc
 		    "%s: the other end was lost before its reply; it may have read the request or not",
 		    subject);
 	if (code == IPC9_E_TIMEDOUT)
-		return error_set(e, code,
-		    "%s: no reply came in time; the request was written, and its reply can still be read",
-		    subject);
+		return error_set(e, code, "%s: no reply came in time; the request was written, %s",
+		    subject,
+		    pipe->once ? "and its reply, should there be one, is lost"
+			       : "and its reply can still be read");
 	return code;
 }
 

@@ -83,6 +83,7 @@
 	X(pipe_place)                                                                              \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \
+	X(offer)                                                                                   \
 	X(filemap)                                                                                 \
 	X(filemap_file)                                                                            \
 	X(sync)                                                                                    \

@@ -301,6 +301,10 @@ test_the_example_of_ipc9_spawn_is_a_program() {
 	same "by sort" "apple fig pear" "$(on h1 "$T/sorted" streams $'pear\nfig\napple\n' | paste -sd ' ')"
 	same "by a process of its own" "apple fig pear" \
 		"$(on h1 "$T/sorted" pipe $'pear\nfig\napple\n' | paste -sd ' ')"
+	for how in streams pipe; do
+		same "5000 lines and empty ones, $how" "$({ echo && echo && seq 5000; } | LC_ALL=C sort | cksum)" \
+			"$(on h1 env LC_ALL=C "$T/sorted" $how $'\n\n'"$(seq 5000)" | cksum)"
+	done
 	expect_exit 3 on h1 "$T/sorted" worker # nobody offers a pipe
 	explained "a worker alone" IPC9_PIPE
 }
