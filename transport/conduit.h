@@ -60,7 +60,7 @@ enum conduit_result {
 int conduit_create(enum ring_type type, uint64_t quota_bytes, int *ret_memory, int ret_sockets[2]);
 
 /*
- * How large that file is, for a quota in its range.  conduit_create reserves the first 64 KiB of each ring; whoever has the
+ * How large that file is, for a quota in its range.  conduit_create reserves the beginning of each ring (RING_FIRST_BYTES); whoever has the
  * file may take as much as this of the host's memory, with and without need, and no more, and it stays taken until nobody has
  * the file any more.
  */
