@@ -35,6 +35,7 @@
 	X(udp)                                                                                     \
 	X(udp_client)                                                                              \
 	X(udp_loss)                                                                                \
+	X(call_table)                                                                              \
 	X(channel)                                                                                 \
 	X(connect)                                                                                 \
 	X(access)                                                                                  \
@@ -68,6 +69,7 @@
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
 	X(carrier_ends)                                                                            \
+	X(carrier_more)                                                                            \
 	X(frames)                                                                                  \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \

@@ -18,11 +18,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "transport/call_table.h"
 #include "transport/line.h"
 #include "transport/message.h"
 #include "transport/record.h"
@@ -35,9 +35,8 @@
 #define SCRATCH_SIZE 65536
 #define LOOK_AGAIN_MS 20
 #define REPLY_MAX (16u << 20) /* other people's servers answer with more than ours do */
-#define BUCKETS 64
-#define SMALL_CALL 960	/* a call of so many bytes is encoded on the stack */
-#define SLEEP_SLICE_S 1 /* a receive that waits gives up after that; see receive_until */
+#define SMALL_CALL 960	      /* a call of so many bytes is encoded on the stack */
+#define SLEEP_SLICE_S 1	      /* a receive that waits gives up after that; see receive_until */
 
 struct channel {
 	_Atomic unsigned refs;
@@ -50,11 +49,9 @@ struct channel {
 	pthread_mutex_t lock;
 	pthread_cond_t
 	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
-	struct channel_call *calls[BUCKETS]; /* by xid, which counts up */
-	_Atomic unsigned n_calls;	     /* of them; changed under lock */
+	struct call_table calls;
 	bool reading;
 	_Atomic int dead; /* errno of the stream's end; 0 while it lives; changed under lock */
-	uint32_t next_xid;
 
 	struct record_reader reader;
 	struct channel_parcels *parcels; /* of the call under way that has some; under lock */
@@ -94,8 +91,7 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 	pthread_cond_init(&c->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	/* A forged or late reply must not meet a call by counting from the same start. */
-	if (getrandom(&c->next_xid, sizeof(c->next_xid), 0) != sizeof(c->next_xid))
-		c->next_xid = (uint32_t)clock_now();
+	call_table_init(&c->calls);
 	channel_limit_reply(c, REPLY_MAX);
 	gather_init(&c->rest);
 	*ret = c;
@@ -146,7 +142,7 @@ struct channel *channel_unref(struct channel *c)
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return NULL;
 	c->line = line_free(c->line);
-	assert(!c->n_calls);
+	assert(!c->calls.n);
 	close(c->fd);
 	gather_clear(&c->rest);
 	record_reader_clear(&c->reader);
@@ -185,7 +181,7 @@ bool channel_is_alive(struct channel *c)
 
 	pthread_mutex_lock(&c->lock);
 	alive = !c->dead;
-	idle = !c->reading && !c->n_calls;
+	idle = !c->reading && !c->calls.n;
 	pthread_mutex_unlock(&c->lock);
 	if (!alive || !idle)
 		return alive;
@@ -198,20 +194,6 @@ bool channel_is_alive(struct channel *c)
 
 /* --- The table of calls; all under lock ------------------------------------------------------- */
 
-static struct channel_call **bucket(struct channel *c, uint32_t xid)
-{
-	return &c->calls[xid % BUCKETS];
-}
-
-static struct channel_call *find(struct channel *c, uint32_t xid)
-{
-	struct channel_call *call = *bucket(c, xid);
-
-	while (call && call->xid != xid)
-		call = call->next;
-	return call;
-}
-
 static void set_parcels(struct channel *c, struct channel_parcels *p)
 {
 	c->parcels = p;
@@ -220,22 +202,14 @@ static void set_parcels(struct channel *c, struct channel_parcels *p)
 
 static void unlink_call(struct channel *c, struct channel_call *call)
 {
-	struct channel_call **at = bucket(c, call->xid);
-
 	if (call->parcels && c->parcels == call->parcels)
 		set_parcels(c, NULL);
-
-	while (*at && *at != call)
-		at = &(*at)->next;
-	if (!*at)
-		return;
-	*at = call->next;
-	c->n_calls -= !call->stands;
+	call_table_remove(&c->calls, call);
 }
 
 bool channel_is_quiet(const struct channel *c)
 {
-	return !atomic_load_explicit(&c->n_calls, memory_order_relaxed) &&
+	return !atomic_load_explicit(&c->calls.n, memory_order_relaxed) &&
 	    !atomic_load_explicit(&c->dead, memory_order_relaxed);
 }
 
@@ -246,17 +220,9 @@ void channel_leave(struct channel *c, struct channel_call *call)
 
 int channel_enter(struct channel *c, struct channel_call *call)
 {
-	struct channel_call **at;
-
 	if (c->dead)
 		return -c->dead;
-	while (find(c, c->next_xid)) /* after 2^32 calls an old one may still be waiting */
-		c->next_xid++;
-	call->xid = c->next_xid++;
-	at = bucket(c, call->xid);
-	call->next = *at;
-	*at = call;
-	c->n_calls += !call->stands;
+	call_table_enter(&c->calls, call);
 	return 0;
 }
 
@@ -293,7 +259,7 @@ static void take_reply(void *context, const unsigned char *data, size_t size, st
 		return;
 	memcpy(&xid, data, sizeof(xid));
 	pthread_mutex_lock(&c->lock);
-	call = find(c, ntohl(xid));
+	call = call_table_find(&c->calls, ntohl(xid));
 	if (call && !call->done && !call->xdr) {
 		keep_reply(call, data, size, owner);
 	} else if (call && !call->done) {
