@@ -651,8 +651,8 @@ static int read_once(struct channel *c, int64_t deadline)
 	return r == -ETIMEDOUT ? r : 0;
 }
 
-/* With lock held, but for while it waits. */
-static int await(struct channel *c, struct channel_call *call, int64_t deadline)
+/* 0: it is done; -ETIMEDOUT; or the channel is dead.  With lock held, but for while it waits. */
+static int await(struct channel *c, const struct channel_call *call, int64_t deadline)
 {
 	int r = 0;
 
@@ -662,12 +662,17 @@ static int await(struct channel *c, struct channel_call *call, int64_t deadline)
 		else if (wait_for_turn(c, deadline) == ETIMEDOUT)
 			r = -ETIMEDOUT;
 	}
-	if (call->done)
-		r = 0;
-	else if (c->dead)
-		r = -c->dead;
-	unlink_call(c, call);
-	return r;
+	return call->done ? 0 : c->dead ? -c->dead : r;
+}
+
+bool channel_await(struct channel *c, struct channel_call *call, int64_t deadline)
+{
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	r = await(c, call, deadline);
+	pthread_mutex_unlock(&c->lock);
+	return r != -ETIMEDOUT;
 }
 
 enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrproc_t xdr,
@@ -685,6 +690,7 @@ enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrpro
 		call->error = ret_error;
 	}
 	r = await(c, call, deadline);
+	unlink_call(c, call);
 	pthread_mutex_unlock(&c->lock);
 	if (r == -ETIMEDOUT)
 		return RPC_TIMEDOUT;
