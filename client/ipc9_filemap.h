@@ -241,7 +241,9 @@ IPC9_PUBLIC int ipc9_sync_wait_any(struct ipc9_sync *const *syncs, size_t n, int
 /*
  * Waits until all of n are free at the same time, and takes all or none; while it waits it has none, so that no order
  * has to be kept.  It is not atomic for others: they may find one taken for an instant that is then put back.
- * *ret_abandoned: at least one of them was.
+ * *ret_abandoned: at least one of them was.  One object by two handles is waited for twice: a semaphore has to have two, an
+ * event that is not manual is never free so.  IPC9_E_BADSTATE: this thread owns one of the mutexes by another struct ipc9_sync, also
+ * by one in the array.
  */
 IPC9_PUBLIC int ipc9_sync_wait_all(struct ipc9_sync *const *syncs, size_t n, int wait_ms,
     bool *ret_abandoned, struct ipc9_error *ret_error);
