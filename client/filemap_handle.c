@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "client/error.h"
@@ -297,14 +299,17 @@ static int exchange(struct filemap_handle *h, const struct link_procedure *p, vo
 /* What everybody relies on who uses memory that came from others. */
 static int check_memory(struct filemap_handle *h, struct ipc9_error *e)
 {
+	struct statfs system;
 	struct stat s;
 	int seals;
 
 	if (h->flags & IPC9_FILEMAP_FILE)
 		return 0;
 	seals = fcntl(h->fd, F_GET_SEALS);
+	/* Large pages may raise SIGBUS. */
 	if (!fstat(h->fd, &s) && (uint64_t)s.st_size == h->size_bytes && seals >= 0 &&
-	    (seals & SEALS) == SEALS)
+	    (seals & SEALS) == SEALS && !fstatfs(h->fd, &system) &&
+	    (unsigned long)system.f_type == TMPFS_MAGIC)
 		return 0;
 	filemap_leave(h);
 	return error_set(e, IPC9_E_MISMATCH,

@@ -371,6 +371,29 @@ static void test_descriptors_that_are_not_what_they_should_be_are_refused(void)
 	memory_end(&w);
 }
 
+/* Touched where the host has none left they raise SIGBUS. */
+static void test_memory_of_large_pages_is_refused(void)
+{
+	const off_t size = 64 << 20; /* of pages of any size; none is taken */
+	int fd = memfd_create("large", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	ipc9_filemap_create_args args = usual_args();
+	int fds[2] = { fd, -1 };
+	struct world w;
+
+	if (fd < 0 || fchmod(fd, 0600) || ftruncate(fd, size) || fcntl(fd, F_ADD_SEALS, SEALS) ||
+	    (fds[1] = reader_of(fd)) < 0) {
+		close(fd);
+		skip_test("the kernel has no memory of large pages");
+		return;
+	}
+	memory_begin(&w, "");
+	args.size_bytes = (uint64_t)size;
+	EQUAL(create_by_hand(&w, &args, fds, 2), IPC9_STATUS_INVALID);
+	close(fds[0]);
+	close(fds[1]);
+	memory_end(&w);
+}
+
 static void test_arguments_that_do_not_go_together_are_refused(void)
 {
 	static const struct {
@@ -445,6 +468,7 @@ static void test_memory_over_the_share_is_refused_and_nothing_of_it_stays(void)
 	memory_begin(&w, "quota_bytes = 1000000\n");
 	EQUAL(ipc9_filemap_create(w.ipc9, "x", &options, &map, &w.error), IPC9_E_QUOTA);
 	HOLDS(strstr(w.error.text, "bytes"));
+	HOLDS(strstr(w.error.text, "600000 more"));
 	EQUAL(memory_open_status(&w, "x", IPC9_FILEMAP_ACCESS_READ), IPC9_E_NOENT);
 	half = memory_create(&w, "x", 400000, 0);
 	EQUAL(ipc9_filemap_create(w.ipc9, "y", &options, &map, &w.error), IPC9_E_QUOTA);
@@ -485,6 +509,7 @@ SUITE(filemap_file, TEST(test_a_file_is_written_through_its_mapping),
     TEST(test_names_of_other_hosts_are_refused_as_local_only),
     TEST(test_nothing_is_served_over_tcp), TEST(test_what_makes_no_sense_is_refused_by_the_library),
     TEST(test_descriptors_that_are_not_what_they_should_be_are_refused),
+    TEST(test_memory_of_large_pages_is_refused),
     TEST(test_arguments_that_do_not_go_together_are_refused),
     TEST(test_handles_are_good_on_their_own_connection),
     TEST(test_memory_over_the_share_is_refused_and_nothing_of_it_stays),
