@@ -4,7 +4,13 @@
  *
  * A frame is taken apart as its bytes come.  What it announces is compared with the window before anything is set aside for
  * it.  Long payload is received where it is to stay: one receive is laid out as if the frames to come were as long as the
- * last one, heads apart and payload side by side, and only what turns out otherwise is moved.
+ * last one, heads apart and payload side by side.  What comes is then taken place by place:
+ *
+ * 1. A head's place is as long as what is left of the padding and of a DATA frame's head, or it is not taken as such.  So no
+ *    payload is in it, whatever frames are.
+ * 2. From a payload's place that much is taken as is left of the frame at hand, if it stands where that payload goes.  So
+ *    nothing of it moves, and nothing is written to a place that has not been taken yet.
+ * 3. All else is first copied out of the way of what it becomes.
  */
 #include <errno.h>
 #include <limits.h>
@@ -113,11 +119,11 @@ static bool is_direct(const struct frames *f, const struct frames_direct *direct
 	return direct && direct->n < direct->room && !f->chunk && list_is_empty(&f->chunks);
 }
 
-/* Puts bytes to where they are to stay, unless they were received there. */
+/* Puts bytes to where they are to stay, unless they were received there; they never overlap that in part. */
 static void place(unsigned char *at, const unsigned char *data, size_t n)
 {
 	if (at != data)
-		memmove(at, data, n);
+		memcpy(at, data, n);
 }
 
 static size_t take_direct(struct frames *f, struct frames_direct *direct, const unsigned char *data,
@@ -326,10 +332,15 @@ static void add_place(struct layout *l, unsigned char *at, size_t size)
 		l->iov[l->n++] = (struct iovec){ at, size };
 }
 
-/* Room for the padding behind so many bytes and a head of which n_head bytes have come. */
+/* How much is to come of the padding behind a payload and a head of which n_head bytes have come. */
+static size_t head_missing(size_t padding, size_t n_head)
+{
+	return padding + DATA_HEAD - n_head;
+}
+
 static void add_head(struct layout *l, size_t padding, size_t n_head)
 {
-	add_place(l, l->heads[l->n_heads++], padding + DATA_HEAD - n_head);
+	add_place(l, l->heads[l->n_heads++], head_missing(padding, n_head));
 }
 
 /* Into the reader's buffer: the payload at hand, and what follows as if it were frames like the last one. */
@@ -337,7 +348,7 @@ static void lay_out_direct(const struct frames *f, const struct frames_direct *d
     struct layout *l)
 {
 	size_t room = direct->room - direct->n, len = f->left, padding = f->padding;
-	size_t n_head = f->n_head < DATA_HEAD ? f->n_head : 0;
+	size_t n_head = f->n_head;
 	unsigned char *at = direct->at + direct->n;
 
 	while (len <= room) {
@@ -369,7 +380,7 @@ static void lay_out(struct frames *f, const struct frames_direct *direct, struct
 {
 	l->n = l->n_heads = 0;
 	if (is_direct(f, direct) && direct->room - direct->n >= DIRECT_MIN &&
-	    f->last_len >= DIRECT_MIN)
+	    f->last_len >= DIRECT_MIN && f->n_head < DATA_HEAD)
 		lay_out_direct(f, direct, l);
 	else if (f->left >= DIRECT_MIN || f->chunk)
 		lay_out_chunk(f, l);
@@ -377,20 +388,40 @@ static void lay_out(struct frames *f, const struct frames_direct *direct, struct
 		add_place(l, f->scratch, FRAMES_SCRATCH);
 }
 
-/* Whether what was received to there is what that place is for. */
-static bool is_as_laid_out(const struct frames *f, const struct frames_direct *direct,
-    const struct layout *l, const unsigned char *at)
+static bool is_head_place(const struct layout *l, const unsigned char *at)
 {
 	const unsigned char *heads = l->heads[0];
 
-	if (at >= heads && at < heads + sizeof(l->heads))
-		return !f->left;
-	return f->left && (!is_direct(f, direct) || at == direct->at + direct->n);
+	return at >= heads && at < heads + sizeof(l->heads);
 }
 
-/* The rest of a receive, from a place on, where the frames were others: in order, out of the way of what it becomes. */
+/* Where the next byte of payload goes that is received where it is to stay; NULL: none is. */
+static const unsigned char *payload_goes(const struct frames *f, const struct frames_direct *direct)
+{
+	if (is_direct(f, direct))
+		return direct->at + direct->n;
+	return f->chunk ? f->chunk->data + f->chunk->end : NULL;
+}
+
+/* How many of the n bytes that were received to a place are to be taken where they are: 1 and 2 above. */
+static size_t as_laid_out(const struct frames *f, const struct frames_direct *direct,
+    const struct layout *l, const struct iovec *place, size_t n)
+{
+	if (place->iov_base == f->scratch)
+		return n;
+	if (is_head_place(l, place->iov_base))
+		return !f->left && f->n_head < DATA_HEAD &&
+			place->iov_len == head_missing(f->padding, f->n_head)
+		    ? n
+		    : 0;
+	if (!f->left || place->iov_base != payload_goes(f, direct))
+		return 0;
+	return n < f->left ? n : f->left;
+}
+
+/* The rest of a receive, from so many bytes of a place on, where the frames were others. */
 static int feed_moved(struct frames *f, struct frames_direct *direct, const struct iovec *iov,
-    size_t size)
+    size_t skip, size_t size)
 {
 	unsigned char *copy = malloc(size), *at = copy;
 	size_t left = size;
@@ -399,11 +430,12 @@ static int feed_moved(struct frames *f, struct frames_direct *direct, const stru
 	if (!copy)
 		return -ENOMEM;
 	for (; left; iov++) {
-		size_t n = left < iov->iov_len ? left : iov->iov_len;
+		size_t n = left < iov->iov_len - skip ? left : iov->iov_len - skip;
 
-		memcpy(at, iov->iov_base, n);
+		memcpy(at, (const unsigned char *)iov->iov_base + skip, n);
 		at += n;
 		left -= n;
+		skip = 0;
 	}
 	r = feed(f, direct, copy, size);
 	free(copy);
@@ -418,11 +450,13 @@ static int feed_all(struct frames *f, struct frames_direct *direct, const struct
 	for (size_t i = 0; size && !r; i++) {
 		const struct iovec *v = &l->iov[i];
 		size_t n = size < v->iov_len ? size : v->iov_len;
+		size_t fit = as_laid_out(f, direct, l, v, n);
 
-		if (i && !is_as_laid_out(f, direct, l, v->iov_base))
-			return feed_moved(f, direct, v, size);
-		r = feed(f, direct, v->iov_base, n);
-		size -= n;
+		if (fit)
+			r = feed(f, direct, v->iov_base, fit);
+		size -= fit;
+		if (fit < n && !r)
+			return feed_moved(f, direct, v, fit, size);
 	}
 	return r;
 }

@@ -69,6 +69,7 @@
 	X(carrier)                                                                                 \
 	X(carrier_ends)                                                                            \
 	X(frames)                                                                                  \
+	X(frames_lengths)                                                                          \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \
 	X(conduit_peers)                                                                           \
