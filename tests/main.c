@@ -70,6 +70,7 @@
 	X(carrier_ends)                                                                            \
 	X(frames)                                                                                  \
 	X(frames_lengths)                                                                          \
+	X(frames_limits)                                                                           \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \
 	X(conduit_peers)                                                                           \
