@@ -101,7 +101,9 @@ IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
  * left something to read.  On an instance that was disconnected: listens again, behind all others of the name; before that
  * nobody can open it.  ret_client may be NULL.  IPC9_E_TIMEDOUT, and it goes on listening, also where the
  * daemon was too slow to say: whom its late answer brings is the next call's client; IPC9_E_PEERCLOSED,
- * IPC9_E_LOST: a client came and went, and ipc9_pipe_disconnect makes room for the next.
+ * IPC9_E_LOST: a client came and went, and ipc9_pipe_disconnect makes room for the next.  One whose data does not go by
+ * calls, and that went before without having written anything, holds the instance only from the next call on it on: until
+ * then others may open it.
  *
  * IPC9_E_LOST also when the daemon was: then the next call makes the instance again, as it was made, with whatever daemon
  * answers by then, and fails as ipc9_pipe_create where that fails.

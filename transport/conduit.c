@@ -60,6 +60,21 @@ int conduit_create(enum ring_type type, uint64_t quota, int *ret_memory, int ret
 	return 0;
 }
 
+bool conduit_has_left(int memory, enum conduit_side side, bool *ret_closed)
+{
+	off_t words = side == CONDUIT_SECOND ? sizeof(struct ring_shared) : 0;
+	uint32_t state = RING_OPEN;
+	uint64_t head = 0;
+
+	if (pread(memory, &state, sizeof(state),
+		words + (off_t)offsetof(struct ring_shared, producer_state)) != sizeof(state) ||
+	    pread(memory, &head, sizeof(head), words + (off_t)offsetof(struct ring_shared, head)) !=
+		sizeof(head))
+		head = 0;
+	*ret_closed = state == RING_CLOSED;
+	return head > 0;
+}
+
 static int reserve_part(void *context, uint64_t offset, uint64_t size)
 {
 	const struct backing *b = context;

@@ -74,6 +74,12 @@ uint64_t conduit_size(enum ring_type type, uint64_t quota_bytes);
 int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type type,
     uint64_t quota_bytes, struct conduit **ret);
 
+/*
+ * For whoever keeps the other side's share for somebody: whether an end that is gone left anything to read, and whether it said
+ * that it closed; by a look into the file, which may lie.
+ */
+bool conduit_has_left(int memory, enum conduit_side side, bool *ret_closed);
+
 /* Tells the peer, which can still read what is queued, and frees the end.  Accepts NULL, returns NULL. */
 struct conduit *conduit_close(struct conduit *c);
 
