@@ -17,6 +17,7 @@
 
 #include "client/ipc9.h"
 
+#define CARRIER_MESSAGES 16384u /* that may be unread, whatever their lengths */
 #define CARRIER_TOGETHER 64
 #define CARRIER_TOGETHER_BYTES (512u << 10)
 
@@ -55,8 +56,13 @@ struct carrier_ops {
 	int (*read)(struct carrier *carrier, void *buffer, size_t size, bool message,
 	    int64_t deadline, size_t *ret_size, bool *ret_more);
 	/*
-	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not.  Of a message
-	 * all or none.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
+	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not, without another call
+	 * here.  Of a message all or none.  CARRIER_MESSAGES of them have room beside what the quota says; with more there may be
+	 * none, which is as if they did not fit it.  A deadline of 0 with CARRIER_WHOLE or _QUEUED: the caller comes again with
+	 * what was not written, and what was stays in place.
+	 *
+	 * PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.  With
+	 * CARRIER_FITTING and _PART where nothing was taken WOULDBLOCK, and of an empty message QUOTA.
 	 */
 	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
 	    int64_t deadline, size_t *ret_written);

@@ -202,6 +202,8 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t un
 	if (r == IPC9_E_TIMEDOUT)
 		return error_set(e, r, "%s: in time %zu of %zu bytes were written, %s",
 		    pipe->link.target.subject, w->n, w->size, "as the other end does not read");
+	if (r == IPC9_E_QUOTA)
+		return stream_explain(pipe, r, "too many messages wait to be read", e);
 	return stream_explain(pipe, r, lost_text(r), e);
 }
 

@@ -66,6 +66,7 @@
 	X(names)                                                                                   \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
+	X(carrier_quota)                                                                           \
 	X(frames)                                                                                  \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \
@@ -77,6 +78,7 @@
 	X(queue_model)                                                                             \
 	X(pipe_states)                                                                             \
 	X(pipe_rules)                                                                              \
+	X(pipe_quota)                                                                              \
 	X(pipe_start)                                                                              \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \

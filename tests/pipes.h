@@ -57,4 +57,19 @@ int pipe_look(struct ipc9_pipe *pipe);
 
 extern const struct ipc9_pipe_options pipe_messages; /* a message pipe, for one client */
 
+/* Runs a test's body once for each way. */
+#define BY_EVERY_WAY(NAME)                                                                         \
+	static void NAME##_by(struct pipe_world *w);                                               \
+	static void NAME(void)                                                                     \
+	{                                                                                          \
+		for (const struct pipe_maker *m = pipe_makers; m->name; m++) {                     \
+			struct pipe_world w;                                                       \
+                                                                                                   \
+			pipe_world_begin(&w, m);                                                   \
+			NAME##_by(&w);                                                             \
+			pipe_world_end(&w);                                                        \
+		}                                                                                  \
+	}                                                                                          \
+	static void NAME##_by(struct pipe_world *w)
+
 #endif

@@ -13,21 +13,6 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-/* Runs a test's body once for each way. */
-#define BY_EVERY_WAY(NAME)                                                                         \
-	static void NAME##_by(struct pipe_world *w);                                               \
-	static void NAME(void)                                                                     \
-	{                                                                                          \
-		for (const struct pipe_maker *m = pipe_makers; m->name; m++) {                     \
-			struct pipe_world w;                                                       \
-                                                                                                   \
-			pipe_world_begin(&w, m);                                                   \
-			NAME##_by(&w);                                                             \
-			pipe_world_end(&w);                                                        \
-		}                                                                                  \
-	}                                                                                          \
-	static void NAME##_by(struct pipe_world *w)
-
 static char much[4000000], got[4000000];
 
 static int read_n(struct ipc9_pipe *pipe, size_t max, bool message, size_t *ret, bool *ret_more)
