@@ -173,7 +173,7 @@ enum ipc9_pipe_mode {
 	/*
 	 * Nothing waits, whatever wait_ms says: to read an empty pipe is IPC9_E_WOULDBLOCK, to accept without a client
 	 * IPC9_E_LISTENING; a write that does not fit the quota writes nothing and returns 0 (of bytes: what reads that
-	 * wait at the other end ask for), as *ret_written tells.
+	 * wait at the other end ask for), as *ret_written tells; an empty message without room is IPC9_E_QUOTA.
 	 */
 	IPC9_PIPE_MODE_NO_WAIT = 2,
 };
@@ -251,7 +251,12 @@ IPC9_PUBLIC int ipc9_pipe_peek(struct ipc9_pipe *pipe, void *buffer, size_t size
  *
  * ret_written may be NULL; it is set in every case, to how much the other end has read or can read: less than all of it
  * with an error, and with IPC9_E_TIMEDOUT what was written in wait_ms.  A message is written whole or not at all.  wait_ms 0
- * writes what fits the quota now.
+ * writes what fits the quota now.  What was written arrives without another call here, as long as this process lives.
+ *
+ * Messages take memory beside their bytes.  16384 that are unread find room beside what the quota says, however short they
+ * are, by every way.  With more of them there may be no room for one, and then it is as if it did not fit the quota: it waits,
+ * also an empty one, or is not written.  Of an empty one that is not to wait, IPC9_E_QUOTA says so; by calls
+ * IPC9_E_QUOTA also refuses one that waits where far more than that is unread.
  *
  * IPC9_E_PEERCLOSED, IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_LISTENING; IPC9_E_EOF: the other end was closed while this
  * waited; IPC9_E_CANCELLED: what was not read was taken back, where the daemon has it (enum ipc9_pipe_way); IPC9_E_TOOBIG: nothing was sent; IPC9_E_BADSTATE: after

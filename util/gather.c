@@ -202,14 +202,22 @@ int gather_own(struct gather *g)
 	return 0;
 }
 
+void gather_copy_out(const struct gather *g, unsigned char *to)
+{
+	for (size_t i = g->first; i < g->end; i++) {
+		memcpy(to, g->pieces[i].data, g->pieces[i].len);
+		to += g->pieces[i].len;
+	}
+}
+
 struct bytes *gather_flatten(const struct gather *g)
 {
 	struct bytes *flat = bytes_new(g->size);
 
-	for (size_t i = g->first; flat && i < g->end; i++) {
-		memcpy(flat->data + flat->size, g->pieces[i].data, g->pieces[i].len);
-		flat->size += (uint32_t)g->pieces[i].len;
-	}
+	if (!flat)
+		return NULL;
+	gather_copy_out(g, flat->data);
+	flat->size = (uint32_t)g->size;
 	return flat;
 }
 

@@ -70,6 +70,9 @@ int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *o
 /* Copies what is borrowed, so that the lenders may go. */
 int gather_own(struct gather *g);
 
+/* Copies all of it to there. */
+void gather_copy_out(const struct gather *g, unsigned char *to);
+
 /* All of it in one block, which is the caller's; NULL without memory. */
 struct bytes *gather_flatten(const struct gather *g);
 
