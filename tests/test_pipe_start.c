@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "rpcgen-out/pipe.h"
 #include "tests/pipes.h"
 #include "util/clock.h"
 
