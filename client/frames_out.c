@@ -135,32 +135,38 @@ static void wait_to_send(struct frames *f, int64_t deadline)
 
 /* --- Frames ------------------------------------------------------------------------------------ */
 
-static int put_head(struct gather *out, int kind, size_t size)
-{
-	unsigned char head[8];
+#define HEAD 8
+#define DATA_HEAD 12
 
-	put_word(head, 0x80000000u | (uint32_t)(4 + size));
-	put_word(head + 4, (uint32_t)kind);
-	return gather_copy(out, head, sizeof(head));
+static void write_head(unsigned char at[HEAD], int kind, size_t size)
+{
+	put_word(at, 0x80000000u | (uint32_t)(4 + size));
+	put_word(at + 4, (uint32_t)kind);
 }
 
 /* Of so many bytes, which follow, and what makes them a multiple of 4. */
-static int put_data_head(struct gather *out, size_t size)
+static void write_data_head(unsigned char at[DATA_HEAD], size_t size)
 {
-	unsigned char len[4];
+	write_head(at, IPC9_PIPE_FRAME_DATA, 4 + size + (-size & 3));
+	put_word(at + HEAD, (uint32_t)size);
+}
 
-	put_word(len, (uint32_t)size);
-	if (put_head(out, IPC9_PIPE_FRAME_DATA, 4 + size + (-size & 3)))
-		return -ENOMEM;
-	return gather_copy(out, len, sizeof(len));
+static int put_head(struct gather *out, int kind, size_t size)
+{
+	unsigned char head[HEAD];
+
+	write_head(head, kind, size);
+	return gather_copy(out, head, sizeof(head));
 }
 
 static int put_data(struct gather *out, const void *data, size_t size)
 {
 	static const unsigned char zeros[3];
+	unsigned char head[DATA_HEAD];
 	size_t padding = -size & 3;
 
-	if (put_data_head(out, size))
+	write_data_head(head, size);
+	if (gather_copy(out, head, sizeof(head)))
 		return -ENOMEM;
 	if (size < FRAMES_SHORT ? gather_copy(out, data, size)
 				: gather_refer(out, data, size, NULL))
@@ -211,17 +217,28 @@ static bool is_stalled(const struct frames *f)
 /* Puts bytes that are in no frame into one. */
 static int frame_bytes(struct frames *f)
 {
-	static const unsigned char zeros[3];
 	size_t size = f->bytes.size, padding = -size & 3;
+	unsigned char *at;
 
 	if (!size)
 		return 0;
-	if (put_data_head(&f->rest, size) || gather_append(&f->rest, &f->bytes) ||
-	    gather_copy(&f->rest, zeros, padding)) {
-		give_up(f); /* half a frame is worth nothing */
+	at = gather_reserve(&f->rest, DATA_HEAD + size + padding);
+	if (!at) {
+		give_up(f); /* they count as sent */
 		return -ENOMEM;
 	}
+	write_data_head(at, size);
+	gather_copy_out(&f->bytes, at + DATA_HEAD);
+	memset(at + DATA_HEAD + size, 0, padding);
+	gather_clear(&f->bytes);
 	return 0;
+}
+
+/* What is kept and has not begun to leave is void. */
+static void drop_kept(struct frames *f)
+{
+	gather_leave_first(&f->rest);
+	gather_clear(&f->bytes);
 }
 
 /* Sends of it what the socket takes; as gather_send. */
@@ -477,10 +494,9 @@ struct train {
 
 static void train_head(struct train *t, int kind, size_t size)
 {
-	put_word(t->heads + t->used, 0x80000000u | (uint32_t)(4 + size));
-	put_word(t->heads + t->used + 4, (uint32_t)kind);
-	t->used += 8;
-	t->size += 8;
+	write_head(t->heads + t->used, kind, size);
+	t->used += HEAD;
+	t->size += HEAD;
 }
 
 static void train_flush_heads(struct train *t)
@@ -706,6 +722,8 @@ static void send_what_waits(struct frames *f)
 	if (n)
 		send_word(f, IPC9_PIPE_FRAME_CONSUMED, n);
 	f->said |= words;
+	if (words & 1u << IPC9_PIPE_FRAME_DISCONNECT)
+		drop_kept(f);
 	for (int kind = IPC9_PIPE_FRAME_END; kind <= IPC9_PIPE_FRAME_DISCONNECT; kind++)
 		if (words & 1u << kind)
 			send_word(f, kind, 0);

@@ -58,7 +58,8 @@ struct frames {
 	pthread_mutex_t send_lock;
 	unsigned
 	    said; /* 1 << kind of END, CLOSE, DISCONNECT: no data may follow; under send_lock */
-	struct gather rest; /* frames that were kept; of the first one a part may have left */
+	/* Frames that were kept, in pieces that end where a frame does; of the first one a part may have left. */
+	struct gather rest;
 	struct gather
 	    bytes; /* of a byte pipe, behind these and in no frame yet; at most IPC9_BLOB_MAX */
 	size_t kept_max;   /* of both together, but for what has left in part */
@@ -72,7 +73,7 @@ struct frames {
 	    *later; /* its place in frames_later.c, whose lock guards this and the next two */
 	bool is_left_alone;	/* what was kept the last time was not sent by the program */
 	bool is_closing;	/* it gets no place any more but the one to close it */
-	_Atomic bool has_place; /* may be behind `later`, and then is true */
+	_Atomic bool has_place; /* whether there is one; for a look from anywhere */
 
 	pthread_mutex_t lock; /* all down to n_active */
 	pthread_cond_t changed;

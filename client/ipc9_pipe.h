@@ -410,7 +410,8 @@ IPC9_PUBLIC int ipc9_pipe_fd(struct ipc9_pipe *pipe);
 /*
  * They start what the function of the same name does, and do not wait for anything.  0: it is under way, or done, and
  * *ret_op is to be finished, which also tells what is wrong with it; otherwise, as IPC9_E_TOOBIG, IPC9_E_INVALID or -ENOMEM,
- * nothing was started.  To wait for data and take none, read no bytes.
+ * nothing was started.  To wait for data and take none, read no bytes.  A write over a socket is done when it has left, or when
+ * the other end has read nothing for some 10 ms and it fits the quota, which ipc9_pipe_finish finds out.
  */
 IPC9_PUBLIC int ipc9_pipe_start_read(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes,
     struct ipc9_pipe_op **ret_op, struct ipc9_error *ret_error);

@@ -332,6 +332,26 @@ static void test_a_child_after_fork_sends_what_its_own_ends_keep(void)
 	shut(e.c[1]);
 }
 
+static void test_disconnect_throws_away_what_is_kept(void)
+{
+	struct ends e = carrier_make(LOCAL, IPC9_PIPE_TYPE_MESSAGE, 1048576);
+	struct carrier *c = e.c[0];
+	char data[1000] = "";
+	int sent = 0, n, got = 0;
+	size_t written;
+
+	while (!c->ops->write(c, data, sizeof(data), CARRIER_FITTING, 0, &written))
+		sent++;
+	EQUAL(sent, 1048576 / 1000);
+	c->ops->disconnect(c);
+	while ((n = get(e.c[1], data, sizeof(data), true, SOON)) > 0)
+		got++;
+	EQUAL(n, -IPC9_E_NOTCONN);
+	HOLDS(got < sent / 2); /* which had left, or begun to */
+	shut(e.c[0]);
+	shut(e.c[1]);
+}
+
 /* At all moments of what the thread does. */
 static void test_ends_may_go_while_what_they_keep_leaves(void)
 {
@@ -361,4 +381,5 @@ SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
     TEST(test_no_data_follows_the_word_that_none_will),
     TEST(test_the_thread_that_sends_what_is_kept_ends_with_it),
     TEST(test_a_child_after_fork_sends_what_its_own_ends_keep),
+    TEST(test_disconnect_throws_away_what_is_kept),
     TEST(test_ends_may_go_while_what_they_keep_leaves));

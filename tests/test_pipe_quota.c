@@ -37,6 +37,32 @@ BY_EVERY_WAY(test_what_was_written_can_be_read_whatever_its_writer_does)
 	}
 }
 
+BY_EVERY_WAY(test_started_writes_that_fit_the_quota_are_done_while_nobody_reads)
+{
+	static const size_t sizes[] = { 400000, 0, 1, 400000, 0, 2000, 0 };
+	enum {
+		N = sizeof(sizes) / sizeof(sizes[0])
+	};
+	struct ipc9_pipe_op *ops[N] = { NULL };
+	struct ipc9_pipe_result result;
+	size_t n;
+
+	pipe_world_connect(w, &pipe_messages);
+	memset(much, 's', sizeof(much));
+	for (size_t i = 0; i < N; i++)
+		EQUAL(ipc9_pipe_start_write(w->client, much, sizes[i], &ops[i], &w->error), 0);
+	for (size_t i = 0; i < N; i++) {
+		EQUAL(ipc9_pipe_finish(ops[i], 10000, &result, &w->error), 0);
+		EQUAL(result.size_bytes, sizes[i]);
+	}
+	for (size_t i = 0; i < N; i++) {
+		EQUAL(get(w->server, &n), 0);
+		EQUAL(n, sizes[i]);
+		EQUAL(memcmp(got, much, n), 0);
+	}
+	EQUAL(pipe_look(w->server), IPC9_E_TIMEDOUT);
+}
+
 BY_EVERY_WAY(test_messages_of_a_byte_fill_the_quota_and_empty_ones_do_not_wait)
 {
 	enum {
@@ -87,5 +113,6 @@ BY_EVERY_WAY(test_far_too_many_messages_are_not_taken)
 }
 
 SUITE(pipe_quota, TEST(test_what_was_written_can_be_read_whatever_its_writer_does),
+    TEST(test_started_writes_that_fit_the_quota_are_done_while_nobody_reads),
     TEST(test_messages_of_a_byte_fill_the_quota_and_empty_ones_do_not_wait),
     TEST(test_far_too_many_messages_are_not_taken));

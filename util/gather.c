@@ -260,6 +260,15 @@ void gather_rewind(struct gather *g, const struct gather_mark *mark)
 	g->size = mark->size;
 }
 
+void gather_leave_first(struct gather *g)
+{
+	struct gather_mark first = { .pieces = g->first < g->end };
+
+	if (first.pieces)
+		first.last_len = first.size = g->pieces[g->first].len;
+	gather_rewind(g, &first);
+}
+
 static void consume(struct gather *g, size_t n)
 {
 	while (n) {

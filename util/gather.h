@@ -81,6 +81,8 @@ int gather_append(struct gather *g, struct gather *other);
 
 void gather_mark(const struct gather *g, struct gather_mark *ret);
 void gather_rewind(struct gather *g, const struct gather_mark *mark);
+/* The same, to behind the first piece. */
+void gather_leave_first(struct gather *g);
 
 /*
  * Sends what the socket takes now, without SIGPIPE and without waiting.  Number of bytes, or -errno
