@@ -165,6 +165,9 @@ int conduit_wait_quota(struct conduit *c, int64_t deadline);
 /* How many bytes could be written such that conduit_wait_quota would not wait. */
 uint64_t conduit_room(struct conduit *c);
 
+/* How many bytes this end wrote that the other has not read, as far as its words say. */
+uint64_t conduit_unread(struct conduit *conduit);
+
 /* Waits until the peer has read all that was written; it counts as done if the peer closed after it had. */
 int conduit_flush(struct conduit *c, int64_t deadline);
 
@@ -207,7 +210,6 @@ unsigned conduit_arm(struct conduit *c, unsigned interest);
 /* What the peer has come to: 0 (open, or only ended), CONDUIT_PEERCLOSED, _DISCONNECTED, _LOST, _BROKEN. */
 int conduit_peer(struct conduit *c);
 
-uint64_t conduit_quota(const struct conduit *c);
 enum ring_type conduit_type(const struct conduit *c);
 
 /*
