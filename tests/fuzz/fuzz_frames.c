@@ -33,6 +33,7 @@ struct content {
 
 #define MESSAGE_END 0x100
 #define READ_MAX 65536
+#define FIRST_PIECE 8300
 
 static void put(struct content *c, uint16_t what)
 {
@@ -161,9 +162,10 @@ static void run(const unsigned char *stream, size_t size, uint8_t kind, size_t r
 	CLAIM(frames_new(fds[0], false, messages ? IPC9_PIPE_TYPE_MESSAGE : IPC9_PIPE_TYPE_BYTE,
 		  kind & KIND_LONG ? LONG_QUOTA : QUOTA, &c) == 0);
 	model(stream, size, messages, &want);
-	for (size_t at = 0; at < size; at += step) {
-		size_t n = size - at < step ? size - at : step;
-
+	for (size_t at = 0, n; at < size; at += n) {
+		/* So that it is known how long frames are before many of them come at once. */
+		n = at == 0 && kind & KIND_LONG ? FIRST_PIECE : step;
+		n = size - at < n ? size - at : n;
 		if (send(fds[1], stream + at, n, MSG_NOSIGNAL) != (ssize_t)n)
 			break; /* given up over there */
 		drain(c, messages, reads, &got);
