@@ -692,7 +692,8 @@ static uint64_t due(struct frames *f)
 
 	pthread_mutex_lock(&f->lock);
 	if (has_news(f) &&
-	    (f->consumed - f->told >= f->quota / TELL_PART || completes_write(f, 0) ||
+	    (f->words & 1u << IPC9_PIPE_FRAME_CLOSE ||
+		f->consumed - f->told >= f->quota / TELL_PART || completes_write(f, 0) ||
 		is_all_read(f))) {
 		n = f->consumed;
 		f->told = n;

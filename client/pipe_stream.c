@@ -200,6 +200,19 @@ static int peek(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_p
 
 /* --- Writing ----------------------------------------------------------------------------------- */
 
+void stream_count_read(const struct ipc9_pipe *pipe, struct carrier *c, int code, size_t *written)
+{
+	uint64_t unread;
+
+	if (code != IPC9_E_EOF && code != IPC9_E_LOST && code != IPC9_E_NOTCONN)
+		return;
+	unread = c->ops->unread(c);
+	if (unread >= *written || (unread && pipe->type == IPC9_PIPE_TYPE_MESSAGE))
+		*written = 0;
+	else
+		*written -= (size_t)unread;
+}
+
 static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t until,
     struct ipc9_error *e)
 {
@@ -219,6 +232,7 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t un
 	r = w->queued ? c->ops->peer(c) : 0;
 	if (!r)
 		r = c->ops->write(c, w->data, w->size, how, until, &w->n);
+	stream_count_read(pipe, c, r, &w->n);
 	stream_leave(pipe);
 	/* What does not fit is no failure for whoever does not wait. */
 	if (r == IPC9_E_WOULDBLOCK)

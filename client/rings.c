@@ -278,10 +278,7 @@ static int rings_peer(struct carrier *c)
 
 static uint64_t rings_unread(struct carrier *c)
 {
-	struct rings *s = rings_of(c);
-	uint64_t room = conduit_room(s->conduit), quota = conduit_quota(s->conduit);
-
-	return room < quota ? quota - room : 0;
+	return conduit_unread(rings_of(c)->conduit);
 }
 
 static int rings_fd(const struct carrier *c, short *ret_poll)

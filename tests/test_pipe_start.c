@@ -530,6 +530,43 @@ static void test_cancelling_reads_loses_nothing(void)
 	}
 }
 
+static void read_all_of(struct ipc9_pipe *pipe, size_t size)
+{
+	static char buffer[5000];
+
+	while (size) {
+		size_t n = 0;
+
+		if (!EQUAL(ipc9_pipe_read(pipe, buffer, size, 20000, &n, NULL), 0))
+			return;
+		size -= n;
+	}
+}
+
+/* What the other end has read, and no more: nobody else will.  By calls the daemon does not say how much of a write was. */
+static void test_a_write_that_ends_when_the_other_end_closes_says_how_much_was_read(void)
+{
+	static const struct ipc9_pipe_options small = { .quota_bytes = 1000, .max_instances = 1 };
+	static char data[5000];
+
+	FOR_EVERY_WAY(m)
+	for (size_t some = 0; some <= 1500; some += 1500) {
+		struct ipc9_pipe_result result = { .size_bytes = 0 };
+		struct ipc9_pipe_op *op = NULL;
+		struct pipe_world w;
+
+		pipe_world_begin(&w, m);
+		pipe_world_connect(&w, &small);
+		EQUAL(ipc9_pipe_start_write(w.client, data, sizeof(data), &op, &w.error), 0);
+		EQUAL(ipc9_pipe_finish(op, 20, &result, &w.error), IPC9_E_TIMEDOUT);
+		read_all_of(w.server, some);
+		w.server = ipc9_pipe_close(w.server);
+		EQUAL(ipc9_pipe_finish(op, 20000, &result, &w.error), IPC9_E_EOF);
+		EQUAL(result.size_bytes, m->carried == IPC9_PIPE_BY_CALLS ? 0 : some);
+		pipe_world_end(&w);
+	}
+}
+
 /* --- Empty messages ---------------------------------------------------------------------------- */
 
 #define MESSAGE_END 8 /* bytes of an empty message, which is no more than its end */
@@ -635,5 +672,6 @@ SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
     TEST(test_one_operation_is_cancelled_and_the_others_go_on),
     TEST(test_a_call_of_another_thread_is_cancelled_and_the_end_stays_usable),
     TEST(test_cancelling_reads_loses_nothing),
+    TEST(test_a_write_that_ends_when_the_other_end_closes_says_how_much_was_read),
     TEST(test_an_empty_message_that_has_to_wait_is_sent_once),
     TEST(test_an_empty_message_that_was_late_was_not_sent));
