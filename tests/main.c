@@ -78,6 +78,7 @@
 	X(pipe_states)                                                                             \
 	X(pipe_rules)                                                                              \
 	X(pipe_start)                                                                              \
+	X(pipe_start_stress)                                                                       \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \
 	X(filemap)                                                                                 \
