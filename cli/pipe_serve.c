@@ -11,6 +11,8 @@
  *  2. A child is noted from its start until it is freed, both under `children`, and signals are sent under it.
  *  3. Once an instance was made, a daemon that has no room for the next does not end us: it may be clients who took it.
  *  4. Whichever way we end, the children's process groups get SIGTERM; the clients then read LOST.
+ *  5. A command that ends, in whatever way, ends its client's pipe in order, as with socat's EXEC: how it ended is told here, and
+ *     what it has to say about it to the client it writes.
  */
 #include <errno.h>
 #include <limits.h>
@@ -60,7 +62,7 @@ struct serve_client {
 	struct ipc9_pipe *pipe;		  /* owned */
 	char name[OUTPUT_IDENTITY_BYTES]; /* who it is */
 	struct ipc9_child *child;	  /* NULL: none */
-	bool failed;			  /* the command; the client must not take it for success */
+	bool failed; /* its data was not all moved, and it must not take a part for the whole */
 	struct session session;
 };
 
@@ -169,10 +171,10 @@ static void serve_client_run(struct serve_client *client)
 		client->session.pipe = client->pipe;
 		r = session_start(&client->session);
 		if (r == 0) {
-			(void)session_send(&client->session);
+			client->failed = session_send(&client->session) != 0;
 			wait_status = serve_client_wait(client);
 			session_stop(&client->session);
-			client->failed = wait_status != 0 || client->session.received.local;
+			client->failed |= client->session.received.local != 0;
 			serve_client_report(client, wait_status);
 			return;
 		}

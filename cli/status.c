@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/io.h"
 #include "cli/output.h"
+#include "cli/status.h"
 #include "client/ipc9.h"
 #include "util/text.h"
 
@@ -179,6 +180,8 @@ static int status_run(struct ipc9 *ipc9, const struct invocation *invocation)
 	_cleanup_(status_freep) struct ipc9_status *status = NULL;
 	struct ipc9_error error;
 
+	if (invocation_flag(invocation, "rpc"))
+		return status_rpc_run(invocation);
 	if (invocation_flag(invocation, "quota"))
 		return quota_run(ipc9, invocation);
 	if (ipc9_status(ipc9, invocation_operand(invocation, 0), &status, &error))
@@ -188,6 +191,7 @@ static int status_run(struct ipc9 *ipc9, const struct invocation *invocation)
 
 static const struct option_row status_option_rows[] = {
 	{ .name = "quota", .help = "show who uses how much, and what their shares are" },
+	{ .name = "rpc", .help = "show which RPC servers of this host get calls by shared memory" },
 	{ .name = NULL },
 };
 
@@ -203,7 +207,11 @@ static const struct verb status_verbs[] = {
 		"\n"
 		"--quota shows, as USED/SHARE, what you use; to those with the right admin, what each\n"
 		"user and each anonymous host uses. A share is what they may have now, at most half\n"
-		"of what the others leave (ipc9d.conf(5)).\n" },
+		"of what the others leave (ipc9d.conf(5)).\n"
+		"\n"
+		"--rpc asks no daemon but the programs that rpcbind here has with netid local: how many\n"
+		"connections and calls come by shared memory and how many by the socket, and how many clients\n"
+		"were refused memory and why. Columns and words: ipc9-control(1).\n" },
 	{ .run = NULL },
 };
 
@@ -211,6 +219,7 @@ static const struct example status_examples[] = {
 	{ .command = "ipc9 status", .what = "is it there?" },
 	{ .command = "ipc9 status //alpha", .what = "can alpha be reached, and who am I there?" },
 	{ .command = "ipc9 status --quota", .what = "how much of it do I use?" },
+	{ .command = "ipc9 status --rpc", .what = "do calls here go by shared memory?" },
 	{ .command = "ipc9 status --json | jq .counters", .what = "numbers for a monitor" },
 	{ .command = NULL },
 };

@@ -10,6 +10,7 @@
 #ifndef CLIENT_CARRIER_H
 #define CLIENT_CARRIER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ enum carrier_events {
 enum carrier_write {
 	CARRIER_WHOLE,	 /* all of it; waits until what is unread fits the quota */
 	CARRIER_QUEUED,	 /* all of it; does not wait for the quota */
+	CARRIER_LEFT,	 /* the same; waits until it has left this end, or leaves later */
 	CARRIER_FITTING, /* all of it if it fits the quota now, else nothing */
 	CARRIER_PART,	 /* of a byte pipe what fits now */
 };
@@ -56,7 +58,7 @@ struct carrier_ops {
 	    int64_t deadline, size_t *ret_size, bool *ret_more);
 	/*
 	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not.  Of a message
-	 * all or none.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
+	 * all or none; of an empty one TIMEDOUT and CANCELLED mean that it was not taken.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
 	 */
 	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
 	    int64_t deadline, size_t *ret_written);
@@ -72,8 +74,25 @@ struct carrier_ops {
 	    struct carrier_waiting *ret);
 	/* Until the other end has read all that was written.  PEERCLOSED: it will not; NOTCONN, TIMEDOUT, CANCELLED. */
 	int (*flush)(struct carrier *carrier, int64_t deadline);
-	/* The same, until what is unread fits the quota. */
-	int (*room)(struct carrier *carrier, int64_t deadline);
+	/* Until what was written has left this end, as far as it needs that; and, for `quota`, what is unread fits that. */
+	int (*room)(struct carrier *carrier, bool quota, int64_t deadline);
+
+	/*
+	 * In place, in memory that stays until `close`; NULL: there is no such memory.
+	 *
+	 * reserve: room for a message of size bytes, or for 1 to size bytes of a byte pipe, when what is unread fits the quota;
+	 * an empty message does not wait.  fitting: only as much as fits the quota now, else TIMEDOUT.  Codes of write.
+	 * commit: the other end can read size bytes of it.  Codes of write; does not wait.
+	 * view: the rest of a message, or what lies in one piece.  Codes of read.
+	 * consume: size bytes of it were read; of an empty message 0.  NOTCONN, LOST.
+	 */
+	int (*reserve)(struct carrier *carrier, size_t size, bool fitting, int64_t deadline,
+	    void **ret_data, size_t *ret_size);
+	int (*commit)(struct carrier *carrier, size_t size);
+	int (*view)(struct carrier *carrier, int64_t deadline, const void **ret_data,
+	    size_t *ret_size);
+	int (*consume)(struct carrier *carrier, size_t size);
+
 	/* This end writes no more. */
 	int (*end)(struct carrier *carrier);
 	/* Until the other end is closed: 0, LOST, NOTCONN, TIMEDOUT, CANCELLED. */
@@ -110,8 +129,11 @@ struct carrier_ops {
 /* Carriers begin with it. */
 struct carrier {
 	const struct carrier_ops *ops;
-	void (*changed)(void *context); /* see events; called with locks of the carrier's held */
+	void (*changed)(
+	    void *context); /* see events; called with locks of the carrier's held; NULL: nobody */
 	void *context;
+	_Atomic unsigned
+	    holds; /* the pipe's, and one for each place in its memory: pipe_stream.c */
 };
 
 #endif

@@ -241,6 +241,14 @@ static int wait_left(struct frames *f, unsigned cancels, int64_t deadline)
 	return r;
 }
 
+/* The same for somebody who counts it as written, even if it does not leave now. */
+static int wait_left_late(struct frames *f, unsigned cancels, int64_t deadline)
+{
+	int r = wait_left(f, cancels, deadline);
+
+	return r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED ? 0 : r;
+}
+
 /* Sends one frame's worth, which fits the window. */
 static int send_piece(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
     int64_t deadline, size_t *written)
@@ -301,12 +309,12 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
     int64_t deadline, size_t *ret_written)
 {
 	struct frames *f = frames_of(c);
-	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE;
+	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE, taken;
 	unsigned cancels = begin(f);
 	int r;
 
 	*ret_written = 0;
-	if (how == CARRIER_FITTING || how == CARRIER_PART)
+	if (how != CARRIER_WHOLE && how != CARRIER_QUEUED)
 		frames_drain(f); /* what was read over there, as far as we were told */
 	r = no_write(f);
 	if (!r && (how == CARRIER_FITTING || how == CARRIER_PART)) {
@@ -320,8 +328,14 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
 	if (!r)
 		r = message ? write_message(f, data, size, cancels, deadline, ret_written)
 			    : write_bytes(f, data, size, cancels, deadline, ret_written);
+	taken = !r;
 	if (!r && how == CARRIER_WHOLE)
 		r = wait_left(f, cancels, deadline);
+	if (!r && how == CARRIER_LEFT)
+		r = wait_left_late(f, cancels, deadline);
+	/* That it was taken no number tells of an empty message; its head leaves before whatever comes next. */
+	if (message && !size && taken && (r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED))
+		r = 0;
 	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
 		r = wait_unread(f, f->quota, cancels, deadline);
 	return finish(f, cancels, r);
@@ -369,14 +383,14 @@ static int frames_write_together(struct carrier *c, const struct iovec *pieces, 
 	return finish(f, cancels, r);
 }
 
-static int frames_room(struct carrier *c, int64_t deadline)
+static int frames_room(struct carrier *c, bool quota, int64_t deadline)
 {
 	struct frames *f = frames_of(c);
 	unsigned cancels = begin(f);
 
 	int r = wait_left(f, cancels, deadline);
 
-	return finish(f, cancels, r ? r : wait_unread(f, f->quota, cancels, deadline));
+	return finish(f, cancels, r || !quota ? r : wait_unread(f, f->quota, cancels, deadline));
 }
 
 static int frames_flush(struct carrier *c, int64_t deadline)
@@ -456,7 +470,8 @@ void frames_changed(struct frames *f)
 	if (!f->armed || !(events_now(f) & f->armed))
 		return;
 	f->armed = 0;
-	f->carrier.changed(f->carrier.context);
+	if (f->carrier.changed)
+		f->carrier.changed(f->carrier.context);
 }
 
 static unsigned frames_events(struct carrier *c, unsigned wanted)
@@ -551,8 +566,7 @@ static void frames_abort(struct carrier *c)
 	struct frames *f = frames_of(c);
 
 	pthread_mutex_lock(&f->lock);
-	if (f->peer != PEER_DISCONNECTED)
-		f->peer = PEER_LOST;
+	f->peer = PEER_LOST;
 	frames_drop(f);
 	frames_wake(f);
 	pthread_mutex_unlock(&f->lock);

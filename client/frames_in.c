@@ -197,6 +197,12 @@ static void disconnect(struct frames *f)
 	frames_drop(f);
 }
 
+/* Whether nothing that comes counts any more: the server has disconnected, or this end was aborted. */
+static bool is_over(const struct frames *f)
+{
+	return f->peer >= PEER_DISCONNECTED;
+}
+
 /* The head says a number that the mark must agree with, and the window. */
 static int begin_payload(struct frames *f)
 {
@@ -285,7 +291,8 @@ static int feed(struct frames *f, struct frames_direct *direct, const unsigned c
 {
 	int r = 0;
 
-	while (size && !r) {
+	/* A server that writes while it disconnects may have sent data behind that word. */
+	while (size && !r && !is_over(f)) {
 		size_t n = 0;
 
 		if (f->left) {
@@ -467,7 +474,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 	pthread_mutex_lock(&f->lock);
 	if (n <= 0)
 		end_stream(f);
-	else
+	else if (!is_over(f)) /* which this end may have come to meanwhile */
 		r = feed_all(f, direct, &l, (size_t)n);
 	if (r) { /* neither a peer that breaks the rules nor one that we have no memory for can be gone on with */
 		f->peer = PEER_LOST;
@@ -620,4 +627,9 @@ void frames_drain(struct frames *f)
 void frames_look(struct frames *f)
 {
 	receive_times(f, 1);
+}
+
+bool frames_is_full(const struct frames *f)
+{
+	return f->n_chunks >= CHUNKS_MAX;
 }

@@ -46,7 +46,8 @@ static int lose(struct frames *f)
 	while (f->receiving && f->peer < PEER_CLOSED)
 		pthread_cond_wait(&f->changed, &f->lock);
 	frames_drain(f);
-	if (f->peer < PEER_CLOSED)
+	/* What is still in the socket is for whoever reads on. */
+	if (f->peer < PEER_CLOSED && !frames_is_full(f))
 		f->peer = PEER_LOST;
 	frames_changed(f);
 	pthread_cond_broadcast(&f->changed);
@@ -242,6 +243,14 @@ static int put_data(struct gather *out, const void *data, size_t size)
 	return padding ? gather_copy(out, zeros, padding) : 0;
 }
 
+/* Why nothing may be sent behind what was said, or 0: somebody said it since the operation last looked.  With send_lock held. */
+static int check_said(const struct frames *f)
+{
+	return f->said & 1u << IPC9_PIPE_FRAME_DISCONNECT ? IPC9_E_NOTCONN
+	    : f->said					  ? IPC9_E_BADSTATE
+							  : 0;
+}
+
 int frames_send_data(struct frames *f, const void *data, size_t size, bool message,
     unsigned cancels, int64_t deadline)
 {
@@ -259,7 +268,9 @@ int frames_send_data(struct frames *f, const void *data, size_t size, bool messa
 	if (!r && !lock_to_send(f, deadline)) {
 		r = IPC9_E_TIMEDOUT;
 	} else if (!r) {
-		r = send_all(f, &out, cancels, deadline);
+		r = check_said(f);
+		if (!r)
+			r = send_all(f, &out, cancels, deadline);
 		pthread_mutex_unlock(&f->send_lock);
 		frames_tell(f); /* whoever reads could not, while the lock was held */
 	}
@@ -489,6 +500,7 @@ static void send_what_waits(struct frames *f)
 
 	if (n)
 		send_word(f, IPC9_PIPE_FRAME_CONSUMED, n);
+	f->said |= words;
 	for (int kind = IPC9_PIPE_FRAME_END; kind <= IPC9_PIPE_FRAME_DISCONNECT; kind++)
 		if (words & 1u << kind)
 			send_word(f, kind, 0);

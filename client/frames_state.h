@@ -36,7 +36,7 @@ enum frames_peer {
 
 /*
  * Locks: send_lock is held while a frame is written, so that frames do not mix; it may wait for the socket, is taken before
- * `lock`, never after, and guards `rest`.  `lock` guards what says so; it is not held across a system call that may wait.
+ * `lock`, never after, and guards `rest` and `said`.  `lock` guards what says so; it is not held across a system call that may wait.
  * What receives belongs to whoever set `receiving`.
  */
 struct frames {
@@ -51,6 +51,8 @@ struct frames {
 
 	pthread_mutex_t send_lock;
 	struct gather rest; /* of frames that left in part */
+	unsigned
+	    said; /* 1 << kind of END, CLOSE, DISCONNECT: no data may follow; under send_lock */
 	_Atomic bool asked; /* frames_tell was called, and nobody has looked since */
 	_Atomic bool
 	    blocked; /* somebody could not wait for room in the socket; for a look from anywhere */
@@ -120,6 +122,9 @@ void frames_drain(struct frames *frames);
 
 /* The same, once. */
 void frames_look(struct frames *frames);
+
+/* Whether so many small messages wait to be read that what else has come stays in the socket; with `lock` held. */
+bool frames_is_full(const struct frames *frames);
 
 /* Whether long frames come one after the other, and none go the other way; that they are not any more. */
 bool frames_is_stream(const struct frames *frames);

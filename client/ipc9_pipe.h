@@ -24,6 +24,8 @@ extern "C" {
  *	read		LISTENING	0, or waits	0/EOF		NOTCONN		NOTCONN
  *	write		LISTENING	0, or waits	PEERCLOSED	NOTCONN		NOTCONN
  *	peek		BADSTATE	0		0/EOF		BADSTATE	NOTCONN
+ *	reserve		LISTENING	0, or waits	PEERCLOSED	NOTCONN		NOTCONN
+ *	view		LISTENING	0, or waits	0/EOF		NOTCONN		NOTCONN
  *	transact	BADSTATE	0, or waits	BADSTATE	BADSTATE	NOTCONN
  *	flush		0		waits		0		0		NOTCONN
  *	accept		waits		0		PEERCLOSED	listens again	INVALID
@@ -100,8 +102,11 @@ IPC9_PUBLIC int ipc9_pipe_create(struct ipc9 *ipc9, const char *name,
 /*
  * Waits for a client.  0 also when it was there already (ipc9_pipe_was_connected tells), and when it is gone again but has
  * left something to read.  On an instance that was disconnected: listens again, behind all others of the name; before that
- * nobody can open it.  ret_client may be NULL.  IPC9_E_TIMEDOUT, and it goes on listening; IPC9_E_PEERCLOSED,
- * IPC9_E_LOST: a client came and went, and ipc9_pipe_disconnect makes room for the next.
+ * nobody can open it.  ret_client may be NULL.  IPC9_E_TIMEDOUT, and it goes on listening, also where the
+ * daemon was too slow to say: whom its late answer brings is the next call's client; IPC9_E_PEERCLOSED,
+ * IPC9_E_LOST: a client came and went, and ipc9_pipe_disconnect makes room for the next.  One whose data does not go by
+ * calls, and that went before without having written anything, holds the instance only from the next call on it on: until
+ * then others may open it.
  *
  * IPC9_E_LOST also when the daemon was: then the next call makes the instance again, as it was made, with whatever daemon
  * answers by then, and fails as ipc9_pipe_create where that fails.
@@ -148,7 +153,8 @@ IPC9_PUBLIC int ipc9_pipe_wait(struct ipc9 *ipc9, const char *name, int wait_ms,
 /*
  * Opens a message pipe, waiting for a free instance if needed, writes one message, reads one, and closes: all of it within
  * wait_ms (with IPC9_PIPE_DEFAULT_WAIT: each wait for an instance as long as its server said, and the reply without limit).
- * *ret_more: the reply was longer than the buffer, and the rest is lost.  IPC9_E_INVALID: it is a byte pipe.
+ * *ret_more: the reply was longer than the buffer, and the rest is lost.  IPC9_E_INVALID: it is a byte pipe; IPC9_E_TIMEDOUT: if
+ * the request was written, which the sentence says, it may have been read, and its reply is lost.
  */
 IPC9_PUBLIC int ipc9_pipe_call(struct ipc9 *ipc9, const char *name, const void *request,
     size_t request_bytes, void *buffer, size_t size_bytes, int wait_ms, size_t *ret_size_bytes,
@@ -299,6 +305,87 @@ IPC9_PUBLIC void ipc9_pipe_abort(struct ipc9_pipe *pipe);
 
 /* Closes this end; what was written stays readable at the other.  Started operations are freed.  NULL is fine; returns NULL. */
 IPC9_PUBLIC struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe);
+
+/* --- Pipes in place ---------------------------------------------------------------------------- */
+
+/*
+ * To write and to read without copying: a writer reserves room, fills it in and commits it; a reader views what has come,
+ * and consumes it.  Where the two ends share memory (IPC9_PIPE_BY_MEMORY) it is that memory which one fills in and looks
+ * at.  By other ways the library has a buffer of its own, so that programs are the same everywhere; there it is one copy
+ * more, and by calls a view goes over the connection twice.
+ *
+ * One thing at a time is reserved on an end, and one is viewed; it begins with ipc9_pipe_reserve or ipc9_pipe_view, and the
+ * data stays where it is until that which ends it, whatever becomes of the pipe: cancel, abort, disconnect and the other
+ * end's end take nothing away, and commit or consume then says what has happened.  Only ipc9_pipe_close does.  In between
+ * what would write (or read) otherwise is IPC9_E_BADSTATE: write and start_write while something is reserved, read,
+ * read_message and start_read while something is viewed, transact and start_transact with either; so is to reserve or view
+ * while operations of that direction that were started are not done.  Everything else may be called.  Reserving and viewing
+ * are independent, one thread may do the one and another the other.
+ *
+ * What lies in shared memory is the other end's as well, which may belong to somebody else and can change every byte at any
+ * time:
+ * - a reader reads a value that decides something (a length, a type, an offset) once into a variable, checks that, and uses
+ *   that; what was checked in place may be something else when it is looked at again.  Where everything has to hold
+ *   together, ipc9_pipe_read copies first.
+ * - a writer does not read back what it wrote, and puts nothing there that it may not send: what was given up, or lies
+ *   behind what was committed, can be seen too.
+ */
+
+/*
+ * Gives room for writing in place: on a message pipe for a message of up to size_bytes, which may be none; on a byte pipe
+ * for 1 to size_bytes bytes, in one piece, which may be less than would fit.  *ret_data and *ret_room_bytes (on a message
+ * pipe size_bytes) are set on success; the memory is not cleared.
+ *
+ * Waits until what was written before fits the quota, as ipc9_pipe_write does afterwards; so a write in place may exceed
+ * the quota as any other, and it is the next one that waits for that.  wait_ms 0, or IPC9_PIPE_MODE_NO_WAIT: gives only
+ * what fits the quota now, else IPC9_E_TIMEDOUT or IPC9_E_WOULDBLOCK.  An empty message does not wait.
+ *
+ * Errors as of ipc9_pipe_write (IPC9_E_EOF: the other end was closed while this waited), and IPC9_E_BADSTATE: something is
+ * reserved already; IPC9_E_INVALID: 0 bytes of a byte pipe.  Nothing is reserved then.
+ */
+IPC9_PUBLIC int ipc9_pipe_reserve(struct ipc9_pipe *pipe, size_t size_bytes, int wait_ms,
+    void **ret_data, size_t *ret_room_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Writes the first size_bytes of what is reserved, as one message on a message pipe, and the room is the caller's no more.
+ * The other end can read it at once.  On a byte pipe no bytes are no effect.
+ *
+ * In shared memory this does not wait.  By other ways it waits until all of it has left, never for the quota:
+ * IPC9_E_TIMEDOUT, IPC9_E_WOULDBLOCK (IPC9_PIPE_MODE_NO_WAIT), IPC9_E_CANCELLED: nothing has been written, and it stays
+ * reserved, to be committed later or given up.  With any other error nothing is reserved any more: IPC9_E_PEERCLOSED,
+ * IPC9_E_EOF, IPC9_E_LOST, IPC9_E_QUOTA, IPC9_E_NOTCONN (the server has disconnected the client that it was reserved for),
+ * IPC9_E_BADSTATE after ipc9_pipe_end.  IPC9_E_BADSTATE also: nothing is reserved; IPC9_E_INVALID: so much was not reserved,
+ * and everything stays as it is.
+ */
+IPC9_PUBLIC int ipc9_pipe_commit(struct ipc9_pipe *pipe, size_t size_bytes, int wait_ms,
+    struct ipc9_error *ret_error);
+
+/* Gives up what is reserved, if something is: nothing of it is written. */
+IPC9_PUBLIC void ipc9_pipe_unreserve(struct ipc9_pipe *pipe);
+
+/*
+ * Waits until something is there to be read, and shows it without taking it: of a message pipe the first message, or what
+ * is left of it, whole (zero bytes of an empty one), whatever the mode; of a byte pipe at least one byte and what lies in
+ * one piece with it, which may be less than is there.  *ret_data and *ret_size_bytes are set on success.  To see on a byte
+ * pipe what lies behind, consume first.
+ *
+ * Errors as of ipc9_pipe_read, and IPC9_E_BADSTATE: something is viewed already.  Nothing is viewed then.
+ */
+IPC9_PUBLIC int ipc9_pipe_view(struct ipc9_pipe *pipe, int wait_ms, const void **ret_data,
+    size_t *ret_size_bytes, struct ipc9_error *ret_error);
+
+/*
+ * Takes the first size_bytes of what is viewed as read, and ends the view; the rest can be viewed, or read, again.  0 takes
+ * nothing, but of an empty message that.  Does not wait for the other end.  What is not consumed counts as unread: a writer
+ * that waits for the quota goes on the sooner, the smaller the parts are.
+ *
+ * IPC9_E_NOTCONN: the server has disconnected, and what was viewed is void; IPC9_E_LOST: aborted here, or, by calls, the
+ * daemon was lost.  By calls alone a writer that cancels or vanishes may take back what is viewed: IPC9_E_CANCELLED, it was
+ * not read; or IPC9_E_LOST, and the pipe is given up, if something else has come in its place.  The view ends with all of
+ * these.  IPC9_E_BADSTATE: nothing is viewed; IPC9_E_INVALID: so much was not shown, and everything stays as it is.
+ */
+IPC9_PUBLIC int ipc9_pipe_consume(struct ipc9_pipe *pipe, size_t size_bytes,
+    struct ipc9_error *ret_error);
 
 /* --- Pipes in an event loop -------------------------------------------------------------------- */
 
@@ -462,7 +549,8 @@ struct ipc9_spawn_options {
 
 /*
  * Starts a program on this host; does not wait for anything but its start.  options, borrowed, may be NULL: standard input and
- * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder;
+ * output are pipes then.  It gets SIGPIPE with the default action.  IPC9_E_NOENT: there is no such program, or folder, or
+ * a script's interpreter is missing, as the sentence says;
  * IPC9_E_ACCESS: it may not be run; IPC9_E_TOOBIG: arguments and environment are; IPC9_E_BADNAME: argv[0] is a name of
  * another host's, where nothing is started (a named pipe reaches what runs there); IPC9_E_INVALID; IPC9_E_UNKNOWN:
  * it has ended at once, and this process lets nobody know of its children (SIGCHLD ignored).
@@ -503,17 +591,20 @@ IPC9_PUBLIC int ipc9_child_write(struct ipc9_child *child, const void *data, siz
 IPC9_PUBLIC void ipc9_child_end(struct ipc9_child *child, enum ipc9_child_stream stream);
 
 /*
- * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit); *ret_pipe is the first of its ends then.
- * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT, and
- * IPC9_E_PEERCLOSED for a program that has ended.  IPC9_E_NOENT: there is no offer, or no longer.
+ * Waits until the program has taken the pipe that it was offered (ipc9_pipe_inherit), or another one that it has started has:
+ * the first that asks and still waits.  *ret_pipe is the first of its ends then, of which the other is that program's alone.
+ * Otherwise the offer is withdrawn, and a program that comes to it later keeps to its standard streams: IPC9_E_TIMEDOUT;
+ * IPC9_E_PEERCLOSED: all that had the offer have ended or waited no longer; IPC9_E_MISMATCH: something else was written to
+ * its descriptor.  IPC9_E_NOENT: there is no offer, or no longer.
  */
 IPC9_PUBLIC int ipc9_child_pipe(struct ipc9_child *child, struct ipc9 *ipc9, int wait_ms,
     struct ipc9_pipe **ret_pipe, struct ipc9_error *ret_error);
 
 /*
- * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until its parent has
- * agreed.  IPC9_E_NOENT: there is no offer, or it was withdrawn or taken: standard streams are what there is;
- * IPC9_E_TIMEDOUT: the parent says nothing; IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it.
+ * In the program: takes the pipe that it was offered in the environment variable IPC9_PIPE, and waits until whoever offered it
+ * has agreed.  A process comes to an offer once.  IPC9_E_NOENT: there is none, or it was withdrawn, or another program has got it:
+ * standard streams are what there is; IPC9_E_TIMEDOUT: nobody has agreed, and nobody will: another program may still take it;
+ * IPC9_E_MISMATCH: the variable is not as ipc9_spawn writes it, and what it names is left as it is.
  */
 IPC9_PUBLIC int ipc9_pipe_inherit(struct ipc9 *ipc9, int wait_ms, struct ipc9_pipe **ret_pipe,
     struct ipc9_error *ret_error);
@@ -528,7 +619,10 @@ IPC9_PUBLIC int ipc9_child_ended_fd(const struct ipc9_child *child);
 IPC9_PUBLIC int ipc9_child_wait(struct ipc9_child *child, int wait_ms, int *ret_status,
     struct ipc9_error *ret_error);
 
-/* Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended. */
+/*
+ * Sends a signal; never to a process that has got its number since.  IPC9_E_NOENT: ipc9_child_wait has said that it ended;
+ * IPC9_E_INVALID: there is no such signal.
+ */
 IPC9_PUBLIC int ipc9_child_kill(struct ipc9_child *child, int signal_number,
     struct ipc9_error *ret_error);
 

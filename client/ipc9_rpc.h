@@ -89,6 +89,28 @@ struct ipc9_rpc_info {
 /* How a handle's calls travel.  IPC9_E_UNSUPPORTED: not a handle of ours. */
 IPC9_PUBLIC int ipc9_rpc_info(CLIENT *client, struct ipc9_rpc_info *ret_info);
 
+/*
+ * What a server of ours on this host tells, to anybody who can reach its local socket, of how calls come there: by
+ * shared memory, or by local sockets (ipc9 status --rpc shows it).  Ask with clnt_call or ipc9_rpc_begin, on a handle
+ * that has the program and the version below and goes to the socket's path: procedure IPC9_RPC_SHARING_STATUS, no arguments.
+ * Whoever asks so is not counted.  RPC_PROGUNAVAIL: it is another kind of server.
+ */
+struct ipc9_rpc_sharing {
+	uint64_t connections_shared, connections_socket; /* now */
+	uint64_t calls_shared, calls_socket;		 /* so far */
+	/* Clients that asked for shared memory and got none, as in struct ipc9_rpc_server_stats: */
+	uint64_t refused_limit, refused_share, refused_off, refused_memory, refused_wrong;
+};
+
+enum {
+	IPC9_RPC_SHARING_PROGRAM = 0x20490008,
+	IPC9_RPC_SHARING_VERSION = 1,
+	IPC9_RPC_SHARING_STATUS = 2
+};
+
+/* Decodes it; nothing is allocated. */
+IPC9_PUBLIC bool_t ipc9_rpc_xdr_sharing(XDR *xdrs, struct ipc9_rpc_sharing *sharing);
+
 /* --- Asynchronous calls ------------------------------------------------------------------------ */
 
 struct ipc9_rpc_call;
@@ -138,7 +160,11 @@ struct ipc9_rpc_server_options {
 	unsigned threads; /* handlers that may run at the same time; default 1 */
 	bool no_rpcbind;  /* serve only those who know the port */
 	bool no_shared;	  /* no shared memory with clients on this host: local sockets alone */
-	uint32_t shared;  /* connections that have some; each takes a thread; default 64 */
+	/*
+	 * Connections that have some; each takes a thread.  Default 64.  A user has at most half of what other users leave, but
+	 * root and the server's own user may have all.
+	 */
+	uint32_t shared;
 
 	uint32_t record_bytes; /* longest call; default 1 MiB and 8 KiB */
 	uint32_t record_ms;    /* for a call to arrive, beside its time at 32 KiB/s; default 10 s */
@@ -214,6 +240,14 @@ struct ipc9_rpc_server_stats {
 	uint64_t closed_unread;	   /* ... for replies that nobody read */
 	uint64_t shared;	   /* connections with shared memory, now */
 	uint64_t shared_calls;	   /* calls that came by it, also in calls */
+	/* Clients that asked for shared memory and got none, so that their calls stay with the socket: */
+	uint64_t shared_refused_limit;	/* `shared` connections have some */
+	uint64_t shared_refused_share;	/* the client's user has as much as one may have */
+	uint64_t shared_refused_off;	/* no_shared */
+	uint64_t shared_refused_memory; /* no memory, descriptor or thread */
+	uint64_t shared_refused_wrong;	/* they asked for what cannot be */
+	uint64_t local;			/* of connections: those over local sockets */
+	uint64_t local_calls; /* of calls: those of such connections, shared_calls included */
 };
 
 IPC9_PUBLIC void ipc9_rpc_server_stats(struct ipc9_rpc_server *server,

@@ -273,7 +273,7 @@ void link_close(struct link *l)
 
 void link_abort(struct link *l)
 {
-	atomic_store_explicit(&l->aborted, true, memory_order_relaxed);
+	atomic_store_explicit(&l->aborted, true, memory_order_seq_cst);
 	if (l->channel)
 		channel_abort(l->channel);
 }
@@ -466,6 +466,11 @@ void link_window_wait(struct link *l, struct link_window *w, const struct link_p
 	wait_call(l, &w->calls[w->first], p, results, deadline, ret);
 	w->first = (w->first + 1) % LINK_WINDOW;
 	w->n--;
+}
+
+bool link_window_await(struct link *l, struct link_window *w, int64_t deadline)
+{
+	return channel_await(l->channel, &w->calls[w->first], deadline);
 }
 
 void link_window_forget(struct link *l, struct link_window *w)

@@ -169,6 +169,11 @@ void link_window_wait(struct link *link, struct link_window *window,
     const struct link_procedure *procedure, void *results, int64_t deadline,
     struct link_try *ret_try);
 
+/*
+ * Waits until link_window_wait for the oldest would not; false: not by the deadline, and all goes on, on the same connection.
+ */
+bool link_window_await(struct link *link, struct link_window *window, int64_t deadline);
+
 /* Waits for none of them. */
 void link_window_forget(struct link *link, struct link_window *window);
 

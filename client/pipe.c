@@ -188,6 +188,8 @@ static int create(struct ipc9_pipe *pipe, const struct beginning *beginning, str
 		    context_deadline(pipe->link.ipc9), e);
 	if (r)
 		return r;
+	channel_expect_descriptors(
+	    pipe->link.channel); /* ACCEPT's; another thread may be waiting */
 	pipe->server = true;
 	pipe->most = o->way;
 	pipe->reads = args.direction & IPC9_PIPE_INBOUND;
@@ -384,8 +386,7 @@ static bool no_wait(const struct ipc9_pipe *pipe)
 	return pipe->mode & IPC9_PIPE_MODE_NO_WAIT;
 }
 
-/* When a call's wait is over; a mode that does not wait is stronger.  0, or IPC9_E_INVALID with a sentence. */
-static int read_wait(const struct ipc9_pipe *pipe, int wait_ms, int64_t *ret_until,
+int pipe_wait_until(const struct ipc9_pipe *pipe, int wait_ms, int64_t *ret_until,
     struct ipc9_error *e)
 {
 	int r = link_check_wait(&pipe->link, wait_ms, e);
@@ -395,8 +396,7 @@ static int read_wait(const struct ipc9_pipe *pipe, int wait_ms, int64_t *ret_unt
 	return r;
 }
 
-/* What a wait that was over at once is called where nothing waits. */
-static int without_wait(const struct ipc9_pipe *pipe, int code, int instead, struct ipc9_error *e)
+int pipe_without_wait(const struct ipc9_pipe *pipe, int code, int instead, struct ipc9_error *e)
 {
 	if (code != IPC9_E_TIMEDOUT || !no_wait(pipe))
 		return code;
@@ -435,13 +435,15 @@ static int create_again(struct ipc9_pipe *pipe, struct ipc9_error *e)
 
 	if (!pipe->lost)
 		return 0;
+	calls_accept_free(pipe);
 	calls_started_free(pipe);
+	atomic_fetch_add_explicit(&pipe->sessions, 1, memory_order_seq_cst);
 	pipe_watch(pipe, -1, 0);
 	link_close(&pipe->link);
 	r = create(pipe, &beginning, e);
 	if (r)
 		return r;
-	pipe->lost = pipe->connected = false;
+	pipe->lost = pipe->connected = pipe->ended = false;
 	pipe->mode = mode;
 	return 0;
 }
@@ -453,14 +455,14 @@ int ipc9_pipe_accept(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_identity *
 	int r = check_is_server(pipe, e);
 
 	if (!r)
-		r = read_wait(pipe, wait_ms, &until, e);
+		r = pipe_wait_until(pipe, wait_ms, &until, e);
 	if (!r)
 		r = create_again(pipe, e);
 	if (!r) {
 		pthread_mutex_lock(&pipe->taking);
 		pipe->accepting = true;
 		pthread_mutex_unlock(&pipe->taking);
-		r = without_wait(pipe, note_lost(pipe, pipe->way->accept(pipe, until, e)),
+		r = pipe_without_wait(pipe, note_lost(pipe, pipe->way->accept(pipe, until, e)),
 		    IPC9_E_LISTENING, e);
 		pipe->accepting = false;
 	}
@@ -514,12 +516,14 @@ static int read_piece(struct ipc9_pipe *pipe, struct pipe_reading *reading, int 
     struct ipc9_error *e)
 {
 	int64_t until;
-	int r = read_wait(pipe, wait_ms, &until, e);
+	int r = pipe_check_unviewed(pipe, e);
 
+	if (!r)
+		r = pipe_wait_until(pipe, wait_ms, &until, e);
 	pipe_take_client(pipe);
-	return r
-	    ? r
-	    : without_wait(pipe, pipe->way->read(pipe, reading, until, e), IPC9_E_WOULDBLOCK, e);
+	return r ? r
+		 : pipe_without_wait(pipe, pipe->way->read(pipe, reading, until, e),
+		       IPC9_E_WOULDBLOCK, e);
 }
 
 int ipc9_pipe_read(struct ipc9_pipe *pipe, void *buffer, size_t size, int wait_ms, size_t *ret_size,
@@ -576,11 +580,13 @@ int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size, int w
 		.part = wait_ms == 0 && !no_wait(pipe),
 	};
 	int64_t until;
-	int r = pipe_check_message(pipe, size, e);
+	int r = pipe_check_unreserved(pipe, e);
 
+	if (!r)
+		r = pipe_check_message(pipe, size, e);
 	pipe_take_client(pipe);
 	if (!r)
-		r = read_wait(pipe, wait_ms, &until, e);
+		r = pipe_wait_until(pipe, wait_ms, &until, e);
 	if (!r)
 		r = pipe->way->write(pipe, &writing, until, e);
 	if (ret_written)
@@ -590,11 +596,16 @@ int ipc9_pipe_write(struct ipc9_pipe *pipe, const void *data, size_t size, int w
 
 int pipe_check_transaction(const struct ipc9_pipe *pipe, size_t request_size, struct ipc9_error *e)
 {
+	int r;
+
 	if (!(pipe->mode & IPC9_PIPE_MODE_MESSAGES))
 		return error_set(e, IPC9_E_BADSTATE,
 		    "%s: a transaction takes an end that reads messages (ipc9_pipe_set_mode)",
 		    pipe->link.target.subject);
-	return pipe_check_message(pipe, request_size, e);
+	r = pipe_check_unreserved(pipe, e);
+	if (!r)
+		r = pipe_check_unviewed(pipe, e);
+	return r ? r : pipe_check_message(pipe, request_size, e);
 }
 
 int ipc9_pipe_transact(struct ipc9_pipe *pipe, const void *request, size_t request_size,
@@ -633,13 +644,26 @@ int ipc9_pipe_disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	int r = check_is_server(pipe, e);
 
 	pipe_take_client(pipe);
-	return r ? r : note_lost(pipe, pipe->way->disconnect(pipe, e));
+	if (r)
+		return r;
+	/* What is in place before, and what another thread begins meanwhile, is not the next client's. */
+	atomic_fetch_add_explicit(&pipe->sessions, 1, memory_order_seq_cst);
+	r = note_lost(pipe, pipe->way->disconnect(pipe, e));
+	atomic_fetch_add_explicit(&pipe->sessions, 1, memory_order_seq_cst);
+	if (!r)
+		pipe->ended = false;
+	return r;
 }
 
 int ipc9_pipe_end(struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
+	int r;
+
 	pipe_take_client(pipe);
-	return pipe->way->end(pipe, e);
+	r = pipe->way->end(pipe, e);
+	if (!r)
+		pipe->ended = true;
+	return r;
 }
 
 int ipc9_pipe_wait_closed(struct ipc9_pipe *pipe, int wait_ms, struct ipc9_error *e)
@@ -661,6 +685,7 @@ struct ipc9_pipe *ipc9_pipe_close(struct ipc9_pipe *pipe)
 {
 	if (!pipe)
 		return NULL;
+	pipe_places_free(pipe);
 	pipe->way->close(pipe);
 	return pipe_free(pipe);
 }

@@ -3,9 +3,10 @@
  * pipe.h - a pipe's end, and the ways in which one can be connected.
  *
  * What programs call is in pipe.c, pipe_start.c and pipe_list.c: they check arguments, keep the modes, and go through the
- * table of the end's way.  A way moves the data and keeps the state table of ipc9.h.  Ordinary calls of pipe.x are in
- * pipe_calls.c and pipe_calls_start.c; every end begins with them, since CREATE, OPEN and ACCEPT are calls, and a server's end
- * comes back to them when its client was disconnected.  Carriers (carrier.h) are in pipe_stream.c and pipe_stream_start.c.
+ * table of the end's way.  pipe_place.c does the same for what is used in place.  A way moves the data and keeps the state
+ * table of ipc9.h.  Ordinary calls of pipe.x are in pipe_calls.c and pipe_calls_start.c; every end begins with them, since
+ * CREATE, OPEN and ACCEPT are calls, and a server's end comes back to them when its client was disconnected.  Carriers
+ * (carrier.h) are in pipe_stream.c and pipe_stream_start.c.
  */
 #ifndef CLIENT_PIPE_H
 #define CLIENT_PIPE_H
@@ -17,8 +18,24 @@
 #include "rpcgen-out/pipe.h"
 #include "util/list.h"
 
+struct calls_accept;
 struct calls_started;
 struct pipe_way;
+
+/*
+ * What a program has in place, in one direction.  It belongs to the thread that reads, or writes; others look at `held` and
+ * count `started`.
+ */
+struct pipe_place {
+	_Atomic bool held; /* something is reserved, or viewed */
+	_Atomic unsigned
+	    started;	  /* operations that were started in this direction and are not done */
+	unsigned session; /* of the pipe, in which it was begun */
+	struct carrier *carrier; /* in whose memory it lies; NULL: in the buffer */
+	size_t size;
+	unsigned char *buffer; /* capacity bytes, and as much again to take them into; or NULL */
+	size_t capacity;
+};
 
 /*
  * One end.  Its connection is its own and is never replaced, so the end lives as long as that; calls on it are
@@ -45,6 +62,10 @@ struct ipc9_pipe {
 	struct ipc9_identity peer; /* all zero: not known */
 
 	_Atomic unsigned cancels; /* ipc9_pipe_cancel was called so often */
+	_Atomic bool ended;	  /* ipc9_pipe_end was called, for the other end at hand */
+
+	struct pipe_place reserved, viewed; /* pipe_place.c */
+	_Atomic unsigned sessions; /* goes up when the client, or the whole instance, is another */
 
 	/* Operations that were started: pipe_start.c. */
 	struct list ops; /* in the order started; also those that are done */
@@ -66,6 +87,7 @@ struct ipc9_pipe {
 	_Atomic unsigned users;		 /* of the carrier, at the moment */
 	enum ipc9_pipe_way most;	 /* that the program wants */
 	enum ipc9_pipe_way carried;	 /* how it goes */
+	bool once;			 /* it is closed behind its transaction: ipc9_pipe_call */
 	bool reads, writes;		 /* what this end may */
 	bool peer_writes;		 /* and whether the other may */
 	enum ipc9_pipe_access
@@ -75,9 +97,12 @@ struct ipc9_pipe {
 	/* Of ordinary calls: pipe_calls.c. */
 	pthread_mutex_t sending;       /* a call leaves before a CANCEL, or not at all */
 	struct calls_started *started; /* NULL until something is */
+	struct calls_accept *
+	    asked; /* an ACCEPT that was not answered in time, and may bring the client yet; NULL: none */
 };
 
 #define PIPE_LOST "data may be missing"
+#define CALLS_PIECE 262144 /* bytes of a WRITE to a byte pipe */
 
 /* --- What a way is asked to do ----------------------------------------------------------------- */
 
@@ -95,7 +120,9 @@ struct pipe_writing {
 	bool
 	    fitting; /* do not wait: what fits now, all or nothing, and as IPC9_PIPE_MODE_NO_WAIT says */
 	bool part; /* with fitting, on a byte pipe: whatever there is room for */
-	size_t n;  /* out, in every case: what the other end has read or will */
+	bool
+	    queued; /* do not wait for the quota, only until it has left; of a byte pipe at most CALLS_PIECE bytes */
+	size_t n; /* out, in every case: what the other end has read or will */
 };
 
 struct pipe_transacting {
@@ -148,6 +175,9 @@ struct pipe_way {
 	    struct ipc9_error *e);
 	int (*write)(struct ipc9_pipe *pipe, struct pipe_writing *writing, int64_t until,
 	    struct ipc9_error *e);
+	/* Until what was written before fits the quota, *ret_unread bytes at most; else as write. */
+	int (*room)(struct ipc9_pipe *pipe, int64_t until, uint64_t *ret_unread,
+	    struct ipc9_error *e);
 	int (*transact)(struct ipc9_pipe *pipe, struct pipe_transacting *transacting, int64_t until,
 	    struct ipc9_error *e);
 	int (*flush)(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e);
@@ -173,6 +203,24 @@ struct pipe_way {
 	/* Says that this end is closed, and lets go of what the way has; then the operations are freed. */
 	void (*close)(struct ipc9_pipe *pipe);
 };
+
+/* When a call's wait is over; a mode that does not wait is stronger.  0, or IPC9_E_INVALID with a sentence. */
+int pipe_wait_until(const struct ipc9_pipe *pipe, int wait_ms, int64_t *ret_until,
+    struct ipc9_error *e);
+/* What a wait that was over at once is called where nothing waits. */
+int pipe_without_wait(const struct ipc9_pipe *pipe, int code, int instead, struct ipc9_error *e);
+
+/* The sentence for an end that may not do that; IPC9_E_ACCESS. */
+int pipe_refuse_direction(const struct ipc9_pipe *pipe, struct ipc9_error *e);
+
+/* Whether nothing is in place, so that somebody may write, or read, otherwise: 0, or IPC9_E_BADSTATE. */
+int pipe_check_unreserved(const struct ipc9_pipe *pipe, struct ipc9_error *e);
+int pipe_check_unviewed(const struct ipc9_pipe *pipe, struct ipc9_error *e);
+/* An operation that was started, or is done now. */
+void pipe_place_started(struct ipc9_pipe *pipe, enum pipe_op_kind kind);
+void pipe_place_done(struct ipc9_pipe *pipe, enum pipe_op_kind kind);
+/* For ipc9_pipe_close, before the way's. */
+void pipe_places_free(struct ipc9_pipe *pipe);
 
 /* Notes what an operation came to; error.text is there already unless code is 0. */
 void pipe_op_done(struct ipc9_pipe_op *op, int code);
@@ -233,6 +281,9 @@ void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *carrier, enum ipc9
 /* The carrier, which stays until stream_leave; NULL: it is gone, and calls are the way. */
 struct carrier *stream_enter(struct ipc9_pipe *pipe);
 void stream_leave(struct ipc9_pipe *pipe);
+/* The memory of one that was entered stays, whatever becomes of it, until it is let go. */
+void stream_hold(struct carrier *carrier);
+void stream_let_go(struct carrier *carrier);
 
 /* Whether a transaction can begin: 0, or a code. */
 int stream_check_transaction(struct ipc9_pipe *pipe, struct carrier *carrier);
@@ -250,19 +301,46 @@ int stream_fd(struct ipc9_pipe *pipe);
 
 /* --- Unnamed pipes ----------------------------------------------------------------------------- */
 
+/* What is wrong with a kind of pair, or NULL; and whether a descriptor can be a pair's socket. */
+const char *pipe_pair_wrong(enum ipc9_pipe_type type, enum ipc9_pipe_access access,
+    enum ipc9_pipe_way way, uint32_t quota_bytes);
+bool pipe_pair_is_socket(int fd);
+
 /*
- * An offer is a loose end that a program gets by inheritance together with a text that describes it (PIPE_OFFER_VARIABLE): it says
- * one byte over the end's socket to take it, and gets one in return, both before the carrier uses the socket.  Whoever closes
- * first ends it.
+ * An offer is a pair of which the second end goes to a program that comes for it: one that has inherited the other side of the
+ * offer's socket, from whoever was started or through any number of programs in between, and a text that tells what and where
+ * it is (PIPE_OFFER_VARIABLE).  pipe_offer.c says how it is taken, and why by one only.
  */
 #define PIPE_OFFER_VARIABLE "IPC9_PIPE"
 #define PIPE_OFFER_SIZE 128
 
-/* The text, for a process that has the descriptors by these numbers.  0 or -errno. */
-int pipe_offer_text(const struct ipc9_pipe_loose *loose, const int numbers[2],
-    char ret_text[PIPE_OFFER_SIZE]);
-/* Waits until the other end's process takes it, and agrees: 0, PEERCLOSED, TIMEDOUT, MISMATCH or -errno, without a sentence. */
-int pipe_offer_agree(const struct ipc9_pipe_loose *loose, int64_t until);
+struct pipe_offer {
+	int fd; /* -1: there is none, or no longer */
+	struct ipc9_pipe_loose ends[2];
+};
+#define PIPE_OFFER_NONE                                                                            \
+	{                                                                                          \
+		-1,                                                                                \
+		{                                                                                  \
+			{ .fds = { -1, -1 } },                                                     \
+			{                                                                          \
+				.fds = { -1, -1 }                                                  \
+			}                                                                          \
+		}                                                                                  \
+	}
+
+/* *ret_fd: the other side of its socket, the caller's and closed on exec.  0, or a code with a sentence, as ipc9_pipe_pair. */
+int pipe_offer_make(const struct ipc9_pipe_pair_options *options, struct pipe_offer *ret,
+    int *ret_fd, struct ipc9_error *e);
+/* The text, for processes that have that other side by this number.  0 or -errno. */
+int pipe_offer_text(const struct pipe_offer *offer, int fd, int number, char text[PIPE_OFFER_SIZE]);
+/*
+ * Waits until a program takes it, which has the second end then, and nobody else has: 0, PEERCLOSED, TIMEDOUT, MISMATCH or -errno,
+ * without a sentence.
+ */
+int pipe_offer_agree(struct pipe_offer *offer, int64_t until);
+/* Withdraws it, or what is left of it. */
+void pipe_offer_close(struct pipe_offer *offer);
 
 /* --- Ordinary calls ---------------------------------------------------------------------------- */
 
@@ -272,10 +350,11 @@ extern const struct pipe_way pipe_calls_way;
 extern const struct link_procedure calls_read_procedure, calls_write_procedure,
     calls_accept_procedure, calls_transact_procedure, calls_flush_procedure, calls_poll_procedure;
 
-#define CALLS_PIECE 262144 /* bytes of a WRITE to a byte pipe */
-
 /* Takes a client that has come, without waiting: 0, IPC9_E_TIMEDOUT, or another code with a sentence. */
 int calls_accept_now(struct ipc9_pipe *pipe, struct ipc9_error *e);
+
+/* Lets go of an ACCEPT under way, and of what it brought; before the connection goes. */
+void calls_accept_free(struct ipc9_pipe *pipe);
 
 /* Asks the daemon to end calls of this end: all of them, or one. */
 void calls_cancel(struct ipc9_pipe *pipe, bool all, uint32_t xid);

@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/error.h"
@@ -322,16 +323,24 @@ static int collect_rest(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_e
 	return r;
 }
 
-/* Everything that left was taken, but more than the quota is unread: waits for the reader. */
-static int wait_for_room(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_error *e)
+/* Until what is unread fits the quota. */
+static int wait_for_quota(struct ipc9_pipe *pipe, int64_t until, unsigned cancels,
+    struct ipc9_error *e)
 {
 	ipc9_pipe_flush_args args = { .pipe = pipe->handle, .room = TRUE };
 	ipc9_void_res res;
-	int r = IPC9_E_TIMEDOUT;
 
-	if (clock_now() < w->until)
-		r = call_until(pipe, &calls_flush_procedure, &args, &args.wait_ms, &res, w->until,
-		    w->cancels, e);
+	if (clock_now() >= until)
+		return IPC9_E_TIMEDOUT;
+	return call_until(pipe, &calls_flush_procedure, &args, &args.wait_ms, &res, until, cancels,
+	    e);
+}
+
+/* Everything that left was taken, but more than the quota is unread: waits for the reader. */
+static int wait_for_room(struct ipc9_pipe *pipe, struct writing *w, struct ipc9_error *e)
+{
+	int r = wait_for_quota(pipe, w->until, w->cancels, e);
+
 	w->full = false;
 	return r;
 }
@@ -378,7 +387,11 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *writing, int6
     struct ipc9_error *e)
 {
 	struct writing w = { .what = writing, .until = until, .cancels = cancels_of(pipe) };
-	int r = write_pieces(pipe, &w, e);
+	int r;
+
+	if (writing->queued) /* what does not wait is taken whole all the same */
+		w.until = 0;
+	r = write_pieces(pipe, &w, e);
 
 	if (r == IPC9_E_TIMEDOUT) {
 		int rest = collect_rest(pipe, &w, e);
@@ -389,6 +402,8 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *writing, int6
 	}
 	if (w.broken)
 		return calls_give_up(pipe, e);
+	if (r == IPC9_E_TIMEDOUT && writing->queued && writing->n && writing->n == writing->size)
+		return 0;
 	/* What does not fit is no failure for whoever does not wait. */
 	if (!r && writing->part && writing->n < writing->size)
 		r = IPC9_E_TIMEDOUT;
@@ -410,9 +425,10 @@ int calls_explain_transaction(const struct ipc9_pipe *pipe, int code, struct ipc
 		    "%s: the other end was lost before its reply; it may have read the request or not",
 		    subject);
 	if (code == IPC9_E_TIMEDOUT)
-		return error_set(e, code,
-		    "%s: no reply came in time; the request was written, and its reply can still be read",
-		    subject);
+		return error_set(e, code, "%s: no reply came in time; the request was written, %s",
+		    subject,
+		    pipe->once ? "and its reply, should there be one, is lost"
+			       : "and its reply can still be read");
 	return code;
 }
 
@@ -445,35 +461,112 @@ static int transact(struct ipc9_pipe *pipe, struct pipe_transacting *t, int64_t 
 
 /* --- The rest ---------------------------------------------------------------------------------- */
 
-/* One ACCEPT; the client may come with a carrier. */
+/* An ACCEPT under way.  What it brings is the client, who must not be lost because the answer came late. */
+struct calls_accept {
+	struct link_window window;
+	struct channel_parcels parcels;
+};
+
+void calls_accept_free(struct ipc9_pipe *pipe)
+{
+	struct calls_accept *a = pipe->asked;
+
+	if (!a)
+		return;
+	link_window_forget(&pipe->link, &a->window);
+	descriptors_close(&a->parcels.taken);
+	free(a);
+	pipe->asked = NULL;
+}
+
+static int ask_for_client(struct ipc9_pipe *pipe, uint32_t wait_ms, int64_t deadline,
+    unsigned cancels, struct ipc9_error *e)
+{
+	ipc9_pipe_accept_args args = { pipe->handle, wait_ms };
+	int r;
+
+	pipe->asked = calloc(1, sizeof(*pipe->asked));
+	if (!pipe->asked)
+		return error_set_own(e, -ENOMEM);
+	pipe->asked->window.parcels = &pipe->asked->parcels;
+	r = send_call(pipe, &pipe->asked->window, &calls_accept_procedure, &args, deadline, cancels,
+	    e);
+	if (r)
+		calls_accept_free(pipe);
+	return r;
+}
+
+/* Whoever asks next is to have an answer to that soon: the client, or that the daemon has stopped waiting for one. */
+static int give_up_asking(struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	const struct link_window *asked = &pipe->asked->window;
+	ipc9_pipe_cancel_args args = { pipe->handle, FALSE, asked->calls[asked->first].xid };
+	int64_t deadline = link_close_deadline(&pipe->link);
+	struct link_window window = { .n = 0 };
+	struct link_try try;
+
+	if (begin_sending(pipe, deadline)) {
+		if (link_window_send(&pipe->link, &window, &cancel_procedure, &args, deadline,
+			&try))
+			link_window_forget(&pipe->link, &window);
+		pthread_mutex_unlock(&pipe->sending);
+	}
+	return error_set(e, IPC9_E_TIMEDOUT, "%s: no client came in time",
+	    pipe->link.target.subject);
+}
+
+/* The client may come with a carrier. */
+static int take_client(struct ipc9_pipe *pipe, const ipc9_pipe_accept_ok *ok, bool first,
+    struct ipc9_error *e)
+{
+	int r = 0;
+
+	wire_identity(&ok->client, &pipe->peer);
+	pipe->was_connected = first && !ok->waited;
+	pipe->peer_writes = ok->flags & IPC9_PIPE_OPEN_WRITE;
+	pipe->carried = IPC9_PIPE_BY_CALLS;
+	if (ok->way != IPC9_PIPE_WAY_CALLS)
+		r = pipe_carry(pipe, ok->way, &pipe->asked->parcels.taken, e);
+	pipe->connected = true;
+	return r;
+}
+
+/* What the ACCEPT under way comes to. */
+static int wait_for_client(struct ipc9_pipe *pipe, int64_t deadline, bool first,
+    struct ipc9_error *e)
+{
+	ipc9_pipe_accept_res res;
+	struct link_try try;
+	int r;
+
+	if (!link_window_await(&pipe->link, &pipe->asked->window, deadline))
+		return give_up_asking(pipe, e);
+	link_window_wait(&pipe->link, &pipe->asked->window, &calls_accept_procedure, &res, deadline,
+	    &try);
+	r = link_explain(&pipe->link, &calls_accept_procedure, &try, &res, e);
+	if (!r) {
+		r = take_client(pipe, &res.ipc9_pipe_accept_res_u.ok, first, e);
+		xdr_free(calls_accept_procedure.results, &res);
+	}
+	calls_accept_free(pipe);
+	return r;
+}
+
+/* One ACCEPT, behind an earlier one that has not been answered. */
 static int accept_once(struct ipc9_pipe *pipe, uint32_t wait_ms, unsigned cancels, bool first,
     struct ipc9_error *e)
 {
-	ipc9_pipe_accept_args args = { pipe->handle, wait_ms };
-	struct channel_parcels parcels = { .n_give = 0 };
-	struct link_window window = { .parcels = &parcels };
 	int64_t deadline = link_wait_deadline(&pipe->link, wait_ms);
-	ipc9_pipe_accept_res res;
-	const ipc9_pipe_accept_ok *ok = &res.ipc9_pipe_accept_res_u.ok;
-	struct link_try try;
-	int r = send_call(pipe, &window, &calls_accept_procedure, &args, deadline, cancels, e);
+	int r;
 
-	if (r)
-		return r;
-	link_window_wait(&pipe->link, &window, &calls_accept_procedure, &res, deadline, &try);
-	r = link_explain(&pipe->link, &calls_accept_procedure, &try, &res, e);
-	if (!r) {
-		wire_identity(&ok->client, &pipe->peer);
-		pipe->was_connected = first && !ok->waited;
-		pipe->peer_writes = ok->flags & IPC9_PIPE_OPEN_WRITE;
-		pipe->carried = IPC9_PIPE_BY_CALLS;
-		if (ok->way != IPC9_PIPE_WAY_CALLS)
-			r = pipe_carry(pipe, ok->way, &parcels.taken, e);
-		pipe->connected = true;
-		xdr_free(calls_accept_procedure.results, &res);
+	if (pipe->asked) {
+		r = wait_for_client(pipe, deadline, first, e);
+		/* How long that one waited, and that it was cancelled, is no matter to this one. */
+		if (pipe->asked || (r != IPC9_E_TIMEDOUT && r != IPC9_E_CANCELLED))
+			return r;
 	}
-	descriptors_close(&parcels.taken);
-	return r;
+	r = ask_for_client(pipe, wait_ms, deadline, cancels, e);
+	return r ? r : wait_for_client(pipe, deadline, first, e);
 }
 
 int calls_accept_now(struct ipc9_pipe *pipe, struct ipc9_error *e)
@@ -525,6 +618,7 @@ static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	int r = simple(pipe, &disconnect_procedure, context_deadline(pipe->link.ipc9), e);
 
 	if (!r) {
+		calls_accept_free(pipe); /* its answer came before, and was about that client */
 		pipe->connected = false;
 		pipe->carried = IPC9_PIPE_WAY_ANY;
 		memset(&pipe->peer, 0, sizeof(pipe->peer));
@@ -581,15 +675,71 @@ static int info(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *ret, struct i
 	return 0;
 }
 
+/* What a write comes to at once in a state of the end, or 0. */
+static int refusal(const struct ipc9_pipe *pipe, enum ipc9_pipe_end_state state)
+{
+	switch (state) {
+	case IPC9_PIPE_STATE_LISTENING:
+		return IPC9_E_LISTENING;
+	case IPC9_PIPE_STATE_CLOSING:
+		return IPC9_E_PEERCLOSED;
+	case IPC9_PIPE_STATE_LOST:
+		return IPC9_E_LOST;
+	case IPC9_PIPE_STATE_DISCONNECTED:
+		return IPC9_E_NOTCONN;
+	default:
+		return pipe->ended ? IPC9_E_BADSTATE : 0;
+	}
+}
+
+/* Asks for the state: 0 and what is unread, or why nothing can be written, `closed` where the other end is closed. */
+static int ask_room(struct ipc9_pipe *pipe, int closed, uint64_t *ret_unread, struct ipc9_error *e)
+{
+	struct ipc9_pipe_end_info now;
+	int r = info(pipe, &now, e);
+
+	if (r)
+		return r;
+	*ret_unread = now.sent_bytes;
+	r = refusal(pipe, now.state);
+	if (r == IPC9_E_PEERCLOSED)
+		r = closed;
+	return stream_explain(pipe, r, r == IPC9_E_LOST ? PIPE_LOST : NULL, e);
+}
+
+static int room(struct ipc9_pipe *pipe, int64_t until, uint64_t *ret_unread, struct ipc9_error *e)
+{
+	unsigned cancels = cancels_of(pipe);
+	int r = ask_room(pipe, IPC9_E_PEERCLOSED, ret_unread, e);
+
+	if (r || *ret_unread <= pipe->quota_bytes)
+		return r;
+	r = wait_for_quota(pipe, until, cancels, e);
+	if (r == IPC9_E_TIMEDOUT)
+		return error_set(e, r, "%s: there was no room in time, %s",
+		    pipe->link.target.subject, "as the other end does not read");
+	/* To the daemon it is over also when the other end is closed. */
+	return r ? r : ask_room(pipe, IPC9_E_EOF, ret_unread, e);
+}
+
+/* A client whom another thread accepts at this moment may bring a carrier: that thread sees the link, or this one the carrier. */
 static void abort_pipe(struct ipc9_pipe *pipe)
 {
+	struct carrier *c;
+
 	link_abort(&pipe->link);
+	c = stream_enter(pipe);
+	if (!c)
+		return;
+	c->ops->abort(c);
+	stream_leave(pipe);
 }
 
 /* Without the connection the other end would read LOST; with CLOSE it reads EOF. */
 static void close_pipe(struct ipc9_pipe *pipe)
 {
 	simple(pipe, &close_procedure, link_close_deadline(&pipe->link), NULL);
+	calls_accept_free(pipe);
 	calls_started_free(pipe);
 }
 
@@ -598,6 +748,7 @@ const struct pipe_way pipe_calls_way = {
 	.read = read_pipe,
 	.peek = peek,
 	.write = write_pipe,
+	.room = room,
 	.transact = transact,
 	.flush = flush,
 	.disconnect = disconnect,

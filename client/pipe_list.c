@@ -109,9 +109,11 @@ int ipc9_pipe_call(struct ipc9 *ipc9, const char *name, const void *request, siz
 	if (!r)
 		r = open_waiting(ipc9, name, &target, wait_ms == IPC9_PIPE_DEFAULT_WAIT, until,
 		    &pipe, e);
-	if (!r)
+	if (!r) {
+		pipe->once = true;
 		r = ipc9_pipe_transact(pipe, request, request_size, buffer, size, left_ms(until),
 		    ret_size, ret_more, e);
+	}
 	ipc9_pipe_close(pipe);
 	return r;
 }

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pipe_pair.c - unnamed pipes: two loose ends, of which each becomes an end like those of named pipes (pipe_stream.c), over
- * the same carriers; and how a program gets one from the program that started it (pipe.h, "An offer").
+ * the same carriers.
  *
  * A loose end's members may have come from anywhere: what it claims to be is compared with its descriptors, and what the other
  * end claims does not count (carrier.h).
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/error.h"
@@ -22,7 +18,6 @@
 #include "client/pipe.h"
 #include "client/rings.h"
 #include "transport/conduit.h"
-#include "util/clock.h"
 #include "util/text.h"
 
 #define SUBJECT "unnamed pipe"
@@ -35,8 +30,7 @@ enum {
 
 /* --- Making ------------------------------------------------------------------------------------ */
 
-/* What is wrong with a kind of pipe, or NULL. */
-static const char *wrong(enum ipc9_pipe_type type, enum ipc9_pipe_access access,
+const char *pipe_pair_wrong(enum ipc9_pipe_type type, enum ipc9_pipe_access access,
     enum ipc9_pipe_way way, uint32_t quota)
 {
 	if (type != IPC9_PIPE_TYPE_BYTE && type != IPC9_PIPE_TYPE_MESSAGE)
@@ -89,7 +83,7 @@ int ipc9_pipe_pair(const struct ipc9_pipe_pair_options *options, struct ipc9_pip
 		.way = o->way ? o->way : IPC9_PIPE_BY_MEMORY,
 		.quota_bytes = o->quota_bytes ? o->quota_bytes : QUOTA_USUAL,
 	};
-	const char *why = wrong(end.type, end.access, end.way, end.quota_bytes);
+	const char *why = pipe_pair_wrong(end.type, end.access, end.way, end.quota_bytes);
 	int sockets[2], memory[2], r;
 
 	if (why)
@@ -117,7 +111,7 @@ void ipc9_pipe_loose_close(struct ipc9_pipe_loose *loose)
 
 /* --- Adopting ---------------------------------------------------------------------------------- */
 
-static bool is_local_stream(int fd)
+bool pipe_pair_is_socket(int fd)
 {
 	int domain, type;
 	socklen_t size = sizeof(int);
@@ -131,8 +125,8 @@ static int make_carrier(const struct ipc9_pipe_loose *loose, struct carrier **re
 {
 	int fd = loose->fds[SOCKET], flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
 
-	if (flags < 0 || !is_local_stream(fd) ||
-	    wrong(loose->type, loose->access, loose->way, loose->quota_bytes))
+	if (flags < 0 || !pipe_pair_is_socket(fd) ||
+	    pipe_pair_wrong(loose->type, loose->access, loose->way, loose->quota_bytes))
 		return -EPROTO;
 	/* Whoever was given it by inheritance has not got it closed on exec. */
 	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
@@ -203,157 +197,4 @@ int ipc9_pipe_adopt(struct ipc9 *ipc9, struct ipc9_pipe_loose *loose, struct ipc
 	loose->fds[SOCKET] = loose->fds[MEMORY] = -1;
 	*ret = pipe;
 	return 0;
-}
-
-/* --- Offers ------------------------------------------------------------------------------------ */
-
-#define TAKE 'T'
-#define AGREE 'A'
-
-/*
- * "TYPE ACCESS WAY QUOTA SECOND FD:INODE FD:INODE".  The numbers of the files themselves tell an offer from one that was taken
- * before or is another program's, of which only the variable has come down.
- */
-#define OFFER_FORMAT "%d %d %d %" PRIu32 " %d %d:%" PRIu64 " %d:%" PRIu64
-#define OFFER_SCAN "%d %d %d %" SCNu32 " %d %d:%" SCNu64 " %d:%" SCNu64 "%n"
-
-/* 0: there is none. */
-static uint64_t inode(int fd)
-{
-	struct stat s;
-
-	return fd >= 0 && fstat(fd, &s) == 0 ? s.st_ino : 0;
-}
-
-int pipe_offer_text(const struct ipc9_pipe_loose *loose, const int numbers[2],
-    char text[PIPE_OFFER_SIZE])
-{
-	int n = snprintf(text, PIPE_OFFER_SIZE, OFFER_FORMAT, (int)loose->type, (int)loose->access,
-	    (int)loose->way, loose->quota_bytes, (int)loose->second, numbers[SOCKET],
-	    inode(loose->fds[SOCKET]), numbers[MEMORY], inode(loose->fds[MEMORY]));
-
-	return n > 0 && n < PIPE_OFFER_SIZE ? 0 : -EOVERFLOW;
-}
-
-/* Reads the text.  0; NOENT: those files are not open here; MISMATCH. */
-static int read_offer(const char *text, struct ipc9_pipe_loose *ret)
-{
-	uint64_t inodes[2] = { 0, 0 };
-	int type, access, way, second, end = 0;
-
-	if (sscanf(text, OFFER_SCAN, &type, &access, &way, &ret->quota_bytes, &second,
-		&ret->fds[SOCKET], &inodes[SOCKET], &ret->fds[MEMORY], &inodes[MEMORY],
-		&end) != 9 ||
-	    text[end])
-		return IPC9_E_MISMATCH;
-	ret->type = (enum ipc9_pipe_type)type;
-	ret->access = (enum ipc9_pipe_access)access;
-	ret->way = (enum ipc9_pipe_way)way;
-	ret->second = second;
-	if (wrong(ret->type, ret->access, ret->way, ret->quota_bytes))
-		return IPC9_E_MISMATCH;
-	for (int i = 0; i <= (ret->way == IPC9_PIPE_BY_MEMORY ? MEMORY : SOCKET); i++)
-		if (inode(ret->fds[i]) != inodes[i] || !inodes[i])
-			return IPC9_E_NOENT;
-	return 0;
-}
-
-/*
- * Moves the descriptors to other numbers, such that the text is good for nothing from then on: nobody takes the offer twice.
- * 0 or -errno.
- */
-static int claim(struct ipc9_pipe_loose *loose)
-{
-	int moved[2] = { -1, -1 };
-
-	for (int i = 0; i < 2 && loose->fds[i] >= 0; i++) {
-		moved[i] = fcntl(loose->fds[i], F_DUPFD_CLOEXEC, 3);
-		if (moved[i] < 0) {
-			int r = -errno;
-
-			if (i)
-				close(moved[0]);
-			return r;
-		}
-	}
-	ipc9_pipe_loose_close(loose);
-	memcpy(loose->fds, moved, sizeof(moved));
-	return 0;
-}
-
-static int say(int fd, char byte)
-{
-	if (send(fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1)
-		return 0;
-	return errno == EPIPE || errno == ECONNRESET ? IPC9_E_PEERCLOSED : -errno;
-}
-
-/* Waits for the byte; what comes behind it is the carrier's. */
-static int hear(int fd, char byte, int64_t until)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char heard;
-	ssize_t n;
-
-	for (;;) {
-		n = recv(fd, &heard, 1, MSG_DONTWAIT);
-		if (n > 0)
-			return heard == byte ? 0 : IPC9_E_MISMATCH;
-		if (n == 0 || errno == ECONNRESET)
-			return IPC9_E_PEERCLOSED;
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (poll(&p, 1, clock_poll_ms(until)) == 0 && clock_now() >= until)
-			return IPC9_E_TIMEDOUT;
-	}
-}
-
-int pipe_offer_agree(const struct ipc9_pipe_loose *loose, int64_t until)
-{
-	int r = hear(loose->fds[SOCKET], TAKE, until);
-
-	return r ? r : say(loose->fds[SOCKET], AGREE);
-}
-
-/* The sentence for what an offer came to. */
-static int explain_offer(int code, struct ipc9_error *e)
-{
-	switch (code) {
-	case IPC9_E_NOENT:
-		return error_set(e, code,
-		    SUBJECT ": none was offered to this program (%s), or it was taken before",
-		    PIPE_OFFER_VARIABLE);
-	case IPC9_E_PEERCLOSED: /* whoever offered it goes on without */
-		return error_set(e, IPC9_E_NOENT, SUBJECT ": the offer was withdrawn");
-	case IPC9_E_TIMEDOUT:
-		return error_set(e, code, SUBJECT ": who offered it did not agree in time");
-	case IPC9_E_MISMATCH:
-		return error_set(e, code,
-		    SUBJECT ": what %s says is not as ipc9_spawn of this version writes it",
-		    PIPE_OFFER_VARIABLE);
-	default:
-		return error_set_own(e, code);
-	}
-}
-
-int ipc9_pipe_inherit(struct ipc9 *ipc9, int wait_ms, struct ipc9_pipe **ret, struct ipc9_error *e)
-{
-	const char *text = secure_getenv(PIPE_OFFER_VARIABLE);
-	struct ipc9_pipe_loose loose;
-	int64_t until = clock_deadline_ms(wait_ms);
-	int r;
-
-	if (wait_ms < IPC9_FOREVER)
-		return error_set(e, IPC9_E_INVALID, SUBJECT ": a wait of %d ms", wait_ms);
-	r = text && *text ? read_offer(text, &loose) : IPC9_E_NOENT;
-	if (!r)
-		r = claim(&loose);
-	if (r)
-		return explain_offer(r, e);
-	r = is_local_stream(loose.fds[SOCKET]) ? say(loose.fds[SOCKET], TAKE) : IPC9_E_MISMATCH;
-	if (!r)
-		r = hear(loose.fds[SOCKET], AGREE, until);
-	r = r ? explain_offer(r, e) : ipc9_pipe_adopt(ipc9, &loose, ret, e);
-	ipc9_pipe_loose_close(&loose);
-	return r;
 }

@@ -83,6 +83,7 @@ void pipe_op_done(struct ipc9_pipe_op *op, int code)
 	op->done = true;
 	op->code = code;
 	count_waiting(pipe, -1);
+	pipe_place_done(pipe, op->kind);
 	if (pipe->n_done++ == 0 && pipe->done_fd >= 0)
 		(void)eventfd_write(pipe->done_fd, 1);
 }
@@ -210,6 +211,7 @@ static struct ipc9_pipe_op *op_new(struct ipc9_pipe *pipe, enum pipe_op_kind kin
 	list_init(&op->parts);
 	list_append(&pipe->ops, &op->link);
 	count_waiting(pipe, 1);
+	pipe_place_started(pipe, kind);
 	return op;
 }
 
@@ -227,8 +229,12 @@ static int op_start(struct ipc9_pipe_op *op, struct ipc9_pipe_op **ret)
 int ipc9_pipe_start_read(struct ipc9_pipe *pipe, void *buffer, size_t size,
     struct ipc9_pipe_op **ret, struct ipc9_error *e)
 {
-	struct ipc9_pipe_op *op = op_new(pipe, PIPE_OP_READ, e);
+	struct ipc9_pipe_op *op;
+	int r = pipe_check_unviewed(pipe, e);
 
+	if (r)
+		return r;
+	op = op_new(pipe, PIPE_OP_READ, e);
 	if (op)
 		op->reading =
 		    (struct pipe_reading){ .message = pipe->mode & IPC9_PIPE_MODE_MESSAGES,
@@ -241,8 +247,10 @@ int ipc9_pipe_start_write(struct ipc9_pipe *pipe, const void *data, size_t size,
     struct ipc9_pipe_op **ret, struct ipc9_error *e)
 {
 	struct ipc9_pipe_op *op;
-	int r = pipe_check_message(pipe, size, e);
+	int r = pipe_check_unreserved(pipe, e);
 
+	if (!r)
+		r = pipe_check_message(pipe, size, e);
 	if (r)
 		return r;
 	op = op_new(pipe, PIPE_OP_WRITE, e);

@@ -56,7 +56,26 @@ static void on_change(void *context)
 	pipe_wake(context);
 }
 
-/* Takes it away from whoever may come, waits for those who are there, and closes it. */
+void stream_hold(struct carrier *c)
+{
+	atomic_fetch_add_explicit(&c->holds, 1, memory_order_relaxed);
+}
+
+static void let_go(struct carrier *c, int64_t deadline)
+{
+	if (atomic_fetch_sub_explicit(&c->holds, 1, memory_order_acq_rel) == 1)
+		c->ops->close(c, deadline);
+}
+
+void stream_let_go(struct carrier *c)
+{
+	let_go(c, 0);
+}
+
+/*
+ * Takes it away from whoever may come, waits for those who are there, and closes it; unless a place in its memory is held:
+ * then whoever has that closes it.
+ */
 static void drop_carrier(struct ipc9_pipe *pipe, int64_t deadline)
 {
 	struct carrier *c = atomic_exchange_explicit(&pipe->carrier, NULL, memory_order_seq_cst);
@@ -67,7 +86,7 @@ static void drop_carrier(struct ipc9_pipe *pipe, int64_t deadline)
 	while (atomic_load_explicit(&pipe->users, memory_order_acquire))
 		nanosleep(&look, NULL);
 	pipe_watch(pipe, -1, 0);
-	c->ops->close(c, deadline);
+	let_go(c, deadline);
 }
 
 void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *c, enum ipc9_pipe_way way)
@@ -75,7 +94,10 @@ void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *c, enum ipc9_pipe_
 	pipe->carried = way;
 	c->changed = on_change;
 	c->context = pipe;
+	atomic_init(&c->holds, 1);
 	atomic_store_explicit(&pipe->carrier, c, memory_order_seq_cst);
+	if (atomic_load_explicit(&pipe->link.aborted, memory_order_seq_cst))
+		c->ops->abort(c); /* see abort_pipe of pipe_calls.c */
 	pipe->way = &pipe_stream_way;
 	pipe_watch(pipe, -1, 0); /* until something waits */
 	pipe_wake(pipe);	 /* what was started goes on through it */
@@ -122,7 +144,7 @@ int stream_explain(const struct ipc9_pipe *pipe, int code, const char *instead,
 	    instead ? instead : ipc9_strerror(code));
 }
 
-static int refuse_direction(const struct ipc9_pipe *pipe, struct ipc9_error *e)
+int pipe_refuse_direction(const struct ipc9_pipe *pipe, struct ipc9_error *e)
 {
 	return stream_explain(pipe, IPC9_E_ACCESS,
 	    "it was not opened for that, or does not have this direction", e);
@@ -161,7 +183,7 @@ static int read_pipe(struct ipc9_pipe *pipe, struct pipe_reading *reading, int64
 	int r;
 
 	if (!pipe->reads)
-		return refuse_direction(pipe, e);
+		return pipe_refuse_direction(pipe, e);
 	c = stream_enter(pipe);
 	if (!c)
 		return pipe_calls_way.read(pipe, reading, until, e);
@@ -180,7 +202,7 @@ static int peek(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_p
 	int r;
 
 	if (!pipe->reads)
-		return refuse_direction(pipe, e);
+		return pipe_refuse_direction(pipe, e);
 	c = stream_enter(pipe);
 	if (!c)
 		return pipe_calls_way.peek(pipe, buffer, size, ret, e);
@@ -200,14 +222,15 @@ static int peek(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_p
 static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t until,
     struct ipc9_error *e)
 {
-	enum carrier_write how = !w->fitting ? CARRIER_WHOLE
-	    : w->part			     ? CARRIER_PART
-					     : CARRIER_FITTING;
+	enum carrier_write how = w->queued ? CARRIER_LEFT
+	    : !w->fitting		   ? CARRIER_WHOLE
+	    : w->part			   ? CARRIER_PART
+					   : CARRIER_FITTING;
 	struct carrier *c;
 	int r;
 
 	if (!pipe->writes)
-		return refuse_direction(pipe, e);
+		return pipe_refuse_direction(pipe, e);
 	c = stream_enter(pipe);
 	if (!c)
 		return pipe_calls_way.write(pipe, w, until, e);
@@ -223,6 +246,26 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t un
 		return error_set(e, r, "%s: in time %zu of %zu bytes were written, %s",
 		    pipe->link.target.subject, w->n, w->size, "as the other end does not read");
 	return stream_explain(pipe, r, lost_text(r), e);
+}
+
+static int room(struct ipc9_pipe *pipe, int64_t until, uint64_t *ret_unread, struct ipc9_error *e)
+{
+	struct carrier *c = stream_enter(pipe);
+	int r;
+
+	if (!c)
+		return pipe_calls_way.room(pipe, until, ret_unread, e);
+	r = c->ops->peer(c);
+	if (!r && pipe->ended)
+		r = IPC9_E_BADSTATE;
+	if (!r)
+		r = c->ops->room(c, true, until);
+	*ret_unread = c->ops->unread(c);
+	stream_leave(pipe);
+	return stream_explain(pipe, r,
+	    r == IPC9_E_TIMEDOUT ? "there was no room in time, as the other end does not read"
+				 : lost_text(r),
+	    e);
 }
 
 static int flush(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error *e)
@@ -430,6 +473,7 @@ const struct pipe_way pipe_stream_way = {
 	.read = read_pipe,
 	.peek = peek,
 	.write = write_pipe,
+	.room = room,
 	.transact = transact,
 	.flush = flush,
 	.disconnect = disconnect,

@@ -109,12 +109,15 @@ static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
 		return IPC9_E_ACCESS;
 	if (!op->all_sent && !w->n)
 		write_together(op, c);
-	if (op->all_sent)
-		return c->ops->room(c, 0);
-	r = c->ops->write(c, w->data + w->n, w->size - w->n, CARRIER_WHOLE, 0, &n);
-	w->n += n;
-	op->all_sent = n && w->n == w->size;
-	return r;
+	/* Taken, which of an empty message only the code tells, and then waited for: never the two in one. */
+	if (!op->all_sent) {
+		r = c->ops->write(c, w->data + w->n, w->size - w->n, CARRIER_QUEUED, 0, &n);
+		w->n += n;
+		if (r)
+			return r;
+		op->all_sent = true;
+	}
+	return c->ops->room(c, w->size > 0, 0);
 }
 
 static int try_transact(struct ipc9_pipe_op *op, struct carrier *c)

@@ -24,9 +24,16 @@ static struct rings *rings_of(struct carrier *c)
 	return (struct rings *)(void *)c;
 }
 
-/* A conduit's result as a pipe's. */
+static bool is_aborted(const struct rings *s)
+{
+	return atomic_load_explicit(&s->aborted, memory_order_seq_cst);
+}
+
+/* A conduit's result as a pipe's.  Of an end that was aborted it is LOST, whatever the other end made of that. */
 static int code(const struct rings *s, int r)
 {
+	if (r > 0 && is_aborted(s))
+		return IPC9_E_LOST;
 	switch (r) {
 	case CONDUIT_EOF:
 		return IPC9_E_EOF;
@@ -42,8 +49,7 @@ static int code(const struct rings *s, int r)
 	case CONDUIT_TIMEDOUT:
 		return IPC9_E_TIMEDOUT;
 	case CONDUIT_CANCELLED:
-		return atomic_load_explicit(&s->aborted, memory_order_relaxed) ? IPC9_E_LOST
-									       : IPC9_E_CANCELLED;
+		return IPC9_E_CANCELLED;
 	case CONDUIT_ENDED:
 		return IPC9_E_BADSTATE;
 	default:
@@ -54,7 +60,13 @@ static int code(const struct rings *s, int r)
 /* The same for an operation that had begun when the other end closed. */
 static int code_begun(const struct rings *s, int r)
 {
-	return r == CONDUIT_PEERCLOSED ? IPC9_E_EOF : code(s, r);
+	return r == CONDUIT_PEERCLOSED && !is_aborted(s) ? IPC9_E_EOF : code(s, r);
+}
+
+/* Whether the other end has closed, and this one was not aborted. */
+static bool is_closed(const struct rings *s, int r)
+{
+	return (r == CONDUIT_EOF || r == CONDUIT_PEERCLOSED) && !is_aborted(s);
 }
 
 /* --- Reading ----------------------------------------------------------------------------------- */
@@ -78,6 +90,8 @@ static int rings_peek(struct carrier *c, void *buffer, size_t size, struct carri
 	int r;
 
 	*ret = (struct carrier_waiting){ .total = 0 };
+	if (is_aborted(s))
+		return IPC9_E_LOST;
 	r = conduit_peek(s->conduit, buffer, size, &ret->copied, &ret->total, &first);
 	if (r)
 		return code(s, r);
@@ -93,7 +107,7 @@ static int rings_wait_closed(struct carrier *c, int64_t deadline)
 	struct rings *s = rings_of(c);
 	int r = conduit_wait_closed(s->conduit, deadline);
 
-	return r == CONDUIT_EOF || r == CONDUIT_PEERCLOSED ? 0 : code(s, r);
+	return is_closed(s, r) ? 0 : code(s, r);
 }
 
 /* --- Writing ----------------------------------------------------------------------------------- */
@@ -146,11 +160,11 @@ static int rings_write(struct carrier *c, const void *data, size_t size, enum ca
 	return code_begun(s, r);
 }
 
-static int rings_room(struct carrier *c, int64_t deadline)
+static int rings_room(struct carrier *c, bool quota, int64_t deadline)
 {
 	struct rings *s = rings_of(c);
 
-	return code_begun(s, conduit_wait_quota(s->conduit, deadline));
+	return quota ? code_begun(s, conduit_wait_quota(s->conduit, deadline)) : 0;
 }
 
 static int rings_flush(struct carrier *c, int64_t deadline)
@@ -159,7 +173,7 @@ static int rings_flush(struct carrier *c, int64_t deadline)
 	int r = conduit_peer(s->conduit);
 
 	if (r)
-		return r == CONDUIT_PEERCLOSED ? 0 : code(s, r);
+		return is_closed(s, r) ? 0 : code(s, r);
 	return code_begun(s, conduit_flush(s->conduit, deadline));
 }
 
@@ -169,7 +183,66 @@ static int rings_end(struct carrier *c)
 	int r = conduit_peer(s->conduit);
 
 	conduit_end(s->conduit);
-	return r == CONDUIT_PEERCLOSED ? 0 : code(s, r);
+	return is_closed(s, r) ? 0 : code(s, r);
+}
+
+/* --- In place ---------------------------------------------------------------------------------- */
+
+/* Of two reasons the other end's comes first, as in rings_write, which asks for it each time. */
+static int refused(const struct rings *s, int r)
+{
+	int peer = r == CONDUIT_ENDED ? conduit_peer(s->conduit) : 0;
+
+	return code(s, peer ? peer : r);
+}
+
+static int rings_reserve(struct carrier *c, size_t size, bool if_fitting, int64_t deadline,
+    void **ret_data, size_t *ret_size)
+{
+	struct rings *s = rings_of(c);
+	size_t want = if_fitting ? fitting(s, size, CARRIER_PART) : size;
+	bool fits = s->message ? want == size : want > 0;
+	int r;
+
+	/* Whoever is refused before it waits is told so otherwise than whoever has begun. */
+	r = conduit_reserve(s->conduit, want || s->message ? want : 1, 0, ret_data, ret_size);
+	if (r && (r != CONDUIT_TIMEDOUT || if_fitting))
+		return refused(s, r);
+	if (if_fitting)
+		return fits ? 0 : IPC9_E_TIMEDOUT;
+	if (r)
+		r = conduit_reserve(s->conduit, want, deadline, ret_data, ret_size);
+	if (!r && size)
+		r = conduit_wait_quota(s->conduit, deadline);
+	return code_begun(s, r);
+}
+
+static int rings_commit(struct carrier *c, size_t size)
+{
+	struct rings *s = rings_of(c);
+
+	return refused(s, conduit_commit(s->conduit, size));
+}
+
+static int rings_view(struct carrier *c, int64_t deadline, const void **ret_data, size_t *ret_size)
+{
+	struct rings *s = rings_of(c);
+	struct iovec pieces[2];
+	size_t n;
+	int r = conduit_view(s->conduit, deadline, pieces, &n);
+
+	if (r)
+		return code(s, r);
+	*ret_data = pieces[0].iov_base;
+	*ret_size = pieces[0].iov_len;
+	return 0;
+}
+
+static int rings_consume(struct carrier *c, size_t size)
+{
+	struct rings *s = rings_of(c);
+
+	return code(s, conduit_consume(s->conduit, size));
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
@@ -226,7 +299,8 @@ static void rings_abort(struct carrier *c)
 {
 	struct rings *s = rings_of(c);
 
-	atomic_store_explicit(&s->aborted, true, memory_order_relaxed);
+	/* Before the other end can notice, and close: an operation under way that sees that must see this as well. */
+	atomic_store_explicit(&s->aborted, true, memory_order_seq_cst);
 	conduit_abort(s->conduit);
 	/* The other end is to see that something is missing. */
 	shutdown(conduit_fd(s->conduit), SHUT_RDWR);
@@ -245,7 +319,7 @@ static void rings_close(struct carrier *c, int64_t deadline)
 	struct rings *s = rings_of(c);
 
 	(void)deadline; /* what was written is with the other end already */
-	if (atomic_load_explicit(&s->aborted, memory_order_relaxed))
+	if (is_aborted(s))
 		conduit_forget(s->conduit);
 	else
 		conduit_close(s->conduit);
@@ -261,6 +335,10 @@ static const struct carrier_ops ops = {
 	.peek = rings_peek,
 	.flush = rings_flush,
 	.room = rings_room,
+	.reserve = rings_reserve,
+	.commit = rings_commit,
+	.view = rings_view,
+	.consume = rings_consume,
 	.end = rings_end,
 	.wait_closed = rings_wait_closed,
 	.events = rings_events,

@@ -121,10 +121,13 @@ static bool_t reply(SVCXPRT *transport, struct rpc_msg *msg)
 	if (c->is_answered)
 		return TRUE;
 	c->is_answered = true;
+	has_results = msg->rm_reply.rp_stat == MSG_ACCEPTED && msg->acpted_rply.ar_stat == SUCCESS;
+	if (has_results && c->call.line &&
+	    rpc_rings_reply(c, msg->acpted_rply.ar_results.proc, msg->acpted_rply.ar_results.where))
+		return TRUE;
 	gather_init(&out);
 	gather_lend(&out, block);
-	has_results = msg->rm_reply.rp_stat == MSG_ACCEPTED &&
-	    msg->acpted_rply.ar_stat == SUCCESS && encode(c, &msg->acpted_rply, &out);
+	has_results = has_results && encode(c, &msg->acpted_rply, &out);
 	pthread_mutex_lock(&c->server->lock);
 	answer(c, msg, has_results ? &out : NULL);
 	leave(c);

@@ -13,6 +13,7 @@
  * breaks the rules, and nobody waits for it.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,21 +21,26 @@
 
 #include "client/rpc_server.h"
 #include "rpcgen-out/rpcring.h"
+#include "transport/hosts.h"
 #include "transport/line.h"
 #include "util/clock.h"
 
 #define RINGS_MAX 64
 #define ROOM 4096 /* a call of so many bytes is received on the stack */
 
+#define XDR_NOTHING ((xdrproc_t)(void (*)(void))xdr_void)
+
 struct rpc_ring {
 	struct call_line line; /* first */
 	struct ipc9_rpc_server *server;
 	struct list link;	       /* in the server's */
+	uid_t uid;		       /* whose it is */
 	struct connection *connection; /* NULL: it has gone */
 	struct connection_watch watch;
 	struct conduit *conduit;
 	struct rpc_call *arrived; /* during connection_receive */
 	bool unanswered;	  /* a call is under way */
+	bool is_long;		  /* the last answer did not fit LINE_IN_PLACE */
 };
 
 static struct rpc_ring *ring_of(struct list *link)
@@ -57,14 +63,38 @@ static bool answer(struct call_line *line, struct call *call, const struct gathe
 {
 	struct rpc_ring *r = (struct rpc_ring *)(void *)line;
 	int why = line_send(r->conduit, reply, 0, 0);
-	bool is_long = why < 0;
+	bool is_too_long = why < 0;
 
-	if (is_long)
+	if (is_too_long)
 		why = send_notice(r, call);
+	r->is_long = reply->size > LINE_IN_PLACE;
 	r->unanswered = false;
 	if (!why)
-		return !is_long;
+		return !is_too_long;
 	connection_doom(r->connection);
+	return true;
+}
+
+/*
+ * The lock guards nothing that this needs: the ring's thread alone writes into the ring while a call that is not deferred is under
+ * way, and a ring whose connection has gone takes what nobody will read.
+ */
+bool rpc_rings_reply(struct rpc_call *c, xdrproc_t xdr, void *results)
+{
+	struct rpc_ring *r = (struct rpc_ring *)(void *)c->call.line;
+	size_t size;
+	void *room;
+	XDR xdrs;
+
+	if (r->is_long || conduit_reserve(r->conduit, LINE_IN_PLACE, 0, &room, &size))
+		return false;
+	message_write_success(room, c->call.xid);
+	xdrmem_create(&xdrs, (char *)room + MESSAGE_SUCCESS_SIZE,
+	    (u_int)(size - MESSAGE_SUCCESS_SIZE), XDR_ENCODE);
+	if (!xdr(&xdrs, results))
+		return false;
+	r->unanswered = false;
+	conduit_commit(r->conduit, MESSAGE_SUCCESS_SIZE + XDR_GETPOS(&xdrs));
 	return true;
 }
 
@@ -78,14 +108,16 @@ static void handle(struct rpc_ring *r, const struct line_record *record)
 {
 	struct ipc9_rpc_server *s = r->server;
 	struct rpc_call *c;
+	uint64_t before;
 
 	if (r->unanswered || record->size > server_limits(s->server)->record_bytes) {
 		connection_doom(r->connection);
 		return;
 	}
 	r->unanswered = true;
-	s->rings.calls++;
+	before = server_stats(s->server)->calls;
 	connection_receive(r->connection, &r->line, record->data, record->size, record->owner);
+	s->rings.calls += server_stats(s->server)->calls - before; /* none if it was no call */
 	c = r->arrived;
 	r->arrived = NULL;
 	if (c)
@@ -167,74 +199,153 @@ static int start_thread(struct rpc_ring *r)
 	return -error;
 }
 
-static bool may_attach(const struct ipc9_rpc_server *s, const struct call *call)
+/* Whoever can end the server anyway: root, and the user who runs it. */
+static bool may_have_all(uid_t uid)
 {
-	unsigned most = s->options.shared ? s->options.shared : RINGS_MAX;
-
-	LIST_FOR_EACH (link, &s->rings.list) {
-		if (ring_of(link)->connection == call->connection)
-			return false;
-	}
-	return s->rings.n < most && !call->line && !loop_is_stopping(s->loop);
+	return uid == 0 || uid == geteuid();
 }
 
-static struct rpc_ring *ring_new(struct ipc9_rpc_server *s, struct call *call)
+/* 0, or an rpc_rings_refusal. */
+static int check_attach(const struct ipc9_rpc_server *s, const struct call *call)
+{
+	unsigned most = s->options.shared ? s->options.shared : RINGS_MAX, own = 0;
+	uid_t uid = call->peer->uid;
+
+	if (s->rings.off || loop_is_stopping(s->loop))
+		return RPC_RINGS_OFF;
+	LIST_FOR_EACH (link, &s->rings.list) {
+		if (ring_of(link)->connection == call->connection)
+			return RPC_RINGS_WRONG;
+		own += ring_of(link)->uid == uid;
+	}
+	if (call->line)
+		return RPC_RINGS_WRONG;
+	if (s->rings.n >= most)
+		return RPC_RINGS_LIMIT;
+	if (!may_have_all(uid) && own >= hosts_half_left(most, s->rings.n - own))
+		return RPC_RINGS_SHARE;
+	return 0;
+}
+
+static int ring_new(struct ipc9_rpc_server *s, struct call *call, struct rpc_ring **ret)
 {
 	struct rpc_ring *r;
-	int fds[2];
+	int fds[2], error = -ENOMEM;
 
 	if (call_take_descriptors(call, 2, fds))
-		return NULL;
+		return RPC_RINGS_WRONG;
 	r = calloc(1, sizeof(*r));
-	if (!r ||
-	    conduit_open(fds[0], fds[1], CONDUIT_SECOND, RING_MESSAGES, IPC9_RPC_QUOTA,
-		&r->conduit)) {
+	if (r)
+		error = conduit_open(fds[0], fds[1], CONDUIT_SECOND, RING_MESSAGES, IPC9_RPC_QUOTA,
+		    &r->conduit);
+	if (error) {
 		close(fds[0]);
 		close(fds[1]);
 		free(r);
-		return NULL;
+		return error == -EPROTO ? RPC_RINGS_WRONG : RPC_RINGS_MEMORY;
 	}
 	r->line.answer = answer;
 	r->server = s;
+	r->uid = call->peer->uid;
 	r->connection = call->connection;
 	r->watch.closed = closed;
 	list_init(&r->link);
 	list_init(&r->watch.link);
-	return r;
+	*ret = r;
+	return 0;
 }
 
-static bool attach(struct ipc9_rpc_server *s, struct call *call)
+/* 0, or an rpc_rings_refusal. */
+static int attach(struct ipc9_rpc_server *s, struct call *call)
 {
-	struct rpc_ring *r = may_attach(s, call) ? ring_new(s, call) : NULL;
+	struct rpc_ring *r;
+	int why = check_attach(s, call);
 
-	if (!r)
-		return false;
+	if (!why)
+		why = ring_new(s, call, &r);
+	if (why)
+		return why;
 	if (start_thread(r)) { /* it takes the lock before it looks at anything of ours */
 		conduit_close(r->conduit);
 		free(r);
-		return false;
+		return RPC_RINGS_MEMORY;
 	}
 	connection_watch_end(call->connection, &r->watch);
 	list_append(&s->rings.list, &r->link);
 	s->rings.n++;
-	return true;
+	return 0;
+}
+
+/* --- The program ------------------------------------------------------------------------------- */
+
+static void answer_attach(struct ipc9_rpc_server *s, struct call *call)
+{
+	int why = attach(s, call);
+
+	if (!why) {
+		call_reply(call, XDR_NOTHING, NULL);
+		return;
+	}
+	s->rings.refused[why]++;
+	call_refuse(call, MESSAGE_SYSTEM_ERR, 0, 0);
+}
+
+static bool has_ring(const struct ipc9_rpc_server *s, const struct connection *connection)
+{
+	LIST_FOR_EACH (link, &s->rings.list)
+		if (ring_of(link)->connection == connection)
+			return true;
+	return false;
+}
+
+/* A ring may outlast its connection for a moment, and then is none. */
+static uint64_t connections_with_rings(const struct ipc9_rpc_server *s)
+{
+	uint64_t n = 0;
+
+	LIST_FOR_EACH (link, &s->rings.list)
+		n += ring_of(link)->connection != NULL;
+	return n;
+}
+
+static void answer_status(struct ipc9_rpc_server *s, struct call *call)
+{
+	const struct server_stats *stats = server_stats(s->server);
+	const uint64_t *refused = s->rings.refused, with = connections_with_rings(s);
+	ipc9_rpc_rings_res result = {
+		.status = IPC9_STATUS_OK,
+		.ipc9_rpc_rings_res_u.ok = {
+			.connections_ring = with,
+			.connections_socket =
+			    stats->local - with - !has_ring(s, call->connection),
+			.calls_ring = s->rings.calls,
+			.calls_socket = stats->local_calls - s->rings.calls - s->rings.own_calls,
+			.refused_limit = refused[RPC_RINGS_LIMIT],
+			.refused_share = refused[RPC_RINGS_SHARE],
+			.refused_off = refused[RPC_RINGS_OFF],
+			.refused_memory = refused[RPC_RINGS_MEMORY],
+			.refused_wrong = refused[RPC_RINGS_WRONG],
+		},
+	};
+
+	call_reply(call, (xdrproc_t)(void (*)(void))xdr_ipc9_rpc_rings_res, &result);
 }
 
 bool rpc_rings_take(struct ipc9_rpc_server *s, struct call *call, const struct message_call *header)
 {
-	const xdrproc_t nothing = (xdrproc_t)(void (*)(void))xdr_void;
-
-	if (s->rings.off || header->program != IPC9_PROG_RPC || !call->connection ||
-	    !call->peer->local)
+	if (header->program != IPC9_PROG_RPC || !call->connection || !call->peer->local)
 		return false;
+	s->rings.own_calls += !call->line;
 	if (header->version != IPC9_RPC_V1)
 		call_refuse(call, MESSAGE_PROG_MISMATCH, IPC9_RPC_V1, IPC9_RPC_V1);
-	else if (header->procedure > IPC9_RPCPROC_ATTACH)
-		call_refuse(call, MESSAGE_PROC_UNAVAIL, 0, 0);
-	else if (header->procedure == IPC9_RPCPROC_NULL || attach(s, call))
-		call_reply(call, nothing, NULL);
+	else if (header->procedure == IPC9_RPCPROC_NULL)
+		call_reply(call, XDR_NOTHING, NULL);
+	else if (header->procedure == IPC9_RPCPROC_ATTACH)
+		answer_attach(s, call);
+	else if (header->procedure == IPC9_RPCPROC_STATUS)
+		answer_status(s, call);
 	else
-		call_refuse(call, MESSAGE_SYSTEM_ERR, 0, 0);
+		call_refuse(call, MESSAGE_PROC_UNAVAIL, 0, 0);
 	return true;
 }
 

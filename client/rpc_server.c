@@ -375,6 +375,13 @@ void ipc9_rpc_server_stats(struct ipc9_rpc_server *s, struct ipc9_rpc_server_sta
 		.closed_unread = stats->closed_unread,
 		.shared = s->rings.n,
 		.shared_calls = s->rings.calls,
+		.shared_refused_limit = s->rings.refused[RPC_RINGS_LIMIT],
+		.shared_refused_share = s->rings.refused[RPC_RINGS_SHARE],
+		.shared_refused_off = s->rings.refused[RPC_RINGS_OFF],
+		.shared_refused_memory = s->rings.refused[RPC_RINGS_MEMORY],
+		.shared_refused_wrong = s->rings.refused[RPC_RINGS_WRONG],
+		.local = stats->local,
+		.local_calls = stats->local_calls,
 	};
 	pthread_mutex_unlock(&s->lock);
 }

@@ -48,12 +48,24 @@ struct rpc_threads {
 	pthread_cond_t slot;
 };
 
+/* Why a client gets no ring; as ipc9_rpc_rings in rpcring.x tells. */
+enum rpc_rings_refusal {
+	RPC_RINGS_LIMIT = 1,
+	RPC_RINGS_SHARE,
+	RPC_RINGS_OFF,
+	RPC_RINGS_MEMORY,
+	RPC_RINGS_WRONG,
+	RPC_RINGS_REFUSALS
+};
+
 /* See rpc_rings.c. */
 struct rpc_rings {
 	struct list list; /* of rpc_ring.link; each has a thread */
 	unsigned n;
 	pthread_cond_t gone; /* a thread has ended */
 	uint64_t calls;
+	uint64_t own_calls; /* of rpcring.x, by sockets */
+	uint64_t refused[RPC_RINGS_REFUSALS];
 	bool off;
 };
 
@@ -133,6 +145,11 @@ int rpc_threads_run(struct ipc9_rpc_server *server);
 /* Whether the call is one of rpcring.x, and so has been answered. */
 bool rpc_rings_take(struct ipc9_rpc_server *server, struct call *call,
     const struct message_call *header);
+/*
+ * Without the lock, and in a handler that a ring's thread runs: answers the call in place.  False: the answer does not fit or
+ * cannot be encoded, and nothing was done.
+ */
+bool rpc_rings_reply(struct rpc_call *call, xdrproc_t xdr, void *results);
 /* A call has come by a ring, whose thread is to run it. */
 void rpc_rings_arrived(struct rpc_call *call);
 /* Ends all rings, and returns when their handlers have. */

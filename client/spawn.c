@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -25,8 +26,9 @@
 #include "util/text.h"
 
 #define STREAMS 3
-#define FIRST_FREE (STREAMS + 2) /* descriptors that are copied lie from here on */
+#define FIRST_FREE (STREAMS + 1) /* descriptors that are copied lie from here on */
 #define NAME_SIZE 64
+#define SCRIPT_LINE 256 /* of a script's first line, what the system looks at */
 
 extern char **environ;
 
@@ -40,7 +42,7 @@ struct ipc9_child {
 	bool ended;	      /* waited for */
 	bool unknown;	      /* and somebody else had its status */
 	int status;
-	struct ipc9_pipe_loose offer; /* our end; without descriptors: there is none */
+	struct pipe_offer offer;
 };
 
 /* What a start needs, until it has been done. */
@@ -48,8 +50,8 @@ struct start {
 	const struct ipc9_spawn_options *options;
 	const char *const *argv;
 	int theirs[STREAMS]; /* -1: ours is theirs */
-	struct ipc9_pipe_loose offer;
-	int offer_numbers[2]; /* that its descriptors have in the program */
+	int offer_fd;	     /* its side of the offer; -1: none */
+	int offer_number;    /* that it has in the program */
 	char variable[sizeof(PIPE_OFFER_VARIABLE) + PIPE_OFFER_SIZE];
 	char **environment; /* pointers only */
 	posix_spawn_file_actions_t actions;
@@ -102,26 +104,20 @@ static int make_stream(struct ipc9_child *c, struct start *s, int number)
 
 static int make_offer(struct ipc9_child *c, struct start *s, struct ipc9_error *e)
 {
-	struct ipc9_pipe_loose ends[2];
-	int r, length;
+	const size_t length = strlen(PIPE_OFFER_VARIABLE);
+	int r;
 
 	if (!s->options->pipe)
 		return 0;
-	r = ipc9_pipe_pair(s->options->pipe, ends, e);
+	r = pipe_offer_make(s->options->pipe, &c->offer, &s->offer_fd, e);
 	if (r)
 		return r;
-	c->offer = ends[0];
-	s->offer = ends[1];
-	for (int i = 0; i < 2 && !r; i++) {
-		r = lift(&s->offer.fds[i]);
-		s->offer_numbers[i] = s->offer.fds[i] < 0 ? -1
-		    : s->options->keep_descriptors	  ? s->offer.fds[i]
-							  : STREAMS + i;
-	}
-	length = (int)strlen(PIPE_OFFER_VARIABLE);
-	memcpy(s->variable, PIPE_OFFER_VARIABLE "=", (size_t)length + 1);
+	r = lift(&s->offer_fd);
+	s->offer_number = s->options->keep_descriptors ? s->offer_fd : STREAMS;
+	memcpy(s->variable, PIPE_OFFER_VARIABLE "=", length + 1);
 	if (!r)
-		r = pipe_offer_text(&s->offer, s->offer_numbers, s->variable + length + 1);
+		r = pipe_offer_text(&c->offer, s->offer_fd, s->offer_number,
+		    s->variable + length + 1);
 	return r ? error_set_own(e, r) : 0;
 }
 
@@ -148,16 +144,16 @@ static int make_environment(struct start *s)
 
 static int fill_actions(struct start *s)
 {
-	int r = 0, n = STREAMS;
+	bool offers = s->offer_fd >= 0;
+	int r = 0;
 
 	for (int i = 0; i < STREAMS && !r; i++)
 		if (s->theirs[i] >= 0)
 			r = posix_spawn_file_actions_adddup2(&s->actions, s->theirs[i], i);
-	for (int i = 0; i < 2 && !r && s->offer.fds[i] >= 0; i++, n++)
-		r = posix_spawn_file_actions_adddup2(&s->actions, s->offer.fds[i],
-		    s->offer_numbers[i]);
+	if (!r && offers)
+		r = posix_spawn_file_actions_adddup2(&s->actions, s->offer_fd, s->offer_number);
 	if (!r && !s->options->keep_descriptors)
-		r = posix_spawn_file_actions_addclosefrom_np(&s->actions, n);
+		r = posix_spawn_file_actions_addclosefrom_np(&s->actions, STREAMS + offers);
 	if (!r && s->options->folder)
 		r = posix_spawn_file_actions_addchdir_np(&s->actions, s->options->folder);
 	return -r;
@@ -205,10 +201,76 @@ static int run(struct start *s, pid_t *ret_pid)
 	return r;
 }
 
+/* What the first line of a script names to run it; empty: nothing, or it cannot be read. */
+static void read_interpreter(int folder, const char *path, char name[PATH_MAX])
+{
+	int fd = openat(folder, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char line[SCRIPT_LINE + 1];
+	ssize_t n = fd < 0 ? -1 : read(fd, line, SCRIPT_LINE);
+
+	close_fd(&fd);
+	line[n > 0 ? n : 0] = '\0';
+	*name = '\0';
+	if (strncmp(line, "#!", 2) == 0) {
+		const char *start = line + 2 + strspn(line + 2, " \t");
+
+		text_format(name, PATH_MAX, "%.*s", (int)strcspn(start, " \t\n"), start);
+	}
+}
+
+/* Finds the file that the name stands for, as posix_spawnp does. */
+static bool find_in_path(int folder, const char *name, char path[PATH_MAX])
+{
+	const char *at = getenv("PATH");
+
+	for (at = at ? at : "/bin:/usr/bin";; at++) {
+		int n = (int)strcspn(at, ":");
+
+		text_format(path, PATH_MAX, "%.*s%s%s", n, at, n ? "/" : "", name);
+		if (faccessat(folder, path, X_OK, 0) == 0)
+			return true;
+		at += n;
+		if (!*at)
+			return false;
+	}
+}
+
+/* The system says the same of a program that there is not and of one that lacks what is to run it. */
+static int explain_missing(const struct ipc9_child *c, const struct start *s, struct ipc9_error *e)
+{
+	const char *name = s->options->program ? s->options->program : s->argv[0];
+	bool searched = !s->options->program && !strchr(name, '/');
+	char path[PATH_MAX], interpreter[PATH_MAX] = "";
+	int folder = AT_FDCWD;
+	bool is_there;
+
+	if (s->options->folder)
+		folder = open(s->options->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	text_format(path, sizeof(path), "%s", name);
+	is_there =
+	    searched ? find_in_path(folder, name, path) : faccessat(folder, path, X_OK, 0) == 0;
+	if (is_there)
+		read_interpreter(folder, path, interpreter);
+	if (*interpreter && faccessat(folder, interpreter, F_OK, 0) == 0)
+		*interpreter = '\0';
+	if (folder >= 0)
+		close(folder);
+	if (*interpreter)
+		return error_set(e, IPC9_E_NOENT, "%s: its interpreter %.200s is missing", c->name,
+		    interpreter);
+	if (is_there)
+		return error_set(e, IPC9_E_NOENT,
+		    "%s: it is there, but an interpreter that it needs is missing", c->name);
+	return error_set(e, IPC9_E_NOENT, "%s: there is no such program%s", c->name,
+	    searched ? " in PATH" : "");
+}
+
 /* Why a program could not be started. */
-static int explain_start(const struct ipc9_child *c, const struct ipc9_spawn_options *o, int r,
+static int explain_start(const struct ipc9_child *c, const struct start *s, int r,
     struct ipc9_error *e)
 {
+	const struct ipc9_spawn_options *o = s->options;
+
 	if (o->folder && access(o->folder, X_OK)) {
 		r = errno == ENOENT ? IPC9_E_NOENT : IPC9_E_ACCESS;
 		return error_set(e, r, "%s: cannot be run in %.200s: %s", c->name, o->folder,
@@ -217,8 +279,7 @@ static int explain_start(const struct ipc9_child *c, const struct ipc9_spawn_opt
 	switch (r) {
 	case -ENOENT:
 	case -ENOTDIR:
-		return error_set(e, IPC9_E_NOENT, "%s: there is no such program%s", c->name,
-		    o->program || strchr(c->name, '/') ? "" : " in PATH");
+		return explain_missing(c, s, e);
 	case -EACCES:
 	case -EPERM:
 	case -ENOEXEC:
@@ -267,7 +328,7 @@ static int start(struct ipc9_child *c, struct start *s, struct ipc9_error *e)
 		return error_set_own(e, r);
 	r = run(s, &c->pid);
 	if (r)
-		return explain_start(c, s->options, r, e);
+		return explain_start(c, s, r, e);
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	if (c->pidfd >= 0)
 		return 0;
@@ -290,7 +351,7 @@ int ipc9_spawn(const char *const *argv, const struct ipc9_spawn_options *options
 	struct start s = { .options = options ? options : &usual,
 		.argv = argv,
 		.theirs = { -1, -1, -1 },
-		.offer = { .fds = { -1, -1 } } };
+		.offer_fd = -1 };
 	struct ipc9_child *c;
 	int r = check_options(argv, s.options, e);
 
@@ -301,13 +362,14 @@ int ipc9_spawn(const char *const *argv, const struct ipc9_spawn_options *options
 		return error_set_own(e, -ENOMEM);
 	text_format(c->name, sizeof(c->name), "%.*s", NAME_SIZE - 1,
 	    s.options->program ? s.options->program : argv[0]);
-	c->pidfd = c->fds[0] = c->fds[1] = c->fds[2] = c->offer.fds[0] = c->offer.fds[1] = -1;
+	c->pidfd = c->fds[0] = c->fds[1] = c->fds[2] = -1;
+	c->offer = (struct pipe_offer)PIPE_OFFER_NONE;
 	c->group = s.options->group;
 	pthread_mutex_init(&c->lock, NULL);
 	r = start(c, &s, e);
 	for (int i = 0; i < STREAMS; i++)
 		close_fd(&s.theirs[i]);
-	ipc9_pipe_loose_close(&s.offer);
+	close_fd(&s.offer_fd);
 	free(s.environment);
 	if (r)
 		ipc9_child_free(c);
@@ -519,32 +581,48 @@ int ipc9_child_write(struct ipc9_child *c, const void *data, size_t size, int wa
 
 /* --- The pipe that it was offered -------------------------------------------------------------- */
 
+/* Adopts the first end before anybody is agreed with: what this process cannot do must not look like a pipe over there. */
+static int hand_over(struct ipc9_child *c, struct pipe_offer *offer, struct ipc9 *ipc9,
+    int64_t until, struct ipc9_pipe **ret, struct ipc9_error *e)
+{
+	struct ipc9_pipe *pipe;
+	int r = ipc9_pipe_adopt(ipc9, &offer->ends[0], &pipe, e);
+
+	if (r)
+		return r;
+	r = pipe_offer_agree(offer, until);
+	if (!r) {
+		*ret = pipe;
+		return 0;
+	}
+	ipc9_pipe_close(pipe);
+	if (r < 0)
+		return error_set_own(e, r);
+	return error_set(e, r, "%s: it %s; the offer is withdrawn", c->name,
+	    r == IPC9_E_TIMEDOUT	 ? "has not taken the pipe in time"
+		: r == IPC9_E_PEERCLOSED ? "has ended, or given up, and not taken the pipe"
+					 : "does not take the pipe as it should");
+}
+
 int ipc9_child_pipe(struct ipc9_child *c, struct ipc9 *ipc9, int wait_ms, struct ipc9_pipe **ret,
     struct ipc9_error *e)
 {
-	struct ipc9_pipe_loose offer;
+	const struct pipe_offer none = PIPE_OFFER_NONE;
+	int64_t until = clock_deadline_ms(wait_ms);
+	struct pipe_offer offer;
 	int r = check_wait(c, wait_ms, e);
 
 	if (r)
 		return r;
 	pthread_mutex_lock(&c->lock);
 	offer = c->offer;
-	c->offer.fds[0] = c->offer.fds[1] = -1;
+	c->offer = none;
 	pthread_mutex_unlock(&c->lock);
-	if (offer.fds[0] < 0)
+	if (offer.fd < 0)
 		return error_set(e, IPC9_E_NOENT, "%s: no pipe is offered to it, or no longer",
 		    c->name);
-	r = pipe_offer_agree(&offer, clock_deadline_ms(wait_ms));
-	if (!r)
-		r = ipc9_pipe_adopt(ipc9, &offer, ret, e);
-	else if (r < 0)
-		error_set_own(e, r);
-	else
-		error_set(e, r, "%s: it %s; the offer is withdrawn", c->name,
-		    r == IPC9_E_TIMEDOUT	 ? "has not taken the pipe in time"
-			: r == IPC9_E_PEERCLOSED ? "has ended and not taken the pipe"
-						 : "does not take the pipe as it should");
-	ipc9_pipe_loose_close(&offer);
+	r = hand_over(c, &offer, ipc9, until, ret, e);
+	pipe_offer_close(&offer);
 	return r;
 }
 
@@ -599,6 +677,8 @@ int ipc9_child_kill(struct ipc9_child *c, int number, struct ipc9_error *e)
 	pthread_mutex_unlock(&c->lock);
 	if (r == -ESRCH)
 		return error_set(e, IPC9_E_NOENT, "%s: it has ended", c->name);
+	if (r == -EINVAL)
+		return error_set(e, IPC9_E_INVALID, "%s: there is no signal %d", c->name, number);
 	return r ? error_set_own(e, r) : 0;
 }
 
@@ -609,7 +689,7 @@ struct ipc9_child *ipc9_child_free(struct ipc9_child *c)
 	for (int i = 0; i < STREAMS; i++)
 		close_fd(&c->fds[i]);
 	close_fd(&c->pidfd);
-	ipc9_pipe_loose_close(&c->offer);
+	pipe_offer_close(&c->offer);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 	return NULL;

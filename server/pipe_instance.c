@@ -81,6 +81,11 @@ void pipe_name_free(struct pipes *all, struct pipe_name *n)
 	free(n);
 }
 
+static bool is_offered(const struct instance *i)
+{
+	return !list_is_empty(&i->listening);
+}
+
 static void leave_name(struct instance *i)
 {
 	struct pipe_name *n = i->name;
@@ -89,7 +94,7 @@ static void leave_name(struct instance *i)
 		return;
 	i->name = NULL;
 	n->n_instances--;
-	if (!list_is_empty(&i->listening))
+	if (is_offered(i))
 		n->n_listening--;
 	list_remove(&i->link);
 	list_remove(&i->listening);
@@ -99,9 +104,14 @@ static void leave_name(struct instance *i)
 
 void instance_listen(struct instance *i)
 {
+	i->client->state = END_ABSENT;
+	instance_offer(i);
+}
+
+void instance_offer(struct instance *i)
+{
 	struct pipe_name *n = i->name;
 
-	i->client->state = END_ABSENT;
 	list_append(&n->listening, &i->listening);
 	n->n_listening++;
 	while (!list_is_empty(&n->waiters))
@@ -112,6 +122,7 @@ void instance_take(struct instance *i)
 {
 	list_remove(&i->listening);
 	i->name->n_listening--;
+	i->client->finished = false;
 }
 
 /* An end that is in the map leaves it, and its connection. */
@@ -208,8 +219,15 @@ struct end *end_find_any(struct request *r, uint64_t id)
 	struct end *e;
 
 	HASH_FIND(by_handle, all->ends, &id, sizeof(id), e);
-	if (e && e->connection == r->call.connection)
+	if (e && e->connection == r->call.connection) {
+		/* Whose client has gone, and who is about to be told: nobody may take that one's place from now on. */
+		if (end_is_server(e) && e->instance->client->state != END_ABSENT &&
+		    is_offered(e->instance)) {
+			list_remove(&e->instance->listening);
+			e->instance->name->n_listening--;
+		}
 		return e;
+	}
 	request_fail(r, IPC9_STATUS_NOENT, 0, "no such pipe on this connection");
 	return NULL;
 }
@@ -387,6 +405,8 @@ int end_state_number(const struct end *e)
 		[END_AWAY] = IPC9_PIPE_CONNECTED,
 	};
 
+	if (end_other(e)->state == END_AWAY && e->instance->left)
+		return e->instance->left;
 	return numbers[end_other(e)->state];
 }
 

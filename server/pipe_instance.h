@@ -11,7 +11,8 @@
  *	       -> AWAY			by OPEN, where client and server exchange data by themselves (pipe_hand.c)
  *
  * 1. The server's end is OPEN from CREATE on; the client's becomes OPEN by OPEN.  An instance is listening
- *    while its client end is ABSENT, and stands in its name's queue of listening ones exactly then.
+ *    while its client end is ABSENT, and stands in its name's queue of listening ones then; and where a client that was
+ *    AWAY has gone before ACCEPT and left nothing, until the next call of the server's end, which is told of that client.
  * 2. DISCONNECT parts an OPEN client end from its instance: it goes on as an end with no instance, until its client closes
  *    it, and the instance gets another one in its place.  That is DISCONNECTED too, until ACCEPT makes it ABSENT.
  * 3. When the server's end is closed or lost the instance leaves its name, and costs its server nothing any more; it is freed
@@ -32,6 +33,7 @@
 #include "rpcgen-out/pipe.h"
 #include "server/named.h"
 #include "server/queue.h"
+#include "transport/loop.h"
 #include "util/map.h"
 
 enum end_state {
@@ -76,6 +78,9 @@ struct instance {
 	int way;       /* IPC9_PIPE_WAY_..., of this client */
 	int fds[2];    /* the server's share of that, until ACCEPT gives it; n_fds of them */
 	unsigned n_fds;
+	struct loop_io
+	    gone; /* added while they are kept: the client's side of them has been closed */
+	int left; /* IPC9_PIPE_CLOSING, _LOST: so it was, but what it sent is to be read; or 0 */
 	struct charge parked, parked_bytes; /* of fds and what they are of: the client's */
 	struct charge charge;
 	struct end server, *client; /* never NULL */
@@ -114,6 +119,9 @@ void instance_free(struct instance *instance);
 
 /* Lets an instance without client listen, behind all others of its name. */
 void instance_listen(struct instance *instance);
+
+/* The same for one whose client has gone and left nothing, which its server can still be told. */
+void instance_offer(struct instance *instance);
 
 /* Takes the instance off the queue of listening ones, for a client. */
 void instance_take(struct instance *instance);

@@ -30,6 +30,12 @@ static inline void shut(struct carrier *c)
 		c->ops->close(c, SOON);
 }
 
+static inline void shut_both(struct ends *e)
+{
+	shut(e->c[0]);
+	shut(e->c[1]);
+}
+
 static inline int put(struct carrier *c, const void *data, size_t size)
 {
 	size_t n;

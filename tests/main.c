@@ -35,6 +35,7 @@
 	X(udp)                                                                                     \
 	X(udp_client)                                                                              \
 	X(udp_loss)                                                                                \
+	X(call_table)                                                                              \
 	X(channel)                                                                                 \
 	X(connect)                                                                                 \
 	X(access)                                                                                  \
@@ -49,6 +50,7 @@
 	X(clipboard)                                                                               \
 	X(mailslot)                                                                                \
 	X(pipe)                                                                                    \
+	X(pipe_accept)                                                                             \
 	X(bench)                                                                                   \
 	X(library)                                                                                 \
 	X(idl)                                                                                     \
@@ -66,6 +68,8 @@
 	X(names)                                                                                   \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
+	X(carrier_ends)                                                                            \
+	X(carrier_more)                                                                            \
 	X(frames)                                                                                  \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \
@@ -79,8 +83,11 @@
 	X(pipe_rules)                                                                              \
 	X(pipe_start)                                                                              \
 	X(pipe_start_stress)                                                                       \
+	X(pipe_start_loop)                                                                         \
+	X(pipe_place)                                                                              \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \
+	X(offer)                                                                                   \
 	X(filemap)                                                                                 \
 	X(filemap_file)                                                                            \
 	X(sync)                                                                                    \

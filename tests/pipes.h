@@ -55,6 +55,26 @@ void pipe_expect(struct ipc9_pipe *pipe, const char *text);
 /* What a read comes to that does not wait. */
 int pipe_look(struct ipc9_pipe *pipe);
 
+bool readable(int fd, int ms);
+/* Goes through an event loop's motions: polls, and looks, until the operation is done. */
+int finish_by_polling(struct ipc9_pipe *pipe, struct ipc9_pipe_op *op,
+    struct ipc9_pipe_result *ret);
+
 extern const struct ipc9_pipe_options pipe_messages; /* a message pipe, for one client */
+
+/* Runs a test's body once for each way. */
+#define BY_EVERY_WAY(NAME)                                                                         \
+	static void NAME##_by(struct pipe_world *w);                                               \
+	static void NAME(void)                                                                     \
+	{                                                                                          \
+		for (const struct pipe_maker *m = pipe_makers; m->name; m++) {                     \
+			struct pipe_world w;                                                       \
+                                                                                                   \
+			pipe_world_begin(&w, m);                                                   \
+			NAME##_by(&w);                                                             \
+			pipe_world_end(&w);                                                        \
+		}                                                                                  \
+	}                                                                                          \
+	static void NAME##_by(struct pipe_world *w)
 
 #endif

@@ -3,6 +3,7 @@
 #include "tests/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,4 +64,13 @@ void process_end(struct process *p)
 	HOLDS(WIFEXITED(status));
 	EQUAL(WEXITSTATUS(status), 0);
 	close(p->fd);
+}
+
+int process_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
 }

@@ -30,4 +30,7 @@ void process_kill(struct process *process);
 /* Waits until it ends by itself, and checks that its result is 0. */
 void process_end(struct process *process);
 
+/* How many descriptors this process has open. */
+int process_descriptors(void);
+
 #endif

@@ -3,13 +3,58 @@
 #include "tests/spawned.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/ipc9.h"
+#include "tests/harness.h"
 
-#define LONG_MS 20000
+/* --- In the test ------------------------------------------------------------------------------- */
+
+struct ipc9_child *spawned_start(const char *const *argv, const struct ipc9_spawn_options *options)
+{
+	struct ipc9_child *child = NULL;
+	struct ipc9_error e = { .text = "" };
+
+	if (EQUAL(ipc9_spawn(argv, options, &child, &e), 0))
+		return child;
+	SAME_TEXT(e.text, "");
+	abort();
+}
+
+void spawned_ends(struct ipc9_child *child, int want)
+{
+	int status = -1;
+
+	EQUAL(ipc9_child_wait(child, LONG_MS, &status, NULL), 0);
+	HOLDS(WIFEXITED(status));
+	EQUAL(WEXITSTATUS(status), want);
+	ipc9_child_free(child);
+}
+
+void spawned_read_all(struct ipc9_child *child, enum ipc9_child_stream stream, char *text,
+    size_t size)
+{
+	size_t at = 0, n = 0;
+	int r;
+
+	while ((r = ipc9_child_read(child, stream, text + at, size - 1 - at, LONG_MS, &n, NULL)) ==
+		0 &&
+	    at < size - 1)
+		at += n;
+	text[at] = '\0';
+	EQUAL(r, IPC9_E_EOF);
+}
+
+void spawned_put(struct ipc9_child *child, const char *text)
+{
+	EQUAL(ipc9_child_write(child, text, strlen(text), LONG_MS, NULL, NULL), 0);
+}
+
+/* --- In the program ---------------------------------------------------------------------------- */
 
 /* Sends back what comes over the pipe; without one, what comes on standard input, with a word in front. */
 static int spawned_echo(int wait_ms)
@@ -44,8 +89,8 @@ static int spawned_echo(int wait_ms)
 	return r == IPC9_E_EOF ? 0 : r == IPC9_E_LOST ? 15 : 16;
 }
 
-/* Says something over the pipe, and stays. */
-static int spawned_stay(void)
+/* Says something over the pipe, and stays; or is killed. */
+static int spawned_stay(bool dies)
 {
 	struct ipc9 *ipc9;
 	struct ipc9_pipe *pipe;
@@ -53,8 +98,24 @@ static int spawned_stay(void)
 	if (ipc9_new(NULL, &ipc9, NULL) || ipc9_pipe_inherit(ipc9, LONG_MS, &pipe, NULL) ||
 	    ipc9_pipe_write(pipe, "here", 4, LONG_MS, NULL, NULL))
 		return 10;
+	if (dies)
+		raise(SIGKILL);
 	for (;;)
 		pause();
+}
+
+/* Looks whether the pipe can be had at once, and says so. */
+static int spawned_now(void)
+{
+	struct ipc9 *ipc9;
+	struct ipc9_pipe *pipe = NULL;
+
+	if (ipc9_new(NULL, &ipc9, NULL))
+		return 10;
+	printf("%s\n", ipc9_strerror(ipc9_pipe_inherit(ipc9, 0, &pipe, NULL)));
+	ipc9_pipe_close(pipe);
+	ipc9_free(ipc9);
+	return 0;
 }
 
 /* Waits for a byte on standard input before it takes the pipe. */
@@ -81,7 +142,11 @@ int spawned_main(const char *what)
 	if (strcmp(what, "echo") == 0)
 		return spawned_echo(LONG_MS);
 	if (strcmp(what, "stay") == 0)
-		return spawned_stay();
+		return spawned_stay(false);
+	if (strcmp(what, "die") == 0)
+		return spawned_stay(true);
+	if (strcmp(what, "now") == 0)
+		return spawned_now();
 	if (strcmp(what, "late") == 0)
 		return spawned_late();
 	if (strcmp(what, "descriptors") == 0)

@@ -25,12 +25,6 @@ static struct ends messages(size_t way)
 	return carrier_make(way, IPC9_PIPE_TYPE_MESSAGE, QUOTA);
 }
 
-static void shut_both(struct ends *e)
-{
-	shut(e->c[0]);
-	shut(e->c[1]);
-}
-
 /* --- Data -------------------------------------------------------------------------------------- */
 
 static void test_bytes_cross_the_boundaries_of_writes(void)
@@ -114,50 +108,6 @@ static void test_peek_tells_without_taking(void)
 		SAME_BYTES(buffer, 4, "mess", 4);
 		EQUAL(get(e.c[1], buffer, 16, true, SOON), 7);
 		shut_both(&e);
-	}
-}
-
-static void test_writes_that_leave_together_are_as_those_one_by_one(void)
-{
-	static unsigned char data[CARRIER_TOGETHER][40000], got[40000];
-	struct iovec pieces[CARRIER_TOGETHER];
-
-	for (size_t i = 0; i < CARRIER_TOGETHER; i++) {
-		pieces[i] = (struct iovec){ data[i], i % 7 ? i * 613 : 0 };
-		memset(data[i], (int)i + 1, sizeof(data[i]));
-	}
-	for (size_t w = 0; w < N_CARRIER_WAYS; w++) {
-		struct ends e = carrier_make(w, IPC9_PIPE_TYPE_MESSAGE, 512 << 10);
-		struct carrier *c = e.c[0];
-		size_t put = 0, taken = 0, n;
-		int r;
-
-		/* Neither the quota nor the socket takes all at once. */
-		while (c->ops->write_together && put < CARRIER_TOGETHER) {
-			r = c->ops->write_together(c, pieces + put, CARRIER_TOGETHER - put, &n);
-			HOLDS(r == 0 ? n > 0 : EQUAL(r, IPC9_E_TIMEDOUT));
-			put += n;
-			r = c->ops->room(c, 0);
-			for (int size; (size = get(e.c[1], got, sizeof(got), true, 0)) >= 0;
-			     taken++)
-				SAME_BYTES(got, (size_t)size, data[taken], pieces[taken].iov_len);
-		}
-		EQUAL(put, c->ops->write_together ? CARRIER_TOGETHER : 0);
-		while (taken < put) {
-			EQUAL(c->ops->room(c, 0) == IPC9_E_LOST, false);
-			n = pieces[taken].iov_len;
-			EQUAL(get(e.c[1], got, sizeof(got), true, SOON), n);
-			SAME_BYTES(got, n, data[taken], n);
-			taken++;
-		}
-		/* Once the other end has gone none is taken. */
-		shut(e.c[1]);
-		EQUAL(c->ops->wait_closed(c, SOON), 0);
-		if (c->ops->write_together) {
-			EQUAL(c->ops->write_together(c, pieces, 3, &n), IPC9_E_PEERCLOSED);
-			EQUAL(n, 0);
-		}
-		shut(c);
 	}
 }
 
@@ -364,7 +314,7 @@ static void test_a_write_completes_while_what_is_unread_fits_the_quota(void)
 		    IPC9_E_TIMEDOUT);
 		EQUAL(n, 1); /* taken, and only not read */
 		EQUAL(get(e.c[1], buffer, QUOTA, false, SOON) > 0, 1);
-		EQUAL(e.c[0]->ops->room(e.c[0], SOON), 0);
+		EQUAL(e.c[0]->ops->room(e.c[0], true, SOON), 0);
 		free(data);
 		free(buffer);
 		shut_both(&e);
@@ -769,7 +719,6 @@ static void test_a_client_cannot_disconnect_its_server(void)
 SUITE(carrier, TEST(test_bytes_cross_the_boundaries_of_writes),
     TEST(test_messages_keep_their_boundaries_and_may_be_empty_and_read_in_parts),
     TEST(test_bytes_read_from_messages_ignore_boundaries_but_stop_at_empty_ones),
-    TEST(test_writes_that_leave_together_are_as_those_one_by_one),
     TEST(test_peek_tells_without_taking), TEST(test_much_data_arrives_whole_whatever_the_pieces),
     TEST(test_pieces_of_changing_lengths_arrive_in_order),
     TEST(test_messages_that_nobody_waited_for_arrive_whole),

@@ -3,11 +3,13 @@
  * test_conduit.c - two ends of a conduit, in one process where nobody has to wait, else in two: what each operation
  * promises.  What happens when the other process stops, dies or lies: test_conduit_peers.c.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <errno.h>
 
@@ -124,13 +126,58 @@ static void test_in_place_one_reads_what_was_written_in_place(void)
 	EQUAL(n, 100);
 	memcpy(room, "in place", 8);
 	EQUAL(conduit_view(p.b, 0, pieces, &n), CONDUIT_TIMEDOUT);
-	conduit_commit(p.a, 8);
+	EQUAL(conduit_commit(p.a, 8), 0);
 	EQUAL(conduit_view(p.b, 0, pieces, &n), 0);
 	EQUAL(n, 1);
 	SAME_BYTES(pieces[0].iov_base, pieces[0].iov_len, "in place", 8);
-	conduit_consume(p.b, 3);
+	EQUAL(conduit_consume(p.b, 3), 0);
 	check_read(p.b, "place");
 	close_pair(&p);
+}
+
+/* With `done` between reserve and commit, and view and consume, of the same end; what these come to. */
+static void check_in_place(void (*done)(struct pair *p), int commit, int consume)
+{
+	struct pair p = open_pair(RING_MESSAGES, MIB);
+	struct iovec piece = { (void *)(uintptr_t) "abc", 3 }, pieces[2];
+	void *room;
+	size_t n;
+
+	EQUAL(conduit_send(p.b, &piece, 1, 0), 0);
+	EQUAL(conduit_reserve(p.a, 3, 0, &room, &n), 0);
+	EQUAL(conduit_view(p.a, 0, pieces, &n), 0);
+	done(&p);
+	EQUAL(conduit_commit(p.a, 3), commit);
+	EQUAL(conduit_consume(p.a, 3), consume);
+	close_pair(&p);
+}
+
+static void peer_closes(struct pair *p)
+{
+	p->b = conduit_close(p->b);
+}
+
+static void peer_disconnects(struct pair *p)
+{
+	conduit_disconnect(p->b);
+}
+
+static void end_writing(struct pair *p)
+{
+	conduit_end(p->a);
+}
+
+static void abort_own(struct pair *p)
+{
+	conduit_abort(p->a);
+}
+
+static void test_what_is_in_place_when_the_state_changes_is_refused(void)
+{
+	check_in_place(peer_closes, CONDUIT_PEERCLOSED, 0);
+	check_in_place(peer_disconnects, CONDUIT_DISCONNECTED, CONDUIT_DISCONNECTED);
+	check_in_place(end_writing, CONDUIT_ENDED, 0);
+	check_in_place(abort_own, CONDUIT_CANCELLED, CONDUIT_CANCELLED);
 }
 
 static void test_a_write_that_times_out_tells_how_much_was_written(void)
@@ -648,11 +695,39 @@ static void test_bells_without_end_do_not_hold_up_an_answer(void)
 	close_pair(&p);
 }
 
+static void test_its_memory_is_as_large_as_is_said_and_nobody_makes_it_larger(void)
+{
+	static const uint64_t quotas[] = { 1, 65536, MIB, CONDUIT_QUOTA_MAX };
+
+	for (size_t i = 0; i < 2 * sizeof(quotas) / sizeof(quotas[0]); i++) {
+		enum ring_type type = i % 2 ? RING_MESSAGES : RING_BYTES;
+		uint64_t size = conduit_size(type, quotas[i / 2]);
+		int memory, sockets[2];
+		struct stat st;
+
+		if (!EQUAL(conduit_create(type, quotas[i / 2], &memory, sockets), 0))
+			continue;
+		HOLDS(size <= 2 * (uint64_t)RING_BYTES_MAX + 4096);
+		EQUAL(fallocate(memory, 0, (off_t)size, 4096), -1);
+		EQUAL(fallocate(memory, FALLOC_FL_KEEP_SIZE, (off_t)size, 4096), -1);
+		EQUAL(pwrite(memory, "x", 1, (off_t)size), -1);
+		EQUAL(ftruncate(memory, (off_t)size + 4096), -1);
+		EQUAL(fallocate(memory, 0, 0, (off_t)size), 0);
+		EQUAL(fstat(memory, &st), 0);
+		EQUAL(st.st_size, size);
+		HOLDS((uint64_t)st.st_blocks * 512 <= size);
+		close(memory);
+		close(sockets[0]);
+		close(sockets[1]);
+	}
+}
+
 SUITE(conduit, TEST(test_ends_that_do_not_agree_are_refused),
     TEST(test_bytes_are_read_across_the_boundaries_of_writes),
     TEST(test_messages_keep_their_boundaries),
     TEST(test_reading_nothing_waits_for_something_and_takes_nothing),
     TEST(test_in_place_one_reads_what_was_written_in_place),
+    TEST(test_what_is_in_place_when_the_state_changes_is_refused),
     TEST(test_a_write_that_times_out_tells_how_much_was_written),
     TEST(test_a_message_is_sent_whole_or_not_at_all),
     TEST(test_a_stream_between_processes_arrives_whole),
@@ -670,4 +745,5 @@ SUITE(conduit, TEST(test_ends_that_do_not_agree_are_refused),
     TEST(test_the_descriptor_rings_once_for_what_was_armed),
     TEST(test_the_descriptor_rings_when_there_is_room_or_all_was_read),
     TEST(test_the_descriptor_hangs_up_when_the_peer_dies),
-    TEST(test_bells_without_end_do_not_hold_up_an_answer));
+    TEST(test_bells_without_end_do_not_hold_up_an_answer),
+    TEST(test_its_memory_is_as_large_as_is_said_and_nobody_makes_it_larger));

@@ -6,11 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -306,6 +309,88 @@ static void test_a_connection_that_brought_more_than_the_call_is_not_handed_over
 	}
 }
 
+/* --- Threads ----------------------------------------------------------------------------------- */
+
+struct sleeper {
+	struct channel *channel;
+	_Atomic pid_t tid;
+};
+
+/* Waits for the replies of others; nothing comes for a second, or a reply does. */
+static void *sleep_on_channel(void *arg)
+{
+	struct sleeper *s = arg;
+
+	atomic_store(&s->tid, gettid());
+	channel_read(s->channel, clock_deadline_ms(20000), false);
+	return NULL;
+}
+
+static bool is_asleep(void *arg)
+{
+	struct sleeper *s = arg;
+	char path[64], line[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)atomic_load(&s->tid));
+	f = atomic_load(&s->tid) ? fopen(path, "re") : NULL;
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	return atoi(line) == SYS_recvmsg || atoi(line) == SYS_recvfrom;
+}
+
+static bool_t xdr_nothing(XDR *xdrs, void *nothing)
+{
+	(void)xdrs;
+	(void)nothing;
+	return TRUE;
+}
+
+/* A reply of nothing, with one descriptor. */
+static void answer_with(int fd, int give)
+{
+	uint32_t call[64], reply[7] = { htonl(0x80000000u | 24), 0, htonl(1) };
+	struct gather out;
+
+	HOLDS(read(fd, call, sizeof(call)) >= 8);
+	reply[1] = call[1];
+	gather_init(&out);
+	EQUAL(gather_copy(&out, reply, sizeof(reply)), 0);
+	EQUAL(gather_send_with(&out, fd, SIZE_MAX, &give, 1), sizeof(reply));
+	gather_clear(&out);
+}
+
+static void test_descriptors_reach_their_call_whoever_receives_them(void)
+{
+	struct channel_parcels parcels = { .n_give = 0 };
+	struct sleeper sleeper = { .tid = 0 };
+	struct channel_call call;
+	struct rpc_err error;
+	pthread_t thread;
+	int fds[2];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	EQUAL(channel_new(fds[0], false, &sleeper.channel), 0);
+	channel_expect_descriptors(sleeper.channel);
+	EQUAL(pthread_create(&thread, NULL, sleep_on_channel, &sleeper), 0);
+	HOLDS(wait_until(is_asleep, &sleeper, 20000));
+	EQUAL(channel_send_with(sleeper.channel, &call, &parcels, &swap_target,
+		  (xdrproc_t)xdr_nothing, NULL, clock_deadline_ms(20000), &error),
+	    RPC_SUCCESS);
+	answer_with(fds[1], fds[1]);
+	EQUAL(channel_wait(sleeper.channel, &call, (xdrproc_t)xdr_nothing, NULL,
+		  clock_deadline_ms(20000), &error),
+	    RPC_SUCCESS);
+	EQUAL(parcels.taken.n, 1);
+	pthread_join(thread, NULL);
+	descriptors_close(&parcels.taken);
+	close(fds[1]);
+	channel_unref(sleeper.channel);
+}
+
 SUITE(descriptors, TEST(test_descriptors_go_with_a_call_and_come_with_its_reply_in_order),
     TEST(test_a_call_that_announces_more_than_came_is_refused_and_the_connection_stays),
     TEST(test_descriptors_that_no_call_takes_are_closed_at_once),
@@ -313,4 +398,5 @@ SUITE(descriptors, TEST(test_descriptors_go_with_a_call_and_come_with_its_reply_
     TEST(test_over_tcp_no_descriptors_are_taken),
     TEST(test_a_connection_is_handed_over_with_nothing_lost_behind_the_answer),
     TEST(test_a_connection_with_other_calls_under_way_is_not_handed_over),
-    TEST(test_a_connection_that_brought_more_than_the_call_is_not_handed_over));
+    TEST(test_a_connection_that_brought_more_than_the_call_is_not_handed_over),
+    TEST(test_descriptors_reach_their_call_whoever_receives_them));

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "client/frames.h"
+#include "client/frames_state.h"
 #include "rpcgen-out/pipe.h"
 #include "tests/carrier.h"
 #include "tests/harness.h"
@@ -141,7 +142,72 @@ static void test_a_connection_that_ends_without_close_is_lost(void)
 	}
 }
 
+/* --- Words and data that pass each other ------------------------------------------------------- */
+
+/* A server that writes while it disconnects, or whose socket still had data behind that word. */
+static void test_what_follows_a_disconnect_is_not_looked_at(void)
+{
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x07\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"),
+	    -IPC9_E_NOTCONN);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x07no frame at all"), -IPC9_E_NOTCONN);
+}
+
+/* Empty messages cost no window: what is too much of them stays in the socket, and must not be given up by who writes. */
+static void test_a_write_that_fails_gives_up_no_message_that_is_still_in_the_socket(void)
+{
+	static const unsigned char end[8] = { 0x80, 0, 0, 4, 0, 0, 0, 2 },
+				   closed[8] = { 0x80, 0, 0, 4, 0, 0, 0, 6 };
+	const int want = 66000;
+	struct carrier_waiting waiting;
+	struct carrier *c;
+	char byte;
+	int fds[2], sent = 0, got = 0;
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
+	while (sent < want) {
+		unsigned char many[100 * sizeof(end)];
+
+		for (int i = 0; i < 100; i++)
+			memcpy(many + (size_t)i * sizeof(end), end, sizeof(end));
+		EQUAL(c->ops->peek(c, NULL, 0, &waiting), 0);
+		if (!EQUAL(write(fds[1], many, sizeof(many)), (ssize_t)sizeof(many)))
+			break;
+		sent += 100;
+	}
+	EQUAL(write(fds[1], closed, sizeof(closed)), (ssize_t)sizeof(closed));
+	close(fds[1]);
+	EQUAL(put(c, "x", 1), IPC9_E_LOST);
+	while (get(c, &byte, 1, true, SOON) == 0)
+		got++;
+	EQUAL(got, want);
+	EQUAL(get(c, &byte, 1, true, SOON), -IPC9_E_EOF);
+	EQUAL(put(c, "x", 1), IPC9_E_PEERCLOSED);
+	shut(c);
+}
+
+/* Nothing that the other end would have to call a lie. */
+static void test_no_data_follows_the_word_that_none_will(void)
+{
+	unsigned char bytes[256];
+	struct carrier *c;
+	int fds[2];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], true, IPC9_PIPE_TYPE_BYTE, 4096, &c), 0);
+	frames_send_word((struct frames *)(void *)c, IPC9_PIPE_FRAME_END);
+	EQUAL(put(c, "x", 1), IPC9_E_BADSTATE);
+	frames_send_word((struct frames *)(void *)c, IPC9_PIPE_FRAME_DISCONNECT);
+	EQUAL(put(c, "x", 1), IPC9_E_NOTCONN);
+	EQUAL(read(fds[1], bytes, sizeof(bytes)), 16);
+	shut(c);
+	close(fds[1]);
+}
+
 SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
     TEST(test_a_message_over_the_limit_ends_the_pipe_as_lost),
     TEST(test_frames_are_what_the_protocol_says),
-    TEST(test_a_connection_that_ends_without_close_is_lost));
+    TEST(test_a_connection_that_ends_without_close_is_lost),
+    TEST(test_what_follows_a_disconnect_is_not_looked_at),
+    TEST(test_a_write_that_fails_gives_up_no_message_that_is_still_in_the_socket),
+    TEST(test_no_data_follows_the_word_that_none_will));

@@ -15,7 +15,9 @@
 #include "rpcgen-out/pipe.h"
 #include "tests/daemon.h"
 #include "tests/harness.h"
+#include "transport/conduit.h"
 #include "transport/ring.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #define OWNER 4242
@@ -25,6 +27,8 @@ struct world {
 	struct daemon_fixture daemon;
 	CLIENT *root; /* of the control program */
 	CLIENT *owner, *guest;
+	int fds[32]; /* clients' ends */
+	unsigned n_fds;
 };
 
 /* program: of the owner's and the guest's connections.  False: the test is skipped. */
@@ -34,6 +38,7 @@ static bool begin(struct world *w, const char *configuration, uint32_t program)
 		skip_test("needs root, to be two users");
 		return false;
 	}
+	w->n_fds = 0;
 	daemon_start(&w->daemon, configuration);
 	w->root = daemon_client(&w->daemon, true, IPC9_PROG_CONTROL);
 	w->owner = daemon_client_of(&w->daemon, OWNER, program);
@@ -43,6 +48,8 @@ static bool begin(struct world *w, const char *configuration, uint32_t program)
 
 static void end(struct world *w)
 {
+	while (w->n_fds)
+		close(w->fds[--w->n_fds]);
 	clnt_destroy(w->owner);
 	clnt_destroy(w->guest);
 	clnt_destroy(w->root);
@@ -174,16 +181,30 @@ static void test_an_open_end_is_an_object_of_the_client(void)
 	end(&w);
 }
 
-/* Opens the pipe for an exchange that does not pass the daemon; the way that comes of it, or less than 0. */
-static int open_stream(CLIENT *c, unsigned flags)
+/*
+ * Opens the pipe for an exchange that does not pass the daemon; the way that comes of it, or less than 0.  The client's end stays
+ * open until end.
+ */
+static int open_stream(struct world *w, CLIENT *c, unsigned flags)
 {
+	static const struct channel_target target = { IPC9_PROG_PIPE, 1, IPC9_PIPEPROC_OPEN, NULL };
+	struct channel *channel = channel_client_channel(c);
 	char name[] = "p";
 	ipc9_pipe_open_args args = { name, IPC9_PIPE_OPEN_READ | IPC9_PIPE_OPEN_STREAM | flags };
+	struct channel_parcels parcels = { .n_give = 0 };
 	ipc9_pipe_open_res res = { 0 };
+	struct channel_call call;
+	struct rpc_err error;
 	int way;
 
-	daemon_patience(c, 20000);
-	EQUAL(ipc9_pipeproc_open_1(&args, &res, c), RPC_SUCCESS);
+	EQUAL(channel_send_with(channel, &call, &parcels, &target,
+		  (xdrproc_t)xdr_ipc9_pipe_open_args, &args, clock_deadline_ms(20000), &error),
+	    RPC_SUCCESS);
+	EQUAL(channel_wait(channel, &call, (xdrproc_t)xdr_ipc9_pipe_open_res, &res,
+		  clock_deadline_ms(20000), &error),
+	    RPC_SUCCESS);
+	for (unsigned i = 0; i < parcels.taken.n; i++)
+		w->fds[w->n_fds++] = parcels.taken.fds[i];
 	way = res.status ? -1 : (int)res.ipc9_pipe_open_res_u.ok.way;
 	xdr_free((xdrproc_t)xdr_ipc9_pipe_open_res, &res);
 	return way;
@@ -207,21 +228,43 @@ static void test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients(v
 		return;
 	for (size_t i = 0; i < 8; i++)
 		servers[i] = create_pipe_with(w.owner, flags);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
 	HOLDS(used_by(&w, GUEST).bytes.used >= 2 * RING_FIRST_BYTES);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_FRAMES);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_CALLS);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_CALLS);
 	EQUAL(used_by(&w, GUEST).objects.used, 1);
 	accept_pipe(w.owner, servers[0]);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
 	accept_pipe(w.owner, servers[1]);
 	accept_pipe(w.owner, servers[2]);
 	/* What the server does not take goes with its end. */
 	close_pipe(w.owner, servers[4]);
 	EQUAL(used_by(&w, GUEST).bytes.used, 0);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
-	EQUAL(open_stream(w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	end(&w);
+}
+
+static void test_memory_that_a_client_could_fill_is_charged_until_it_is_accepted(void)
+{
+	const unsigned flags = IPC9_PIPE_CREATE_STREAM | IPC9_PIPE_CREATE_SHARED;
+	uint64_t servers[2], size = conduit_size(RING_BYTES, IPC9_PIPE_QUOTA_DEFAULT);
+	struct world w;
+
+	/* The guest's half of what is not kept back holds one and not two. */
+	if (!begin(&w, "quota_bytes = 16777216\n", IPC9_PROG_PIPE))
+		return;
+	for (size_t i = 0; i < 2; i++)
+		servers[i] = create_pipe_with(w.owner, flags);
+	HOLDS(size >= 2 * (uint64_t)IPC9_PIPE_QUOTA_DEFAULT);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_SHARED);
+	EQUAL(used_by(&w, GUEST).bytes.used, size);
+	EQUAL(open_stream(&w, w.guest, IPC9_PIPE_OPEN_SHARED), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(used_by(&w, GUEST).bytes.used, size);
+	accept_pipe(w.owner, servers[0]);
+	EQUAL(used_by(&w, GUEST).bytes.used, 0);
+	close_pipe(w.owner, servers[1]);
 	end(&w);
 }
 
@@ -237,10 +280,10 @@ static void test_a_connection_that_waits_to_be_accepted_is_the_clients(void)
 		servers[i] = create_pipe_with(w.owner, IPC9_PIPE_CREATE_STREAM);
 		remote[i] = daemon_client_anonymous(&w.daemon, IPC9_PROG_PIPE);
 	}
-	EQUAL(open_stream(remote[0], 0), IPC9_PIPE_WAY_FRAMES);
-	EQUAL(open_stream(remote[1], 0), IPC9_PIPE_WAY_CALLS);
+	EQUAL(open_stream(&w, remote[0], 0), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(open_stream(&w, remote[1], 0), IPC9_PIPE_WAY_CALLS);
 	accept_pipe(w.owner, servers[0]);
-	EQUAL(open_stream(remote[2], 0), IPC9_PIPE_WAY_FRAMES);
+	EQUAL(open_stream(&w, remote[2], 0), IPC9_PIPE_WAY_FRAMES);
 	for (size_t i = 0; i < 3; i++)
 		clnt_destroy(remote[i]);
 	end(&w);
@@ -594,6 +637,7 @@ static void test_the_sum_of_connections_has_those_of_networks(void)
 
 SUITE(payers, TEST(test_an_open_end_is_an_object_of_the_client),
     TEST(test_what_is_kept_for_a_client_until_it_is_accepted_is_the_clients),
+    TEST(test_memory_that_a_client_could_fill_is_charged_until_it_is_accepted),
     TEST(test_a_connection_that_waits_to_be_accepted_is_the_clients),
     TEST(test_what_a_server_that_is_gone_left_unread_is_the_clients),
     TEST(test_a_client_whose_share_does_not_hold_what_is_unread_loses_it),

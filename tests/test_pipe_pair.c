@@ -493,18 +493,9 @@ static void test_descriptors_that_are_not_of_a_pair_are_refused(void)
 	ipc9_free(ipc9);
 }
 
-static int n_descriptors(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 static void test_pairs_leave_no_descriptors_behind_and_none_is_inherited(void)
 {
-	int before = n_descriptors();
+	int before = process_descriptors();
 
 	EACH_WAY(w)
 	{
@@ -519,10 +510,10 @@ static void test_pairs_leave_no_descriptors_behind_and_none_is_inherited(void)
 					EQUAL(fcntl(ends[i].fds[k], F_GETFD), FD_CLOEXEC);
 			ipc9_pipe_loose_close(&ends[i]);
 		}
-		EQUAL(n_descriptors(), before);
+		EQUAL(process_descriptors(), before);
 		p = make(bytes, ways[w]);
 		end(&p);
-		EQUAL(n_descriptors(), before);
+		EQUAL(process_descriptors(), before);
 	}
 }
 

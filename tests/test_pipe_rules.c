@@ -13,21 +13,6 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-/* Runs a test's body once for each way. */
-#define BY_EVERY_WAY(NAME)                                                                         \
-	static void NAME##_by(struct pipe_world *w);                                               \
-	static void NAME(void)                                                                     \
-	{                                                                                          \
-		for (const struct pipe_maker *m = pipe_makers; m->name; m++) {                     \
-			struct pipe_world w;                                                       \
-                                                                                                   \
-			pipe_world_begin(&w, m);                                                   \
-			NAME##_by(&w);                                                             \
-			pipe_world_end(&w);                                                        \
-		}                                                                                  \
-	}                                                                                          \
-	static void NAME##_by(struct pipe_world *w)
-
 static char much[4000000], got[4000000];
 
 static int read_n(struct ipc9_pipe *pipe, size_t max, bool message, size_t *ret, bool *ret_more)
@@ -492,6 +477,21 @@ BY_EVERY_WAY(test_calls_wait_for_the_one_instance_and_get_their_own_replies)
 	EQUAL(call(w, "x", sizeof(reply), IPC9_FOREVER, reply, &n, &more), IPC9_E_NOENT);
 }
 
+BY_EVERY_WAY(test_a_call_that_waited_no_longer_does_not_promise_its_reply)
+{
+	char address[128], reply[2];
+	size_t n;
+	bool more;
+
+	pipe_world_create(w, &pipe_messages);
+	w->maker->address(w, address, sizeof(address));
+	EQUAL(ipc9_pipe_call(w->ipc9, address, "x", 1, reply, sizeof(reply), 500, &n, &more,
+		  &w->error),
+	    IPC9_E_TIMEDOUT);
+	if (!HOLDS(strstr(w->error.text, "the request was written, and its reply, ") != NULL))
+		SAME_TEXT(w->error.text, "");
+}
+
 /* --- Flush and disconnect ---------------------------------------------------------------------- */
 
 static void *flush_forever(void *context)
@@ -761,6 +761,7 @@ SUITE(pipe_rules, TEST(test_a_message_read_in_parts_says_that_it_goes_on),
     TEST(test_a_transaction_that_was_given_up_has_sent_its_request),
     TEST(test_transactions_are_for_duplex_message_pipes),
     TEST(test_calls_wait_for_the_one_instance_and_get_their_own_replies),
+    TEST(test_a_call_that_waited_no_longer_does_not_promise_its_reply),
     TEST(test_a_flush_is_over_when_the_other_end_has_read_and_closed_at_once),
     TEST(test_disconnect_throws_away_what_is_unread_and_frees_the_instance),
     TEST(test_who_was_thrown_out_holds_no_instance),

@@ -9,33 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/socket.h>
 
+#include "client/frames_state.h"
+#include "client/pipe.h"
 #include "tests/pipes.h"
 #include "util/clock.h"
 
 #define FOR_EVERY_WAY(M) for (const struct pipe_maker *M = pipe_makers; M->name; M++)
-
-static bool readable(int fd, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
-}
-
-/* Goes through an event loop's motions: polls, and looks, until the operation is done. */
-static int finish_by_polling(struct ipc9_pipe *pipe, struct ipc9_pipe_op *op,
-    struct ipc9_pipe_result *ret)
-{
-	for (;;) {
-		int r = ipc9_pipe_finish(op, 0, ret, NULL);
-
-		if (r != IPC9_E_PENDING)
-			return r;
-		if (!HOLDS(readable(ipc9_pipe_fd(pipe), 20000)))
-			return -1;
-	}
-}
 
 static void test_a_started_read_is_done_when_something_comes(void)
 {
@@ -529,242 +510,96 @@ static void test_cancelling_reads_loses_nothing(void)
 	}
 }
 
-static void *read_until_closed(void *arg)
-{
-	struct ipc9_pipe *pipe = arg;
-	char got[4096];
-	size_t n;
+/* --- Empty messages ---------------------------------------------------------------------------- */
 
-	while (!ipc9_pipe_read(pipe, got, sizeof(got), IPC9_FOREVER, &n, NULL))
-		continue;
-	return NULL;
+#define MESSAGE_END 8 /* bytes of an empty message, which is no more than its end */
+
+/* An end whose socket holds no more than one frame until `other`, the bare socket at the other end, is read. */
+struct stuffed {
+	struct ipc9 *ipc9;
+	struct ipc9_pipe *pipe;
+	struct ipc9_pipe_loose other;
+	int sent; /* empty messages that are in it */
+};
+
+static void stuff(struct stuffed *s, int messages)
+{
+	const struct ipc9_pipe_pair_options options = { .type = IPC9_PIPE_TYPE_MESSAGE,
+		.way = IPC9_PIPE_BY_SOCKET };
+	struct ipc9_pipe_loose loose[2];
+
+	EQUAL(ipc9_new(NULL, &s->ipc9, NULL), 0);
+	EQUAL(ipc9_pipe_pair(&options, loose, NULL), 0);
+	EQUAL(ipc9_pipe_adopt(s->ipc9, &loose[0], &s->pipe, NULL), 0);
+	s->other = loose[1];
+	s->sent = 0;
+	while (s->sent != messages && ipc9_pipe_write(s->pipe, "", 0, 0, NULL, NULL) == 0)
+		s->sent++;
 }
 
-static void test_a_started_write_is_announced_while_another_thread_reads(void)
+static void unstuff(struct stuffed *s)
 {
-	enum {
-		QUOTA = 1000,
-		SIZE = 1500
-	};
-	const struct ipc9_pipe_options small = { .quota_bytes = QUOTA };
-	static const char data[SIZE];
-
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_op *op = NULL;
-		struct pipe_world w;
-		pthread_t reader;
-		int fd;
-
-		pipe_world_begin(&w, m);
-		pipe_world_connect(&w, &small);
-		fd = ipc9_pipe_fd(w.client);
-		EQUAL(pthread_create(&reader, NULL, read_until_closed, w.client), 0);
-		for (int i = 0; i < 300; i++) {
-			size_t total = 0, n = 0;
-			char got[SIZE];
-
-			EQUAL(ipc9_pipe_start_write(w.client, data, SIZE, &op, &w.error), 0);
-			EQUAL(ipc9_pipe_finish(op, 0, NULL, &w.error), IPC9_E_PENDING);
-			for (; total < SIZE; total += n)
-				if (!EQUAL(ipc9_pipe_read(w.server, got, SIZE, 10000, &n, &w.error),
-					0))
-					break;
-			/* Whoever takes in that this was read may be the other thread. */
-			if (!HOLDS(readable(fd, 10000)))
-				break;
-			EQUAL(finish_by_polling(w.client, op, NULL), 0);
-		}
-		w.server = ipc9_pipe_close(w.server);
-		pthread_join(reader, NULL);
-		pipe_world_end(&w);
-	}
+	ipc9_pipe_close(s->pipe);
+	ipc9_pipe_loose_close(&s->other);
+	ipc9_free(s->ipc9);
 }
 
-static void *read_and_answer(void *arg)
+/* What has come there; how many messages that ends. */
+static int ends_come(const struct stuffed *s)
 {
-	enum {
-		ROOM = 1u << 20
-	};
-	struct ipc9_pipe *pipe = arg;
-	char *got = malloc(ROOM);
-	size_t n = 0;
-	bool more;
+	static unsigned char bytes[1 << 20];
+	ssize_t n = recv(s->other.fds[0], bytes, sizeof(bytes), MSG_DONTWAIT);
+	int ends = 0;
 
-	if (!ipc9_pipe_read_message(pipe, got, ROOM, 20000, &n, &more, NULL))
-		pipe_put(pipe, "ok");
-	free(got);
-	return NULL;
+	/* Of the frames none but the one that tells what was read is longer, and that has no 2 there. */
+	for (ssize_t i = 0; i + MESSAGE_END <= n; i += 4)
+		ends += bytes[i] == 0x80 && bytes[i + 3] == 4 &&
+		    bytes[i + 7] == IPC9_PIPE_FRAME_MSG_END;
+	return ends;
 }
 
-static void test_what_a_write_could_not_wait_for_leaves_while_a_read_is_polled_for(void)
+static void test_an_empty_message_that_has_to_wait_is_sent_once(void)
 {
-	enum {
-		SIZE = 900000
-	};
-	char *data = calloc(1, SIZE);
+	struct ipc9_pipe_op *op;
+	struct stuffed s;
+	struct frames *f;
+	int full, ends = 0, r;
 
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_result result = { 0 };
-		struct ipc9_pipe_op *op = NULL;
-		struct pipe_world w;
-		pthread_t other;
-		char got[8];
-		size_t n = 0;
-
-		pipe_world_begin(&w, m);
-		pipe_world_connect(&w, &pipe_messages);
-		HOLDS(ipc9_pipe_fd(w.client) >= 0);
-		EQUAL(ipc9_pipe_start_read(w.client, got, sizeof(got), &op, &w.error), 0);
-		EQUAL(ipc9_pipe_finish(op, 0, NULL, &w.error), IPC9_E_PENDING);
-		EQUAL(ipc9_pipe_write(w.client, data, SIZE, 0, &n, &w.error), 0);
-		EQUAL(pthread_create(&other, NULL, read_and_answer, w.server), 0);
-		/* No look before the descriptor says so. */
-		HOLDS(readable(ipc9_pipe_fd(w.client), 10000));
-		EQUAL(finish_by_polling(w.client, op, &result), 0);
-		SAME_BYTES(got, result.size_bytes, "ok", 2);
-		pthread_join(other, NULL);
-		pipe_world_end(&w);
-	}
-	free(data);
+	stuff(&s, -1);
+	full = s.sent;
+	unstuff(&s);
+	/* The last one that fits, and behind it what was read here, which has to be told and does not fit. */
+	stuff(&s, full - 1);
+	f = (struct frames *)(void *)atomic_load(&s.pipe->carrier);
+	f->arrived = f->consumed = f->quota;
+	EQUAL(ipc9_pipe_start_write(s.pipe, "", 0, &op, NULL), 0);
+	HOLDS(f->rest.size > 0);
+	while ((r = ipc9_pipe_finish(op, 0, NULL, NULL)) == IPC9_E_PENDING)
+		ends += ends_come(&s);
+	EQUAL(r, 0);
+	EQUAL(ends + ends_come(&s), full);
+	unstuff(&s);
 }
 
-static void test_a_cancel_is_announced_for_what_is_left_when_another_is_finished(void)
+/* The same where somebody waits for it, but not long enough for the rest. */
+static void test_an_empty_message_that_was_taken_is_not_said_to_be_late(void)
 {
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_op *first = NULL, *second = NULL;
-		struct pipe_world w;
-		char got[2][4];
-		int fd;
+	struct stuffed s;
+	struct frames *f;
+	int full;
 
-		pipe_world_begin(&w, m);
-		pipe_world_connect(&w, NULL);
-		fd = ipc9_pipe_fd(w.client);
-		EQUAL(pipe_put(w.server, "abcd"), 0);
-		EQUAL(ipc9_pipe_start_read(w.client, got[0], 4, &first, &w.error), 0);
-		EQUAL(ipc9_pipe_start_read(w.client, got[1], 4, &second, &w.error), 0);
-		EQUAL(ipc9_pipe_finish(second, 100, NULL, &w.error), IPC9_E_TIMEDOUT);
-		ipc9_pipe_cancel(w.client);
-		EQUAL(ipc9_pipe_finish(first, 10000, NULL, &w.error), 0);
-		HOLDS(readable(fd, 10000));
-		EQUAL(finish_by_polling(w.client, second, NULL), IPC9_E_CANCELLED);
-		EQUAL(readable(fd, 0), false);
-		pipe_world_end(&w);
-	}
-}
-
-static void test_a_cancel_with_nothing_started_is_not_announced(void)
-{
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_op *op = NULL;
-		struct pipe_world w;
-		char got[4];
-
-		pipe_world_begin(&w, m);
-		pipe_world_connect(&w, NULL);
-		HOLDS(ipc9_pipe_fd(w.client) >= 0);
-		ipc9_pipe_cancel(w.client);
-		EQUAL(readable(ipc9_pipe_fd(w.client), 0), false);
-		EQUAL(ipc9_pipe_start_read(w.client, got, 4, &op, &w.error), 0);
-		EQUAL(ipc9_pipe_finish(op, 0, NULL, &w.error), IPC9_E_PENDING);
-		EQUAL(readable(ipc9_pipe_fd(w.client), 0), false);
-		EQUAL(pipe_put(w.server, "abcd"), 0);
-		EQUAL(finish_by_polling(w.client, op, NULL), 0);
-		pipe_world_end(&w);
-	}
-}
-
-static void test_of_two_started_accepts_both_are_announced(void)
-{
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_op *ops[2] = { NULL };
-		struct pipe_world w;
-
-		pipe_world_begin(&w, m);
-		pipe_world_create(&w, NULL);
-		HOLDS(ipc9_pipe_fd(w.server) >= 0);
-		for (int i = 0; i < 2; i++)
-			EQUAL(ipc9_pipe_start_accept(w.server, &ops[i], &w.error), 0);
-		EQUAL(pipe_world_open(&w, NULL, &w.client), 0);
-		EQUAL(finish_by_polling(w.server, ops[0], NULL), 0);
-		HOLDS(readable(ipc9_pipe_fd(w.server), 10000));
-		EQUAL(finish_by_polling(w.server, ops[1], NULL), 0);
-		pipe_world_end(&w);
-	}
-}
-
-static void test_waiting_for_one_operation_while_another_is_done_takes_no_time(void)
-{
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_op *first = NULL, *second = NULL;
-		struct timespec from, to;
-		struct pipe_world w;
-		char got[2][4];
-
-		pipe_world_begin(&w, m);
-		pipe_world_connect(&w, NULL);
-		HOLDS(ipc9_pipe_fd(w.client) >= 0);
-		EQUAL(pipe_put(w.server, "abcd"), 0);
-		EQUAL(ipc9_pipe_start_read(w.client, got[0], 4, &first, &w.error), 0);
-		EQUAL(ipc9_pipe_start_read(w.client, got[1], 4, &second, &w.error), 0);
-		EQUAL(ipc9_pipe_finish(second, 20, NULL, &w.error), IPC9_E_TIMEDOUT);
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-		EQUAL(ipc9_pipe_finish(second, 500, NULL, &w.error), IPC9_E_TIMEDOUT);
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-		HOLDS((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 <
-		    100);
-		EQUAL(ipc9_pipe_finish(first, 0, NULL, &w.error), 0);
-		pipe_world_end(&w);
-	}
-}
-
-static void *disconnect(void *arg)
-{
-	return ipc9_pipe_disconnect(arg, NULL) ? arg : NULL;
-}
-
-static void test_another_thread_disconnects_and_what_was_started_ends(void)
-{
-	FOR_EVERY_WAY(m)
-	{
-		struct ipc9_pipe_op *ops[3] = { NULL };
-		struct pipe_world w;
-		pthread_t other;
-		void *wrong = NULL;
-		char got[3][4];
-		int fd;
-
-		pipe_world_begin(&w, m);
-		pipe_world_connect(&w, NULL);
-		fd = ipc9_pipe_fd(w.server);
-		for (int i = 0; i < 3; i++)
-			EQUAL(ipc9_pipe_start_read(w.server, got[i], 4, &ops[i], &w.error), 0);
-		EQUAL(pthread_create(&other, NULL, disconnect, w.server), 0);
-		/* One sleeps in it, and is woken. */
-		EQUAL(ipc9_pipe_finish(ops[0], 20000, NULL, &w.error), IPC9_E_NOTCONN);
-		for (int i = 1; i < 3; i++)
-			EQUAL(finish_by_polling(w.server, ops[i], NULL), IPC9_E_NOTCONN);
-		pthread_join(other, &wrong);
-		HOLDS(!wrong);
-		EQUAL(readable(fd, 0), false);
-		/* The descriptor goes on to tell, of the next client. */
-		w.client = ipc9_pipe_close(w.client);
-		EQUAL(ipc9_pipe_start_accept(w.server, &ops[0], &w.error), 0);
-		EQUAL(ipc9_pipe_finish(ops[0], 0, NULL, &w.error), IPC9_E_PENDING);
-		EQUAL(pipe_world_open(&w, NULL, &w.client), 0);
-		EQUAL(finish_by_polling(w.server, ops[0], NULL), 0);
-		EQUAL(ipc9_pipe_start_read(w.server, got[0], 4, &ops[0], &w.error), 0);
-		EQUAL(ipc9_pipe_finish(ops[0], 0, NULL, &w.error), IPC9_E_PENDING);
-		EQUAL(pipe_put(w.client, "abcd"), 0);
-		EQUAL(finish_by_polling(w.server, ops[0], NULL), 0);
-		SAME_BYTES(got[0], 4, "abcd", 4);
-		pipe_world_end(&w);
-	}
+	stuff(&s, -1);
+	full = s.sent;
+	EQUAL(ipc9_pipe_write(s.pipe, "", 0, 1, NULL, NULL), IPC9_E_TIMEDOUT);
+	EQUAL(ends_come(&s), full);
+	EQUAL(ends_come(&s), 0);
+	unstuff(&s);
+	stuff(&s, full - 1);
+	f = (struct frames *)(void *)atomic_load(&s.pipe->carrier);
+	f->arrived = f->consumed = f->quota;
+	EQUAL(ipc9_pipe_write(s.pipe, "", 0, 1, NULL, NULL), 0);
+	EQUAL(ends_come(&s), full);
+	unstuff(&s);
 }
 
 SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
@@ -780,10 +615,5 @@ SUITE(pipe_start, TEST(test_a_started_read_is_done_when_something_comes),
     TEST(test_one_operation_is_cancelled_and_the_others_go_on),
     TEST(test_a_call_of_another_thread_is_cancelled_and_the_end_stays_usable),
     TEST(test_cancelling_reads_loses_nothing),
-    TEST(test_a_started_write_is_announced_while_another_thread_reads),
-    TEST(test_what_a_write_could_not_wait_for_leaves_while_a_read_is_polled_for),
-    TEST(test_a_cancel_is_announced_for_what_is_left_when_another_is_finished),
-    TEST(test_a_cancel_with_nothing_started_is_not_announced),
-    TEST(test_of_two_started_accepts_both_are_announced),
-    TEST(test_waiting_for_one_operation_while_another_is_done_takes_no_time),
-    TEST(test_another_thread_disconnects_and_what_was_started_ends));
+    TEST(test_an_empty_message_that_has_to_wait_is_sent_once),
+    TEST(test_an_empty_message_that_was_taken_is_not_said_to_be_late));

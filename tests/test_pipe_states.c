@@ -188,6 +188,34 @@ static int do_peek(struct pipe_world *w, struct ipc9_pipe *pipe)
 	return r;
 }
 
+static int do_reserve(struct pipe_world *w, struct ipc9_pipe *pipe)
+{
+	void *room = NULL;
+	size_t n = 99;
+	int r = ipc9_pipe_reserve(pipe, 3, 0, &room, &n, &w->error);
+
+	EQUAL(n, r ? 99 : 3);
+	if (!r) {
+		memcpy(room, "abc", 3);
+		EQUAL(ipc9_pipe_commit(pipe, 3, 5000, &w->error), 0);
+	}
+	return r;
+}
+
+static int do_view(struct pipe_world *w, struct ipc9_pipe *pipe)
+{
+	const void *data = NULL;
+	size_t n = 99;
+	int r = ipc9_pipe_view(pipe, 0, &data, &n, &w->error);
+
+	EQUAL(n, r ? 99 : 5);
+	if (!r) {
+		SAME_BYTES(data, n, "yours", 5);
+		EQUAL(ipc9_pipe_consume(pipe, n, &w->error), 0);
+	}
+	return r;
+}
+
 static int do_transact(struct pipe_world *w, struct ipc9_pipe *pipe)
 {
 	size_t n;
@@ -268,6 +296,14 @@ static const struct {
 	    false },
 	{ "peek", do_peek,
 	    { IPC9_E_BADSTATE, 0, 0, 0, IPC9_E_EOF, 0, IPC9_E_LOST, IPC9_E_BADSTATE,
+		IPC9_E_NOTCONN },
+	    false },
+	{ "reserve", do_reserve,
+	    { IPC9_E_LISTENING, 0, 0, IPC9_E_PEERCLOSED, IPC9_E_PEERCLOSED, IPC9_E_LOST,
+		IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_NOTCONN },
+	    false },
+	{ "view", do_view,
+	    { IPC9_E_LISTENING, WAITS, 0, 0, IPC9_E_EOF, 0, IPC9_E_LOST, IPC9_E_NOTCONN,
 		IPC9_E_NOTCONN },
 	    false },
 	{ "transact", do_transact,

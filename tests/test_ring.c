@@ -721,6 +721,29 @@ static void test_a_message_that_cannot_be_breaks_the_ring(void)
 	check_consumer_breaks(&f);
 }
 
+static void test_what_was_viewed_and_has_become_less_is_not_consumed(void)
+{
+	struct fixture f;
+	struct iovec pieces[2];
+	uint64_t total, first;
+	char bytes[16] = "0123456789abcde";
+	size_t n;
+
+	open_ring(&f, RING_BYTES, RING_FIRST_BYTES);
+	EQUAL(ring_write(&f.p, bytes, sizeof(bytes), &n), 0);
+	EQUAL(ring_view(&f.c, pieces, &n), 0);
+	EQUAL(pieces[0].iov_len, sizeof(bytes));
+	/* Two jumps of which there was nothing to be seen before. */
+	atomic_store(&f.shared->jumps[1].offset, 100);
+	atomic_store(&f.shared->jumps[1].at, 4);
+	atomic_store(&f.shared->jumps[0].offset, 200);
+	atomic_store(&f.shared->jumps[0].at, 8);
+	EQUAL(ring_peek(&f.c, bytes, 1, &n, &total, &first), 0);
+	EQUAL(ring_consume(&f.c, pieces[0].iov_len), -EPROTO);
+	EQUAL(ring_view(&f.c, pieces, &n), -EPROTO);
+	close_ring(&f);
+}
+
 static void test_a_length_that_changes_after_it_was_believed_does_not_count(void)
 {
 	unsigned char buffer[64];
@@ -755,4 +778,5 @@ SUITE(ring, TEST(test_bytes_come_out_as_they_went_in_whatever_the_pieces),
     TEST(test_a_producer_that_goes_back_or_ahead_breaks_the_ring),
     TEST(test_a_jump_that_cannot_be_breaks_the_ring),
     TEST(test_a_message_that_cannot_be_breaks_the_ring),
+    TEST(test_what_was_viewed_and_has_become_less_is_not_consumed),
     TEST(test_a_length_that_changes_after_it_was_believed_does_not_count));

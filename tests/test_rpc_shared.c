@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/rpc_server.h"
 #include "client/rpc_shared.h"
 #include "tests/harness.h"
 #include "tests/rpc.h"
+#include "transport/line.h"
 #include "util/text.h"
 
 enum {
@@ -169,11 +171,29 @@ static bool_t xdr_opaque_value(XDR *xdrs, struct opaque *value)
 
 #define XDR_OPAQUE ((xdrproc_t)(void (*)(void))xdr_opaque_value)
 
+/* A call and a reply with so many bytes. */
+static void exchange(CLIENT *c, unsigned size)
+{
+	struct opaque args = { size, calloc(1, size + 1) }, back = { 0 };
+	const struct timeval limit = { 20, 0 };
+	unsigned counted = 0;
+
+	EQUAL(clnt_call(c, RPC_TEST_LOAD, XDR_OPAQUE, (caddr_t)&args, XDR_NUMBER, (caddr_t)&counted,
+		  limit),
+	    RPC_SUCCESS);
+	EQUAL(counted, size);
+	EQUAL(clnt_call(c, RPC_TEST_BIG, XDR_NUMBER, (caddr_t)&size, XDR_OPAQUE, (caddr_t)&back,
+		  limit),
+	    RPC_SUCCESS);
+	SAME_BYTES(back.data ? back.data : "", back.size, args.data, size);
+	xdr_free(XDR_OPAQUE, (char *)&back);
+	free(args.data);
+}
+
 static void test_calls_and_replies_of_any_size_arrive_whole(void)
 {
 	static const unsigned sizes[] = { 0, 500, 4096, 70000, MIB - 100, MIB, 3 * MIB };
 	const struct ipc9_rpc_server_options options = { .record_bytes = 4 * MIB };
-	const struct timeval limit = { 20, 0 };
 	struct rpc_fixture f;
 	CLIENT *c;
 
@@ -181,23 +201,58 @@ static void test_calls_and_replies_of_any_size_arrive_whole(void)
 		return;
 	rpc_start(&f, &options);
 	c = connect_shared(&f);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct opaque args = { sizes[i], calloc(1, sizes[i] + 1) }, back = { 0 };
-		unsigned size = sizes[i], counted = 0;
-
-		EQUAL(clnt_call(c, RPC_TEST_LOAD, XDR_OPAQUE, (caddr_t)&args, XDR_NUMBER,
-			  (caddr_t)&counted, limit),
-		    RPC_SUCCESS);
-		EQUAL(counted, size);
-		EQUAL(clnt_call(c, RPC_TEST_BIG, XDR_NUMBER, (caddr_t)&size, XDR_OPAQUE,
-			  (caddr_t)&back, limit),
-		    RPC_SUCCESS);
-		SAME_BYTES(back.data ? back.data : "", back.size, args.data, size);
-		xdr_free(XDR_OPAQUE, (char *)&back);
-		free(args.data);
-	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		exchange(c, sizes[i]);
 	/* All but the two calls that are longer than a message may be. */
 	EQUAL(shared_calls(c), 12);
+	clnt_destroy(c);
+	rpc_stop(&f);
+}
+
+static void test_calls_and_replies_about_as_long_as_what_is_encoded_in_place_arrive_whole(void)
+{
+	struct rpc_fixture f;
+	unsigned n = 0;
+	CLIENT *c;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	c = connect_shared(&f);
+	for (unsigned size = LINE_IN_PLACE - 60; size <= LINE_IN_PLACE + 4; size++, n++)
+		exchange(c, size);
+	for (unsigned i = 0; i < 4;
+	     i++, n++) /* each finds that the last one was of the other kind */
+		exchange(c, i % 2 ? 0 : 2 * LINE_IN_PLACE);
+	EQUAL(shared_calls(c), 2 * n);
+	clnt_destroy(c);
+	rpc_stop(&f);
+}
+
+/* Encodes some of it, and then cannot go on. */
+static bool_t xdr_half(XDR *xdrs, unsigned *number)
+{
+	return xdr_u_int(xdrs, number) && xdrs->x_op != XDR_ENCODE;
+}
+
+static void test_arguments_that_cannot_be_encoded_cost_nothing_but_the_call(void)
+{
+	const struct timeval limit = { SAFE_MS / 1000, 0 };
+	unsigned number = 1, result;
+	struct rpc_fixture f;
+	CLIENT *c;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	c = connect_shared(&f);
+	for (unsigned i = 1; i <= 3; i++) {
+		EQUAL(clnt_call(c, RPC_TEST_BIG, (xdrproc_t)(void (*)(void))xdr_half,
+			  (caddr_t)&number, XDR_NUMBER, (caddr_t)&result, limit),
+		    RPC_CANTENCODEARGS);
+		rpc_expect_echo(c, "goes on");
+		EQUAL(shared_calls(c), i);
+	}
 	clnt_destroy(c);
 	rpc_stop(&f);
 }
@@ -286,6 +341,31 @@ static void test_after_a_timeout_calls_use_the_socket_until_the_late_reply_has_c
 	reply_later(&one);
 	rpc_expect_echo(c, "again");
 	EQUAL(shared_calls(c), 2);
+	clnt_destroy(c);
+	rpc_stop(&f);
+}
+
+static void test_a_late_reply_that_comes_by_the_socket_is_taken_for_no_other(void)
+{
+	const struct ipc9_rpc_server_options options = { .record_bytes = 4 * MIB };
+	struct opaque big = { 2 * MIB, calloc(1, 2 * MIB) };
+	struct rpc_fixture f;
+	unsigned one = 1;
+	CLIENT *c;
+
+	if (is_unwanted()) {
+		free(big.data);
+		return;
+	}
+	rpc_start(&f, &options);
+	c = connect_shared(&f);
+	EQUAL(call_number(c, RPC_TEST_LATER, 0, 20), RPC_TIMEDOUT);
+	HOLDS(wait_until(are_deferred, &one, SAFE_MS));
+	EQUAL(ipc9_rpc_reply(rpc_state.later[0], XDR_OPAQUE, &big), 0);
+	exchange(c, 3 * MIB); /* by the socket, behind it */
+	rpc_expect_echo(c, "again");
+	EQUAL(shared_calls(c), 3); /* with the call whose reply alone was too long */
+	free(big.data);
 	clnt_destroy(c);
 	rpc_stop(&f);
 }
@@ -419,62 +499,6 @@ static void test_handlers_of_all_connections_run_at_the_same_time_up_to_the_boun
 	rpc_stop(&f);
 }
 
-/* So many calls by the socket that there is always one that waits. */
-struct crowd {
-	CLIENT *client;
-	unsigned napped[32], ended;
-	_Atomic bool is_over;
-};
-
-static void nap_again(void *context, enum clnt_stat stat, const struct rpc_err *error)
-{
-	struct crowd *crowd = context;
-	unsigned us = 300, at = crowd->ended++ % 32;
-
-	(void)error;
-	EQUAL(stat, RPC_SUCCESS);
-	if (!crowd->is_over)
-		EQUAL(ipc9_rpc_begin(crowd->client, RPC_TEST_NAP, XDR_NUMBER, &us, XDR_NUMBER,
-			  &crowd->napped[at], SAFE_MS, nap_again, crowd, NULL),
-		    0);
-}
-
-static void *echo_in_crowd(void *context)
-{
-	struct crowd *crowd = context;
-	CLIENT *c = crowd->client;
-
-	for (unsigned i = 0; i < 10; i++)
-		rpc_expect_echo(c, "my turn");
-	return NULL;
-}
-
-static void test_calls_by_shared_memory_have_their_turn_among_many_by_the_socket(void)
-{
-	struct crowd crowd = { .client = NULL }, alone = { .client = NULL };
-	struct rpc_fixture f;
-	pthread_t thread;
-
-	if (is_unwanted())
-		return;
-	rpc_start(&f, NULL);
-	crowd.client = connect_with(&f, IPC9_RPC_SHARED_NEVER);
-	alone.client = connect_shared(&f);
-	EQUAL(pthread_create(&thread, NULL, echo_in_crowd, &alone), 0);
-	for (unsigned i = 0; i < 32; i++)
-		nap_again(&crowd, RPC_SUCCESS, NULL);
-	while (shared_calls(alone.client) < 10 && crowd.ended < 10000)
-		ipc9_rpc_process(crowd.client, SAFE_MS);
-	HOLDS(crowd.ended < 10000);
-	crowd.is_over = true;
-	while (ipc9_rpc_process(crowd.client, SAFE_MS))
-		;
-	pthread_join(thread, NULL);
-	clnt_destroy(alone.client);
-	clnt_destroy(crowd.client);
-	rpc_stop(&f);
-}
-
 static bool are_inside(void *n)
 {
 	bool so;
@@ -483,6 +507,73 @@ static bool are_inside(void *n)
 	so = rpc_state.inside == *(unsigned *)n;
 	pthread_mutex_unlock(&rpc_state.lock);
 	return so;
+}
+
+/* Lets those go who wait for so many. */
+static void end_meeting(unsigned number)
+{
+	pthread_mutex_lock(&rpc_state.lock);
+	rpc_state.most = number;
+	pthread_cond_broadcast(&rpc_state.changed);
+	pthread_mutex_unlock(&rpc_state.lock);
+}
+
+/* Whether a call of a ring has waited for so long that it comes before those by the socket. */
+static bool is_overdue(void *context)
+{
+	struct ipc9_rpc_server *s = context;
+	bool so;
+
+	pthread_mutex_lock(&s->lock);
+	so = s->threads.overdue == 1;
+	pthread_mutex_unlock(&s->lock);
+	return so;
+}
+
+static void test_a_call_by_shared_memory_that_has_waited_comes_before_those_queued_by_the_socket(
+    void)
+{
+	enum {
+		QUEUED = 32
+	};
+	struct meeting waits = { .procedure = RPC_TEST_MEET, .number = 2, .times = 1 };
+	enum clnt_stat later_stat, stats[QUEUED];
+	unsigned first = 1, numbers[QUEUED], none = 0;
+	char *later = NULL;
+	struct rpc_fixture f;
+	CLIENT *crowd;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, NULL);
+	crowd = connect_with(&f, IPC9_RPC_SHARED_NEVER);
+	waits.client = connect_shared(&f);
+	/* Beside one that is under way the others leave together, and so the server has them all when the first runs. */
+	EQUAL(ipc9_rpc_begin(crowd, RPC_TEST_LATER, XDR_VOID, NULL, XDR_TEXT, &later, SAFE_MS,
+		  on_done, &later_stat, NULL),
+	    0);
+	for (unsigned i = 0; i < QUEUED; i++)
+		EQUAL(ipc9_rpc_begin(crowd, RPC_TEST_GATE, XDR_NUMBER, i ? &none : &first,
+			  XDR_NUMBER, &numbers[i], SAFE_MS, on_done, &stats[i], NULL),
+		    0);
+	EQUAL(ipc9_rpc_process(crowd, 0), 0);
+	HOLDS(rpc_await_entered(1));
+	EQUAL(pthread_create(&waits.thread, NULL, go_to_meetings, &waits), 0);
+	HOLDS(wait_until(is_overdue, f.server, SAFE_MS));
+	rpc_open_gate(1);
+	HOLDS(wait_until(are_inside, (unsigned[]){ 1 }, SAFE_MS));
+	EQUAL(rpc_state.entered, 1);
+	end_meeting(2);
+	pthread_join(waits.thread, NULL);
+	EQUAL(waits.failed, 0);
+	reply_later(&first);
+	for (int n = 0; n < QUEUED + 1;)
+		n += ipc9_rpc_process(crowd, SAFE_MS);
+	EQUAL(rpc_state.entered, QUEUED);
+	free(later);
+	clnt_destroy(waits.client);
+	clnt_destroy(crowd);
+	rpc_stop(&f);
 }
 
 static void test_the_server_receives_while_handlers_of_shared_memory_take_all_there_may_be(void)
@@ -507,10 +598,7 @@ static void test_the_server_receives_while_handlers_of_shared_memory_take_all_th
 	c = connect_with(&f, IPC9_RPC_SHARED_NEVER);
 	d = ipc9_rpc_share(c, RPC_TEST_PROGRAM, RPC_TEST_VERSION + 1);
 	EQUAL(rpc_call_text(d, RPC_TEST_ECHO, "x", &result), RPC_PROGVERSMISMATCH);
-	pthread_mutex_lock(&rpc_state.lock);
-	rpc_state.most = 3;
-	pthread_cond_broadcast(&rpc_state.changed);
-	pthread_mutex_unlock(&rpc_state.lock);
+	end_meeting(3);
 	rpc_expect_echo(c, "after them");
 	for (unsigned i = 0; i < 2; i++) {
 		pthread_join(m[i].thread, NULL);
@@ -526,12 +614,15 @@ SUITE(rpc_shared, TEST(test_calls_to_a_local_socket_go_by_shared_memory_with_the
     TEST(test_shared_memory_is_asked_for_after_some_calls_and_not_over_tcp),
     TEST(test_calls_stay_with_the_socket_where_the_server_gives_no_memory),
     TEST(test_calls_and_replies_of_any_size_arrive_whole),
+    TEST(test_calls_and_replies_about_as_long_as_what_is_encoded_in_place_arrive_whole),
+    TEST(test_arguments_that_cannot_be_encoded_cost_nothing_but_the_call),
     TEST(test_a_reply_that_is_too_long_ends_the_connection_either_way),
     TEST(test_a_deferred_reply_comes_from_another_thread),
     TEST(test_after_a_timeout_calls_use_the_socket_until_the_late_reply_has_come),
+    TEST(test_a_late_reply_that_comes_by_the_socket_is_taken_for_no_other),
     TEST(test_calls_beside_one_that_is_under_way_use_the_socket),
     TEST(test_a_call_does_not_overtake_those_that_its_caller_did_not_wait_for),
     TEST(test_a_server_of_one_thread_never_runs_two_handlers),
     TEST(test_handlers_of_all_connections_run_at_the_same_time_up_to_the_bound),
-    TEST(test_calls_by_shared_memory_have_their_turn_among_many_by_the_socket),
+    TEST(test_a_call_by_shared_memory_that_has_waited_comes_before_those_queued_by_the_socket),
     TEST(test_the_server_receives_while_handlers_of_shared_memory_take_all_there_may_be));

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -484,6 +486,7 @@ static void test_a_client_that_never_takes_its_replies_costs_no_more_than_the_ri
 
 static void test_an_attach_without_a_conduit_is_refused_and_calls_go_on(void)
 {
+	struct ipc9_rpc_server_stats stats;
 	struct rpc_fixture f;
 	struct channel *channel;
 	struct bad_client c;
@@ -502,12 +505,164 @@ static void test_an_attach_without_a_conduit_is_refused_and_calls_go_on(void)
 	channel_unref(channel);
 	c = open_bad(&f);
 	EQUAL(attach(c.channel, fds, 2), RPC_SYSTEMERROR); /* it has one */
+	ipc9_rpc_server_stats(f.server, &stats);
+	EQUAL(stats.shared_refused_wrong, 4);
 	put_words(c.conduit, echo_call, 10);
 	HOLDS(await_rings(&f, 1));
 	close_bad(&c);
 	close(fds[0]);
 	close(fds[1]);
 	HOLDS(await_rings(&f, 0));
+	rpc_stop(&f);
+}
+
+/* --- Shares and what is told of them ------------------------------------------------------------ */
+
+/* A client of another user.  Of this thread alone, as the server is in this process. */
+static CLIENT *connect_as(const struct rpc_fixture *f, uid_t uid)
+{
+	CLIENT *c;
+
+	EQUAL(syscall(SYS_setresuid, -1, uid, -1), 0);
+	c = connect_shared(f->path);
+	EQUAL(syscall(SYS_setresuid, -1, 0, -1), 0);
+	return c;
+}
+
+static void test_no_user_has_more_than_half_of_the_rings_that_others_leave(void)
+{
+	static const struct {
+		uid_t uid;
+		bool gets_one;
+	} comes[] = { { 65534, true }, { 65534, true }, { 65534, false }, { 65533, true },
+		{ 65533, false }, { 0, true }, { 0, false } };
+	enum {
+		N = sizeof(comes) / sizeof(comes[0])
+	};
+	const struct ipc9_rpc_server_options four = { .shared = 4 };
+	struct ipc9_rpc_server_stats stats;
+	struct rpc_fixture f;
+	CLIENT *c[N];
+
+	if (is_unwanted())
+		return;
+	if (geteuid() != 0) {
+		skip_test("needs root, to be several users");
+		return;
+	}
+	rpc_start(&f, &four);
+	EQUAL(chmod(f.folder, 0711), 0);
+	EQUAL(chmod(f.path, 0777), 0);
+	for (size_t i = 0; i < N; i++) {
+		c[i] = connect_as(&f, comes[i].uid);
+		rpc_expect_echo(c[i], "either way");
+		EQUAL(is_shared(c[i]), comes[i].gets_one);
+	}
+	ipc9_rpc_server_stats(f.server, &stats);
+	EQUAL(stats.shared, 4);
+	EQUAL(stats.shared_refused_share, 2);
+	EQUAL(stats.shared_refused_limit, 1);
+	clnt_destroy(
+	    c[5]); /* what is given back may be taken again, but no share is more for that */
+	HOLDS(await_rings(&f, 3));
+	clnt_destroy(c[2]);
+	c[2] = connect_as(&f, comes[2].uid);
+	HOLDS(!is_shared(c[2]));
+	c[5] = connect_as(&f, 65532);
+	HOLDS(is_shared(c[5]));
+	for (size_t i = 0; i < N; i++)
+		clnt_destroy(c[i]);
+	HOLDS(await_rings(&f, 0));
+	rpc_stop(&f);
+}
+
+/* What a server tells on its local socket. */
+static ipc9_rpc_rings ask_rings(CLIENT *client)
+{
+	const struct timeval limit = { SAFE_MS / 1000, 0 };
+	CLIENT *c = ipc9_rpc_share(client, IPC9_PROG_RPC, IPC9_RPC_V1);
+	ipc9_rpc_rings_res result = { .status = -1 };
+
+	EQUAL(clnt_call(c, IPC9_RPCPROC_STATUS, XDR_VOID, NULL,
+		  (xdrproc_t)(void (*)(void))xdr_ipc9_rpc_rings_res, (caddr_t)&result, limit),
+	    RPC_SUCCESS);
+	EQUAL(result.status, IPC9_STATUS_OK);
+	clnt_destroy(c);
+	return result.ipc9_rpc_rings_res_u.ok;
+}
+
+static CLIENT *connect_by_socket(const struct rpc_fixture *f)
+{
+	const struct ipc9_rpc_options options = { .shared = IPC9_RPC_SHARED_NEVER };
+
+	return ipc9_rpc_client(f->path, RPC_TEST_PROGRAM, RPC_TEST_VERSION, &options, NULL);
+}
+
+static void test_a_server_tells_how_calls_come_without_those_that_ask(void)
+{
+	const struct ipc9_rpc_server_options one = { .shared = 1 };
+	CLIENT *asks, *shared, *refused, *plain;
+	struct rpc_fixture f;
+	ipc9_rpc_rings told;
+
+	rpc_start(&f, &one);
+	if (is_unwanted()) {
+		rpc_stop(&f);
+		return;
+	}
+	asks = connect_by_socket(&f);
+	for (unsigned i = 0; i < 2; i++) {
+		told = ask_rings(asks);
+		EQUAL(told.connections_ring + told.connections_socket, 0);
+		EQUAL(told.calls_ring + told.calls_socket, 0);
+	}
+	shared = connect_shared(f.path);
+	refused = connect_shared(f.path);
+	plain = connect_by_socket(&f);
+	rpc_expect_echo(shared, "by the ring");
+	rpc_expect_echo(shared, "by the ring");
+	rpc_expect_echo(refused, "by the socket");
+	rpc_expect_echo(plain, "by the socket");
+	told = ask_rings(asks);
+	EQUAL(told.connections_ring, 1);
+	EQUAL(told.connections_socket, 2);
+	EQUAL(told.calls_ring, 2);
+	EQUAL(told.calls_socket, 4);
+	EQUAL(told.refused_limit, 1);
+	EQUAL(told.refused_share + told.refused_off + told.refused_memory + told.refused_wrong, 0);
+	told = ask_rings(shared); /* by the ring itself */
+	EQUAL(told.connections_ring, 1);
+	EQUAL(told.connections_socket, 3);
+	clnt_destroy(shared);
+	clnt_destroy(refused);
+	clnt_destroy(plain);
+	HOLDS(await_rings(&f, 0));
+	clnt_destroy(asks);
+	rpc_stop(&f);
+}
+
+static void test_a_server_without_rings_tells_that(void)
+{
+	const struct ipc9_rpc_server_options none = { .no_shared = true };
+	struct rpc_fixture f;
+	ipc9_rpc_rings told;
+	CLIENT *c, *d;
+
+	if (is_unwanted())
+		return;
+	rpc_start(&f, &none);
+	c = connect_shared(f.path);
+	rpc_expect_echo(c, "by the socket");
+	HOLDS(!is_shared(c));
+	told = ask_rings(c);
+	EQUAL(told.refused_off, 1);
+	EQUAL(told.connections_ring, 0);
+	d = ipc9_rpc_client(f.tcp, IPC9_PROG_RPC, IPC9_RPC_V1, NULL, NULL);
+	EQUAL(clnt_call(d, IPC9_RPCPROC_STATUS, XDR_VOID, NULL, XDR_VOID, NULL,
+		  ((struct timeval){ SAFE_MS / 1000, 0 })),
+	    RPC_PROGUNAVAIL);
+	clnt_destroy(c);
+	clnt_destroy(d);
 	rpc_stop(&f);
 }
 
@@ -520,4 +675,7 @@ SUITE(rpc_shared_peers, TEST(test_a_call_ends_when_its_server_is_killed_and_a_ne
     TEST(test_calls_to_the_daemon_stay_with_the_socket),
     TEST(test_a_client_that_breaks_the_rules_of_the_ring_loses_its_connection),
     TEST(test_a_client_that_never_takes_its_replies_costs_no_more_than_the_ring),
-    TEST(test_an_attach_without_a_conduit_is_refused_and_calls_go_on));
+    TEST(test_an_attach_without_a_conduit_is_refused_and_calls_go_on),
+    TEST(test_no_user_has_more_than_half_of_the_rings_that_others_leave),
+    TEST(test_a_server_tells_how_calls_come_without_those_that_ask),
+    TEST(test_a_server_without_rings_tells_that));

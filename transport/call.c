@@ -47,6 +47,7 @@ struct call *call_new(struct server *s, struct connection *c, struct datagram_so
 	if (c) {
 		list_append(&c->calls, &call->link);
 		c->n_calls++;
+		s->stats.local_calls += c->peer.local;
 	}
 	s->stats.calls++;
 	return call;

@@ -18,11 +18,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "transport/call_table.h"
 #include "transport/line.h"
 #include "transport/message.h"
 #include "transport/record.h"
@@ -35,9 +35,8 @@
 #define SCRATCH_SIZE 65536
 #define LOOK_AGAIN_MS 20
 #define REPLY_MAX (16u << 20) /* other people's servers answer with more than ours do */
-#define BUCKETS 64
-#define SMALL_CALL 960	/* a call of so many bytes is encoded on the stack */
-#define SLEEP_SLICE_S 1 /* a receive that waits gives up after that; see receive_until */
+#define SMALL_CALL 960	      /* a call of so many bytes is encoded on the stack */
+#define SLEEP_SLICE_S 1	      /* a receive that waits gives up after that; see receive_until */
 
 struct channel {
 	_Atomic unsigned refs;
@@ -50,15 +49,14 @@ struct channel {
 	pthread_mutex_t lock;
 	pthread_cond_t
 	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
-	struct channel_call *calls[BUCKETS]; /* by xid, which counts up */
-	unsigned n_calls;
+	struct call_table calls;
 	bool reading;
-	int dead; /* errno of the stream's end; 0 while it lives */
-	uint32_t next_xid;
+	_Atomic int dead; /* errno of the stream's end; 0 while it lives; changed under lock */
 
 	struct record_reader reader;
 	struct channel_parcels *parcels; /* of the call under way that has some; under lock */
 	_Atomic bool has_parcels;	 /* the same, for a look */
+	_Atomic bool expects_parcels;	 /* such calls come while others wait */
 	struct bulk bulk;
 	unsigned char *scratch; /* made at the first receive */
 	struct spin spin;
@@ -93,8 +91,7 @@ int channel_new(int fd, bool auth_sys, struct channel **ret)
 	pthread_cond_init(&c->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	/* A forged or late reply must not meet a call by counting from the same start. */
-	if (getrandom(&c->next_xid, sizeof(c->next_xid), 0) != sizeof(c->next_xid))
-		c->next_xid = (uint32_t)clock_now();
+	call_table_init(&c->calls);
 	channel_limit_reply(c, REPLY_MAX);
 	gather_init(&c->rest);
 	*ret = c;
@@ -105,6 +102,11 @@ void channel_limit_reply(struct channel *c, size_t bytes)
 {
 	record_reader_init(&c->reader, bytes);
 	c->reply_max = bytes;
+}
+
+void channel_expect_descriptors(struct channel *c)
+{
+	atomic_store_explicit(&c->expects_parcels, c->bulk.is_local, memory_order_relaxed);
 }
 
 size_t channel_reply_max(const struct channel *c)
@@ -140,7 +142,7 @@ struct channel *channel_unref(struct channel *c)
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return NULL;
 	c->line = line_free(c->line);
-	assert(!c->n_calls);
+	assert(!c->calls.n);
 	close(c->fd);
 	gather_clear(&c->rest);
 	record_reader_clear(&c->reader);
@@ -179,7 +181,7 @@ bool channel_is_alive(struct channel *c)
 
 	pthread_mutex_lock(&c->lock);
 	alive = !c->dead;
-	idle = !c->reading && !c->n_calls;
+	idle = !c->reading && !c->calls.n;
 	pthread_mutex_unlock(&c->lock);
 	if (!alive || !idle)
 		return alive;
@@ -192,20 +194,6 @@ bool channel_is_alive(struct channel *c)
 
 /* --- The table of calls; all under lock ------------------------------------------------------- */
 
-static struct channel_call **bucket(struct channel *c, uint32_t xid)
-{
-	return &c->calls[xid % BUCKETS];
-}
-
-static struct channel_call *find(struct channel *c, uint32_t xid)
-{
-	struct channel_call *call = *bucket(c, xid);
-
-	while (call && call->xid != xid)
-		call = call->next;
-	return call;
-}
-
 static void set_parcels(struct channel *c, struct channel_parcels *p)
 {
 	c->parcels = p;
@@ -214,22 +202,15 @@ static void set_parcels(struct channel *c, struct channel_parcels *p)
 
 static void unlink_call(struct channel *c, struct channel_call *call)
 {
-	struct channel_call **at = bucket(c, call->xid);
-
 	if (call->parcels && c->parcels == call->parcels)
 		set_parcels(c, NULL);
-
-	while (*at && *at != call)
-		at = &(*at)->next;
-	if (!*at)
-		return;
-	*at = call->next;
-	c->n_calls--;
+	call_table_remove(&c->calls, call);
 }
 
 bool channel_is_quiet(const struct channel *c)
 {
-	return !c->n_calls;
+	return !atomic_load_explicit(&c->calls.n, memory_order_relaxed) &&
+	    !atomic_load_explicit(&c->dead, memory_order_relaxed);
 }
 
 void channel_leave(struct channel *c, struct channel_call *call)
@@ -239,17 +220,9 @@ void channel_leave(struct channel *c, struct channel_call *call)
 
 int channel_enter(struct channel *c, struct channel_call *call)
 {
-	struct channel_call **at;
-
 	if (c->dead)
 		return -c->dead;
-	while (find(c, c->next_xid)) /* after 2^32 calls an old one may still be waiting */
-		c->next_xid++;
-	call->xid = c->next_xid++;
-	at = bucket(c, call->xid);
-	call->next = *at;
-	*at = call;
-	c->n_calls++;
+	call_table_enter(&c->calls, call);
 	return 0;
 }
 
@@ -286,7 +259,7 @@ static void take_reply(void *context, const unsigned char *data, size_t size, st
 		return;
 	memcpy(&xid, data, sizeof(xid));
 	pthread_mutex_lock(&c->lock);
-	call = find(c, ntohl(xid));
+	call = call_table_find(&c->calls, ntohl(xid));
 	if (call && !call->done && !call->xdr) {
 		keep_reply(call, data, size, owner);
 	} else if (call && !call->done) {
@@ -315,12 +288,14 @@ struct receive_mode {
 
 static struct receive_mode receive_mode(struct channel *c)
 {
-	struct receive_mode mode = { false, false };
+	struct receive_mode mode = {
+		atomic_load_explicit(&c->expects_parcels, memory_order_relaxed), false
+	};
 
 	if (!atomic_load_explicit(&c->has_parcels, memory_order_acquire))
 		return mode;
 	pthread_mutex_lock(&c->lock);
-	mode.parcels = c->parcels && c->bulk.is_local;
+	mode.parcels |= c->parcels && c->bulk.is_local;
 	mode.exact = c->parcels && c->parcels->last;
 	pthread_mutex_unlock(&c->lock);
 	return mode;
@@ -507,10 +482,10 @@ int channel_flush(struct channel *c, struct gather *out)
 	return (int)n;
 }
 
-bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
-    void *args, struct gather *out)
+static struct message_call header_of(const struct channel *c, uint32_t xid,
+    const struct channel_target *t)
 {
-	const struct message_call header = {
+	return (struct message_call){
 		.xid = xid,
 		.program = t->program,
 		.version = t->version,
@@ -519,6 +494,26 @@ bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target
 		    ? *t->credential
 		    : (struct message_auth){ c->flavor, c->credential_len, c->credential },
 	};
+}
+
+size_t channel_encode_at(struct channel *c, uint32_t xid, const struct channel_target *t,
+    xdrproc_t xdr, void *args, unsigned char *at, size_t room)
+{
+	const struct message_call header = header_of(c, xid, t);
+	size_t size = message_call_size(&header);
+	XDR xdrs;
+
+	if (size > room)
+		return 0;
+	message_write_call(at, &header);
+	xdrmem_create(&xdrs, (char *)at + size, (u_int)(room - size), XDR_ENCODE);
+	return xdr(&xdrs, args) ? size + XDR_GETPOS(&xdrs) : 0;
+}
+
+bool channel_encode(struct channel *c, uint32_t xid, const struct channel_target *t, xdrproc_t xdr,
+    void *args, struct gather *out)
+{
+	const struct message_call header = header_of(c, xid, t);
 	struct gather_mark before;
 	unsigned char *mark;
 	size_t start;
@@ -666,8 +661,17 @@ static int await(struct channel *c, struct channel_call *call, int64_t deadline)
 		r = 0;
 	else if (c->dead)
 		r = -c->dead;
-	unlink_call(c, call);
 	return r;
+}
+
+bool channel_await(struct channel *c, struct channel_call *call, int64_t deadline)
+{
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	r = await(c, call, deadline);
+	pthread_mutex_unlock(&c->lock);
+	return r != -ETIMEDOUT;
 }
 
 enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrproc_t xdr,
@@ -685,6 +689,7 @@ enum clnt_stat channel_wait(struct channel *c, struct channel_call *call, xdrpro
 		call->error = ret_error;
 	}
 	r = await(c, call, deadline);
+	unlink_call(c, call);
 	pthread_mutex_unlock(&c->lock);
 	if (r == -ETIMEDOUT)
 		return RPC_TIMEDOUT;

@@ -61,6 +61,12 @@ void channel_offer_line(struct channel *channel, const struct channel_target *at
 /* NULL: it has none. */
 struct line *channel_line(const struct channel *channel);
 
+/*
+ * From now on calls with parcels may be made while other threads wait for other replies: whoever receives takes descriptors
+ * in, for whichever call they are.  Otherwise who slept in a receive before the call was sent would lose them.
+ */
+void channel_expect_descriptors(struct channel *channel);
+
 struct channel_parcels;
 
 /*
@@ -71,7 +77,8 @@ struct channel_call {
 	uint32_t xid;
 	struct channel_parcels *parcels;
 	bool done;
-	bool sent; /* some of it left: the other side may have run it */
+	bool sent;   /* some of it left: the other side may have run it */
+	bool stands; /* it is there for whoever may need it, and not under way */
 	struct bytes
 	    *reply; /* the whole record, once done, where it came before anybody said xdr */
 
@@ -122,6 +129,11 @@ enum clnt_stat channel_send_with(struct channel *channel, struct channel_call *c
 enum clnt_stat channel_wait(struct channel *channel, struct channel_call *call, xdrproc_t xdr,
     void *results, int64_t deadline, struct rpc_err *ret_error);
 
+/*
+ * Waits until channel_wait would not, and leaves the call under way in every case.  False: not by the deadline.
+ */
+bool channel_await(struct channel *channel, struct channel_call *call, int64_t deadline);
+
 /* Ends a call that was sent and is not waited for. */
 void channel_forget(struct channel *channel, struct channel_call *call);
 
@@ -130,7 +142,7 @@ void channel_forget(struct channel *channel, struct channel_call *call);
 /* Puts a call into the table, with an xid; with the channel's lock held.  0 or -errno: the channel is dead. */
 int channel_enter(struct channel *channel, struct channel_call *call);
 
-/* Whether no call is under way; with the channel's lock held. */
+/* Whether no call is under way, and calls can be made; a caller's own calls at least are seen without the lock. */
 bool channel_is_quiet(const struct channel *channel);
 
 /* Takes it out again; with the channel's lock held. */
@@ -139,6 +151,10 @@ void channel_leave(struct channel *channel, struct channel_call *call);
 /* Appends a call's record to out.  False: the arguments cannot be encoded, and out is as before. */
 bool channel_encode(struct channel *channel, uint32_t xid, const struct channel_target *target,
     xdrproc_t xdr, void *args, struct gather *out);
+
+/* The same into memory, without a mark.  How many bytes it is; 0: more than `room`, or the arguments cannot be encoded. */
+size_t channel_encode_at(struct channel *channel, uint32_t xid, const struct channel_target *target,
+    xdrproc_t xdr, void *args, unsigned char *at, size_t room);
 
 /*
  * Sends what can be sent now without waiting, of whole records that out owns; what is left stays there, and a

@@ -14,8 +14,6 @@
 
 #define HEADER_BYTES 4096u
 
-_Static_assert(HEADER_BYTES + 2 * RING_FIRST_BYTES <= CONDUIT_FIRST_BYTES,
-    "conduit.h tells of both");
 _Static_assert(2 * sizeof(struct ring_shared) <= HEADER_BYTES,
     "both rings' words are in the header");
 _Static_assert(CONDUIT_QUOTA_MAX + 2 * (RING_MESSAGE_MAX + RING_RECORD) <= RING_BYTES_MAX,
@@ -33,6 +31,11 @@ static int check_geometry(enum ring_type type, uint64_t quota)
 	if ((type != RING_BYTES && type != RING_MESSAGES) || !quota || quota > CONDUIT_QUOTA_MAX)
 		return -EINVAL;
 	return ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2 ? 0 : -EOPNOTSUPP;
+}
+
+uint64_t conduit_size(enum ring_type type, uint64_t quota)
+{
+	return file_size(ring_size_for(type, quota));
 }
 
 int conduit_create(enum ring_type type, uint64_t quota, int *ret_memory, int ret_sockets[2])
@@ -55,6 +58,21 @@ int conduit_create(enum ring_type type, uint64_t quota, int *ret_memory, int ret
 	}
 	*ret_memory = memory;
 	return 0;
+}
+
+bool conduit_has_left(int memory, enum conduit_side side, bool *ret_closed)
+{
+	off_t words = side == CONDUIT_SECOND ? sizeof(struct ring_shared) : 0;
+	uint32_t state = RING_OPEN;
+	uint64_t head = 0;
+
+	if (pread(memory, &state, sizeof(state),
+		words + (off_t)offsetof(struct ring_shared, producer_state)) != sizeof(state) ||
+	    pread(memory, &head, sizeof(head), words + (off_t)offsetof(struct ring_shared, head)) !=
+		sizeof(head))
+		head = 0;
+	*ret_closed = state == RING_CLOSED;
+	return head > 0;
 }
 
 static int reserve_part(void *context, uint64_t offset, uint64_t size)
@@ -195,10 +213,11 @@ void conduit_stop_reading(struct conduit *c)
 
 void conduit_disconnect(struct conduit *c)
 {
+	/* First: the peer may close as soon as it sees the others, and that must not show here as EOF. */
+	atomic_store_explicit(&c->disconnected, true, memory_order_seq_cst);
 	ring_set_producer_state(c->out_shared, RING_DISCONNECTED);
 	ring_set_consumer_state(c->in_shared, RING_READER_DISCONNECTED);
 	wake_all(c);
-	atomic_store_explicit(&c->disconnected, true, memory_order_seq_cst);
 	conduit_wake_own(&c->in);
 	conduit_wake_own(&c->out);
 }

@@ -28,9 +28,6 @@
 #define CONDUIT_MESSAGE_MAX RING_MESSAGE_MAX
 #define CONDUIT_QUOTA_MAX (4u << 20) /* of a direction; at least 1 */
 
-/* At most what conduit_create reserves; the ends take more as they need it. */
-#define CONDUIT_FIRST_BYTES (2 * RING_FIRST_BYTES + 4096)
-
 struct conduit;
 
 enum conduit_side {
@@ -63,12 +60,25 @@ enum conduit_result {
 int conduit_create(enum ring_type type, uint64_t quota_bytes, int *ret_memory, int ret_sockets[2]);
 
 /*
+ * How large that file is, for a quota in its range.  conduit_create reserves the beginning of each ring (RING_FIRST_BYTES); whoever has the
+ * file may take as much as this of the host's memory, with and without need, and no more, and it stays taken until nobody has
+ * the file any more.
+ */
+uint64_t conduit_size(enum ring_type type, uint64_t quota_bytes);
+
+/*
  * One end, from what was given for it; the two ends take different sides.  On success the descriptors belong to
  * the conduit, which keeps the socket only where the kernel allows that (5.14); on failure they stay the caller's.
  * -EPROTO: they are not what conduit_create makes of type and quota.
  */
 int conduit_open(int memory, int socket, enum conduit_side side, enum ring_type type,
     uint64_t quota_bytes, struct conduit **ret);
+
+/*
+ * For whoever keeps the other side's share for somebody: whether an end that is gone left anything to read, and whether it said
+ * that it closed; by a look into the file, which may lie.
+ */
+bool conduit_has_left(int memory, enum conduit_side side, bool *ret_closed);
 
 /* Tells the peer, which can still read what is queued, and frees the end.  Accepts NULL, returns NULL. */
 struct conduit *conduit_close(struct conduit *c);
@@ -118,10 +128,11 @@ int conduit_peek(struct conduit *c, void *buffer, size_t size, size_t *ret_size,
 
 /*
  * In place: waits for something, and shows it in one or two pieces (see ring_view); conduit_consume takes n bytes
- * of it.  The peer can change the bytes while one looks at them.
+ * of it: 0, CONDUIT_DISCONNECTED, _CANCELLED (by conduit_abort), _BROKEN.  The peer can change the bytes while one looks at
+ * them.
  */
 int conduit_view(struct conduit *c, int64_t deadline, struct iovec ret_pieces[2], size_t *ret_n);
-void conduit_consume(struct conduit *c, size_t n);
+int conduit_consume(struct conduit *c, size_t n);
 
 /*
  * Waits until the peer has closed, disconnected or died, whatever is queued: CONDUIT_EOF, _DISCONNECTED, _LOST,
@@ -141,10 +152,13 @@ int conduit_write(struct conduit *c, const void *data, size_t size, int64_t dead
 /* MESSAGES: puts one message of n pieces into the queue, whole or not at all. */
 int conduit_send(struct conduit *c, const struct iovec *pieces, size_t n, int64_t deadline);
 
-/* In place: room in one piece (see ring_reserve), and publishing n bytes of it. */
+/*
+ * In place: room in one piece (see ring_reserve), and publishing n bytes of it, without waiting: 0, or why nobody would read
+ * it, and then nothing is published.
+ */
 int conduit_reserve(struct conduit *c, size_t want, int64_t deadline, void **ret_data,
     size_t *ret_size);
-void conduit_commit(struct conduit *c, size_t n);
+int conduit_commit(struct conduit *c, size_t n);
 
 /*
  * A write is complete when what is unread is not more than the quota: waits for that.  Where it did have to wait, it

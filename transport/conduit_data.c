@@ -81,10 +81,18 @@ int conduit_view(struct conduit *c, int64_t deadline, struct iovec ret_pieces[2]
 	return r;
 }
 
-void conduit_consume(struct conduit *c, size_t n)
+int conduit_consume(struct conduit *c, size_t n)
 {
-	ring_consume(&c->consumer, n);
-	conduit_gave_back(c);
+	int r;
+
+	if (atomic_load_explicit(&c->aborted, memory_order_relaxed))
+		return CONDUIT_CANCELLED;
+	if (ring_producer_state(c->in_shared) == RING_DISCONNECTED || conduit_is_disconnected(c))
+		return CONDUIT_DISCONNECTED;
+	r = ring_consume(&c->consumer, n);
+	if (!r)
+		conduit_gave_back(c);
+	return ring_result(c, r);
 }
 
 /* Takes what else is there of a long read, as far as it does not have to wait. */
@@ -330,10 +338,20 @@ int conduit_reserve(struct conduit *c, size_t want, int64_t deadline, void **ret
 	return r;
 }
 
-void conduit_commit(struct conduit *c, size_t n)
+int conduit_commit(struct conduit *c, size_t n)
 {
+	int r;
+
+	if (atomic_load_explicit(&c->aborted, memory_order_relaxed))
+		return CONDUIT_CANCELLED;
+	if (atomic_load_explicit(&c->ended, memory_order_relaxed))
+		return CONDUIT_ENDED;
+	r = conduit_check_writing(c);
+	if (r)
+		return r;
 	ring_commit(&c->producer, n);
 	conduit_told_more(c);
+	return 0;
 }
 
 static int attempt_quota(struct conduit *c, struct operation *o)

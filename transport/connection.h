@@ -24,7 +24,6 @@ struct server {
 	struct server_stats stats;
 	struct list listeners, sockets, connections;
 	struct hosts hosts;	 /* of the connections */
-	uint64_t n_local;	 /* connections over local sockets */
 	struct limiter *limiter; /* both from the first datagram socket on */
 	struct replies *replies; /* NULL: repeated calls run again */
 	uint32_t n_sockets;	 /* datagram sockets so far */

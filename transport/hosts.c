@@ -88,7 +88,7 @@ unsigned hosts_share(const struct hosts *hosts, const struct address *a, unsigne
 	h = host_key_of(a, &key) ? find(hosts, &key) : NULL;
 	if (h)
 		others -= h->connections;
-	return total > others ? (total - others + 1) / 2 : 0;
+	return hosts_half_left(total, others);
 }
 
 void hosts_leave(struct hosts *hosts, const struct address *a)

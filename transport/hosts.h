@@ -37,7 +37,13 @@ struct hosts {
  */
 int hosts_enter(struct hosts *hosts, const struct address *address, unsigned limit);
 
-/* What the address's host may have of a total: half of what the others leave, its own included, and rounded up. */
+/* What one may have of a total of which the others have so much: half of what they leave, its own included, and rounded up. */
+static inline unsigned hosts_half_left(unsigned total, unsigned others)
+{
+	return total > others ? (total - others + 1) / 2 : 0;
+}
+
+/* The same for the address's host. */
 unsigned hosts_share(const struct hosts *hosts, const struct address *address, unsigned total);
 
 /* Takes one back that hosts_enter counted. */

@@ -43,6 +43,13 @@ struct line {
 
 	struct conduit *conduit; /* from ASKED on; NULL again with NONE */
 	pthread_mutex_t lock;
+	/*
+	 * The channel's table has it for many calls, one after the other: an answer may come by the connection, and only
+	 * then, or when a call was given up, a new one is made.
+	 */
+	struct channel_call own;
+	bool is_entered;
+	bool is_long; /* the last call did not fit LINE_IN_PLACE */
 	bool is_late; /* the answer to `late` has not come yet, and nobody waits for it */
 	uint32_t late;
 	_Atomic uint64_t calls;
@@ -129,12 +136,21 @@ struct line *line_new(struct channel *channel, const struct channel_target *atta
 	return l;
 }
 
+/* The next call is another one to the channel. */
+static void leave(struct line *l)
+{
+	if (l->is_entered)
+		channel_forget(l->channel, &l->own);
+	l->is_entered = false;
+}
+
 struct line *line_free(struct line *l)
 {
 	if (!l)
 		return NULL;
 	if (atomic_load(&l->state) == ASKED)
 		channel_forget(l->channel, &l->call);
+	leave(l);
 	descriptors_close(&l->parcels.taken);
 	conduit_close(l->conduit);
 	pthread_mutex_destroy(&l->lock);
@@ -267,8 +283,8 @@ static bool has_caught_up(struct line *l)
 }
 
 /* Waits for the answer to a call that has left. */
-static enum clnt_stat await(struct line *l, struct channel_call *call, xdrproc_t xdr, void *results,
-    int64_t deadline, struct rpc_err *ret_error)
+static enum clnt_stat await(struct line *l, xdrproc_t xdr, void *results, int64_t deadline,
+    struct rpc_err *ret_error)
 {
 	unsigned char room[REPLY_ROOM];
 	struct line_record record = { .owner = NULL };
@@ -278,14 +294,16 @@ static enum clnt_stat await(struct line *l, struct channel_call *call, xdrproc_t
 	r = line_receive(l->conduit, room, sizeof(room), deadline, &record);
 	if (!r && record.size > channel_reply_max(l->channel))
 		r = -EMSGSIZE;
-	else if (!r && !is_answer(&record, call->xid)) /* nothing else is under way */
+	else if (!r && !is_answer(&record, l->own.xid)) /* nothing else is under way */
 		r = -EPROTO;
-	else if (!r && record.size == LINE_NOTICE_BYTES)
-		return channel_wait(l->channel, call, xdr, results, deadline, ret_error);
-	channel_forget(l->channel, call);
+	else if (!r && record.size == LINE_NOTICE_BYTES) {
+		l->is_entered = false;
+		return channel_wait(l->channel, &l->own, xdr, results, deadline, ret_error);
+	}
 	if (r == CONDUIT_TIMEDOUT) {
 		l->is_late = true;
-		l->late = call->xid;
+		l->late = l->own.xid;
+		leave(l);
 		return RPC_TIMEDOUT;
 	}
 	if (r) {
@@ -298,33 +316,62 @@ static enum clnt_stat await(struct line *l, struct channel_call *call, xdrproc_t
 	return stat;
 }
 
-/* Puts a call into the table if it is alone; false: it is not. */
-static bool enter(struct line *l, struct channel_call *call)
+static bool enter(struct line *l)
 {
-	bool alone;
-
-	memset(call, 0, sizeof(*call));
+	if (l->is_entered)
+		return true;
+	l->own = (struct channel_call){ .stands = true };
 	channel_lock(l->channel);
-	alone = channel_is_quiet(l->channel) &&
-	    atomic_load_explicit(&l->sent, memory_order_relaxed) ==
-		atomic_load_explicit(&l->settled, memory_order_relaxed) &&
-	    !channel_enter(l->channel, call);
+	l->is_entered = !channel_enter(l->channel, &l->own);
 	channel_unlock(l->channel);
-	return alone;
+	return l->is_entered;
+}
+
+/* Whether a call of this thread has nothing beside it, nor before it. */
+static bool is_alone(const struct line *l)
+{
+	return channel_is_quiet(l->channel) &&
+	    atomic_load_explicit(&l->sent, memory_order_relaxed) ==
+	    atomic_load_explicit(&l->settled, memory_order_relaxed);
+}
+
+/* As put; -EMSGSIZE: it does not fit, or cannot be encoded. */
+static int put_in_place(struct line *l, const struct channel_target *target, xdrproc_t xdr,
+    void *args, int64_t deadline)
+{
+	size_t size;
+	void *room;
+	int r = conduit_reserve(l->conduit, LINE_IN_PLACE, deadline, &room, &size);
+
+	if (r)
+		return r;
+	size = channel_encode_at(l->channel, l->own.xid, target, xdr, args, room, size);
+	if (!size)
+		return -EMSGSIZE;
+	conduit_commit(l->conduit, size);
+	return 0;
 }
 
 /* Sends it: 0, a conduit_result, or -errno: it is for the connection to send it, or to say why not. */
-static int put(struct line *l, struct channel_call *call, const struct channel_target *target,
-    xdrproc_t xdr, void *args, int64_t deadline)
+static int put(struct line *l, const struct channel_target *target, xdrproc_t xdr, void *args,
+    int64_t deadline)
 {
 	BYTES_ON_STACK(block, SMALL_CALL);
 	struct gather out;
 	int r = -EINVAL;
 
+	if (!l->is_long) {
+		r = put_in_place(l, target, xdr, args, deadline);
+		if (r != -EMSGSIZE)
+			return r;
+		r = -EINVAL;
+	}
 	gather_init(&out);
 	gather_lend(&out, block);
-	if (channel_encode(l->channel, call->xid, target, xdr, args, &out))
+	if (channel_encode(l->channel, l->own.xid, target, xdr, args, &out)) {
+		l->is_long = out.size - MESSAGE_MARK_SIZE > LINE_IN_PLACE;
 		r = line_send(l->conduit, &out, MESSAGE_MARK_SIZE, deadline);
+	}
 	gather_clear(&out);
 	return r;
 }
@@ -334,21 +381,17 @@ bool line_call(struct line *l, const struct channel_target *target, xdrproc_t xd
     enum clnt_stat *ret_stat)
 {
 	int state = atomic_load_explicit(&l->state, memory_order_acquire);
-	struct channel_call call;
 	int r = -EBUSY;
 
 	if (state == COUNTING)
 		count(l, deadline);
 	if (state != OPEN || pthread_mutex_trylock(&l->lock))
 		return false;
-	if (has_caught_up(l) && enter(l, &call)) {
-		r = put(l, &call, target, xdr_args, args, deadline);
-		if (r)
-			channel_forget(l->channel, &call);
-	}
+	if (has_caught_up(l) && is_alone(l) && enter(l))
+		r = put(l, target, xdr_args, args, deadline);
 	if (!r) {
 		atomic_fetch_add_explicit(&l->calls, 1, memory_order_relaxed);
-		*ret_stat = await(l, &call, xdr_results, results, deadline, ret_error);
+		*ret_stat = await(l, xdr_results, results, deadline, ret_error);
 	} else if (r == CONDUIT_TIMEDOUT) {
 		*ret_stat = RPC_TIMEDOUT;
 	} else if (r > 0) {

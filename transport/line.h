@@ -26,6 +26,12 @@
 
 #define LINE_NOTICE_BYTES 4 /* a message that is only an xid: the answer comes by the connection */
 
+/*
+ * A message of so many bytes is encoded where it lies in the ring, and one that turns out longer anew, elsewhere.  The
+ * other side may change what is there meanwhile, but nothing of it is read.  Received are messages into own memory alone.
+ */
+#define LINE_IN_PLACE 1024
+
 /* What was received: in the caller's room, or in a block of its own. */
 struct line_record {
 	const unsigned char *data;

@@ -35,11 +35,23 @@ static int skip(struct cursor *c, uint32_t len)
 	return 0;
 }
 
-static int get_auth(struct cursor *c, struct message_auth *ret)
+static uint32_t word_at(const unsigned char *at)
 {
-	if (get_word(c, &ret->flavor) || get_word(c, &ret->len) || ret->len > MESSAGE_AUTH_MAX)
+	uint32_t word;
+
+	memcpy(&word, at, WORD);
+	return ntohl(word);
+}
+
+static inline int get_auth(struct cursor *c, struct message_auth *ret)
+{
+	if ((size_t)(c->end - c->at) < 2 * WORD)
 		return -EBADMSG;
-	ret->body = c->at;
+	ret->flavor = word_at(c->at);
+	ret->len = word_at(c->at + WORD);
+	ret->body = c->at += 2 * WORD;
+	if (ret->len > MESSAGE_AUTH_MAX)
+		return -EBADMSG;
 	return skip(c, ret->len);
 }
 
@@ -52,20 +64,26 @@ int message_parse_auth(const unsigned char *data, size_t size, struct message_au
 
 int message_parse_call(const unsigned char *data, size_t size, struct message_call *ret)
 {
-	struct cursor c = { data, data + size };
+	struct cursor c;
 	uint32_t type;
 
-	if (get_word(&c, &ret->xid) || get_word(&c, &type))
+	if (size < 2 * WORD)
 		return -EBADMSG;
+	ret->xid = word_at(data);
+	type = word_at(data + WORD);
 	if (type == REPLY)
 		return -EPROTO;
-	if (type != CALL || get_word(&c, &ret->rpc_version))
+	if (type != CALL || size < 3 * WORD)
 		return -EBADMSG;
+	ret->rpc_version = word_at(data + 2 * WORD);
 	if (ret->rpc_version != MESSAGE_RPC_VERSION)
 		return -EPROTONOSUPPORT;
-	if (get_word(&c, &ret->program) || get_word(&c, &ret->version) ||
-	    get_word(&c, &ret->procedure))
+	if (size < 6 * WORD)
 		return -EBADMSG;
+	ret->program = word_at(data + 3 * WORD);
+	ret->version = word_at(data + 4 * WORD);
+	ret->procedure = word_at(data + 5 * WORD);
+	c = (struct cursor){ data + 6 * WORD, data + size };
 	if (get_auth(&c, &ret->credential) || get_auth(&c, &ret->verifier))
 		return -EBADMSG;
 	ret->header_size = (size_t)(c.at - data);
@@ -124,22 +142,39 @@ size_t message_make_auth_sys(unsigned char body[MESSAGE_AUTH_MAX])
 	return (size_t)(at - body);
 }
 
-int message_put_call(struct gather *out, const struct message_call *c)
+static size_t padded_credential(const struct message_call *c)
+{
+	return (c->credential.len + 3u) & ~(size_t)3u;
+}
+
+size_t message_call_size(const struct message_call *c)
+{
+	return 10 * WORD + padded_credential(c);
+}
+
+void message_write_call(unsigned char *at, const struct message_call *c)
 {
 	const uint32_t words[] = { c->xid, CALL, MESSAGE_RPC_VERSION, c->program, c->version,
 		c->procedure, c->credential.flavor, c->credential.len };
-	size_t padded = (c->credential.len + 3u) & ~(size_t)3u;
-	unsigned char *at = gather_reserve(out, sizeof(words) + padded + 2 * WORD);
+	size_t padded = padded_credential(c);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		at = put_word(at, words[i]);
+	if (padded) {
+		memset(at, 0, padded);
+		memcpy(at, c->credential.body, c->credential.len);
+	}
+	at = put_word(at + padded, AUTH_NONE);
+	put_word(at, 0);
+}
+
+int message_put_call(struct gather *out, const struct message_call *c)
+{
+	unsigned char *at = gather_reserve(out, message_call_size(c));
 
 	if (!at)
 		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		at = put_word(at, words[i]);
-	memset(at, 0, padded);
-	if (c->credential.len)
-		memcpy(at, c->credential.body, c->credential.len);
-	at = put_word(at + padded, AUTH_NONE);
-	put_word(at, 0);
+	message_write_call(at, c);
 	return 0;
 }
 
@@ -156,19 +191,21 @@ static int put_words(struct gather *out, const uint32_t *words, size_t n)
 	return 0;
 }
 
-static unsigned char *put_success(unsigned char *at, uint32_t xid)
+void message_write_success(unsigned char at[MESSAGE_SUCCESS_SIZE], uint32_t xid)
 {
 	static const unsigned char accepted[MESSAGE_SUCCESS_SIZE - WORD] = { 0, 0, 0, REPLY };
 
 	memcpy(put_word(at, xid), accepted, sizeof(accepted)); /* no verifier; SUCCESS */
-	return at;
 }
 
 int message_put_success(struct gather *out, uint32_t xid)
 {
 	unsigned char *at = gather_reserve(out, MESSAGE_SUCCESS_SIZE);
 
-	return at && put_success(at, xid) ? 0 : -ENOMEM;
+	if (!at)
+		return -ENOMEM;
+	message_write_success(at, xid);
+	return 0;
 }
 
 unsigned char *message_begin_success(struct gather *out, uint32_t xid)
@@ -176,7 +213,7 @@ unsigned char *message_begin_success(struct gather *out, uint32_t xid)
 	unsigned char *mark = gather_reserve(out, WORD + MESSAGE_SUCCESS_SIZE);
 
 	if (mark)
-		put_success(mark + WORD, xid);
+		message_write_success(mark + WORD, xid);
 	return mark;
 }
 

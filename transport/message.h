@@ -58,6 +58,10 @@ size_t message_make_auth_sys(unsigned char body[MESSAGE_AUTH_MAX]);
 /* Appends the header of a call, to be followed by the arguments; its verifier is AUTH_NONE.  0 or -ENOMEM. */
 int message_put_call(struct gather *out, const struct message_call *call);
 
+/* The same into memory of so many bytes. */
+size_t message_call_size(const struct message_call *call);
+void message_write_call(unsigned char *at, const struct message_call *call);
+
 /* What ends a call other than its results: accept_stat, or a denial. */
 enum message_refusal {
 	MESSAGE_PROG_UNAVAIL = PROG_UNAVAIL,
@@ -77,6 +81,7 @@ int message_put_success(struct gather *out, uint32_t xid);
 /* The same behind a record mark, which is returned for message_end_record; NULL without memory. */
 unsigned char *message_begin_success(struct gather *out, uint32_t xid);
 #define MESSAGE_SUCCESS_SIZE 24 /* bytes of that header */
+void message_write_success(unsigned char at[MESSAGE_SUCCESS_SIZE], uint32_t xid);
 
 /* Appends a whole reply that refuses; low and high only matter with PROG_MISMATCH. */
 int message_put_refusal(struct gather *out, uint32_t xid, enum message_refusal why, uint32_t low,

@@ -25,15 +25,30 @@ static enum clnt_stat not_decoded(struct rpc_err *e)
 	return RPC_CANTDECODERES;
 }
 
+/* Any reply; the results are decoded once it is known that there are any. */
+static enum clnt_stat decode_any(XDR *xdrs, xdrproc_t xdr, void *results, struct rpc_err *e)
+{
+	struct rpc_msg msg = { 0 };
+
+	msg.acpted_rply.ar_results.proc = (xdrproc_t)(void (*)(void))xdr_void;
+	if (!xdr_replymsg(xdrs, &msg)) {
+		xdr_free((xdrproc_t)xdr_replymsg, &msg);
+		return not_decoded(e);
+	}
+	_seterr_reply(&msg, e);
+	if (msg.rm_reply.rp_stat == MSG_ACCEPTED && msg.acpted_rply.ar_verf.oa_base)
+		xdr_free((xdrproc_t)xdr_opaque_auth, &msg.acpted_rply.ar_verf);
+	if (e->re_status == RPC_SUCCESS && xdr && !xdr(xdrs, results))
+		return not_decoded(e);
+	return e->re_status;
+}
+
 enum clnt_stat reply_decode(const unsigned char *data, size_t size, struct bytes *owner,
     xdrproc_t xdr, void *results, struct rpc_err *e)
 {
-	struct rpc_msg msg = { 0 };
 	XDR xdrs;
 
 	errno = 0;
-	/* The results are decoded below, once it is known that there are any. */
-	msg.acpted_rply.ar_results.proc = (xdrproc_t)(void (*)(void))xdr_void;
 	if (owner)
 		xdr_record_create(&xdrs, data, size, owner);
 	else
@@ -43,14 +58,5 @@ enum clnt_stat reply_decode(const unsigned char *data, size_t size, struct bytes
 		e->re_status = RPC_SUCCESS;
 		return !xdr || xdr(&xdrs, results) ? RPC_SUCCESS : not_decoded(e);
 	}
-	if (!xdr_replymsg(&xdrs, &msg)) {
-		xdr_free((xdrproc_t)xdr_replymsg, &msg);
-		return not_decoded(e);
-	}
-	_seterr_reply(&msg, e);
-	if (msg.rm_reply.rp_stat == MSG_ACCEPTED && msg.acpted_rply.ar_verf.oa_base)
-		xdr_free((xdrproc_t)xdr_opaque_auth, &msg.acpted_rply.ar_verf);
-	if (e->re_status == RPC_SUCCESS && xdr && !xdr(&xdrs, results))
-		return not_decoded(e);
-	return e->re_status;
+	return decode_any(&xdrs, xdr, results, e);
 }

@@ -515,12 +515,13 @@ int ring_view(struct ring_consumer *c, struct iovec pieces[2], size_t *ret_n)
 	return 0;
 }
 
-void ring_consume(struct ring_consumer *c, size_t n)
+int ring_consume(struct ring_consumer *c, size_t n)
 {
 	struct ring_shared *s = c->memory.shared;
 
 	if (c->memory.type == RING_BYTES) {
-		assert(n <= c->viewed);
+		if (n > c->viewed)
+			return broken(c);
 		c->viewed -= n;
 		c->tail += n;
 		if (c->has_next && c->tail >= c->next.at) {
@@ -534,7 +535,7 @@ void ring_consume(struct ring_consumer *c, size_t n)
 		c->read += n;
 		if (c->message_read < c->message_size) {
 			atomic_store_explicit(&s->read, c->read, memory_order_seq_cst);
-			return;
+			return 0;
 		}
 		/* Before the tail, so that where all was given back all counts as read. */
 		atomic_store_explicit(&s->read, c->read, memory_order_relaxed);
@@ -544,6 +545,7 @@ void ring_consume(struct ring_consumer *c, size_t n)
 	}
 	atomic_store_explicit(&s->tail, c->tail, memory_order_seq_cst);
 	CRASH_POINT(CRASH_TAIL);
+	return 0;
 }
 
 static size_t copy_out(unsigned char *to, size_t size, const struct iovec *pieces, size_t n)
@@ -572,8 +574,7 @@ int ring_receive(struct ring_consumer *c, void *buffer, size_t size, size_t *ret
 	n = copy_out(buffer, size, pieces, n);
 	*ret_size = n;
 	*ret_more = n < pieces[0].iov_len;
-	ring_consume(c, n);
-	return 0;
+	return ring_consume(c, n);
 }
 
 /* Across messages; it stops before an empty one that is not the first. */
@@ -612,8 +613,7 @@ int ring_read(struct ring_consumer *c, void *buffer, size_t size, size_t *ret_si
 	if (r)
 		return r;
 	*ret_size = copy_out(buffer, size, pieces, n);
-	ring_consume(c, *ret_size);
-	return 0;
+	return ring_consume(c, *ret_size);
 }
 
 int ring_peek(struct ring_consumer *c, void *buffer, size_t size, size_t *ret_size,

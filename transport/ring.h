@@ -188,9 +188,9 @@ int ring_view(struct ring_consumer *c, struct iovec ret_pieces[2], size_t *ret_n
 
 /*
  * Gives back n bytes of what was seen.  MESSAGES: with its last byte (of an empty one, with n = 0) a message is gone.
- * To be followed by a look at who waits.
+ * To be followed by a look at who waits.  0; -EPROTO: it was looked at again since, and a peer that lies had made it less.
  */
-void ring_consume(struct ring_consumer *c, size_t n);
+int ring_consume(struct ring_consumer *c, size_t n);
 
 /*
  * BYTES: copies out up to `size`, and no more than RING_PUBLISH, bytes.  MESSAGES: up to `size` bytes, across the

@@ -134,7 +134,7 @@ const struct server_limits *server_limits(const struct server *s)
 static unsigned network_room(const struct server *s)
 {
 	uint64_t half = s->limits.local_connections / 2;
-	uint64_t beyond = s->n_local > half ? s->n_local - half : 0;
+	uint64_t beyond = s->stats.local > half ? s->stats.local - half : 0;
 
 	return s->limits.connections > beyond ? s->limits.connections - (unsigned)beyond : 0;
 }
@@ -146,7 +146,7 @@ static bool has_room(const struct listener *l)
 	if (l->local)
 		return s->stats.connections <
 		    (uint64_t)s->limits.connections + s->limits.local_connections;
-	return s->stats.connections - s->n_local < network_room(s);
+	return s->stats.connections - s->stats.local < network_room(s);
 }
 
 unsigned server_host_share(const struct server *s, const struct address *a)
@@ -184,7 +184,7 @@ int server_enter(struct server *s, const struct peer *peer)
 		r = hosts_enter(&s->hosts, &peer->address, server_host_share(s, &peer->address));
 	if (r)
 		return r;
-	s->n_local += peer->local;
+	s->stats.local += peer->local;
 	s->stats.connections++;
 	s->stats.accepted++;
 	return 0;
@@ -194,7 +194,7 @@ void server_leave(struct server *s, const struct peer *peer)
 {
 	if (!peer->local)
 		hosts_leave(&s->hosts, &peer->address);
-	s->n_local -= peer->local;
+	s->stats.local -= peer->local;
 	s->stats.connections--;
 	LIST_FOR_EACH (link, &s->listeners)
 		resume(LIST_ENTRY(link, struct listener, link));

@@ -147,7 +147,9 @@ struct server_limits {
 
 struct server_stats {
 	uint64_t connections, accepted;
+	uint64_t local; /* of connections: those over local sockets */
 	uint64_t calls, refused, dropped;
+	uint64_t local_calls; /* of calls: those of local connections */
 	uint64_t datagrams;
 	uint64_t closed_oversize, closed_garbage, closed_slow_record, closed_unread;
 	uint64_t refused_host;	      /* connections beyond what a host may have */

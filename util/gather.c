@@ -126,29 +126,37 @@ static unsigned char *begin_piece(struct gather *g, struct bytes *block, size_t 
 	return at;
 }
 
-unsigned char *gather_reserve(struct gather *g, size_t len)
+/* Where the last piece cannot become longer. */
+static __attribute__((noinline)) unsigned char *reserve_piece(struct gather *g, size_t len)
 {
 	static unsigned char nothing[1];
 	struct bytes *block = g->tail;
-	bool fits = block && block->capacity - block->size >= len;
 
 	if (!len)
 		return nothing; /* no piece is empty */
-	if (fits && g->end > g->first) {
-		struct gather_piece *last = &g->pieces[g->end - 1];
-		unsigned char *at = block->data + block->size;
-
-		if (last->owner == block && last->data + last->len == at) {
-			last->len += len;
-			block->size += (uint32_t)len;
-			g->size += len;
-			return at;
-		}
-	}
 	if (make_room(g))
 		return NULL;
-	block = fits ? bytes_ref(block) : new_block(g, len);
+	block =
+	    block && block->capacity - block->size >= len ? bytes_ref(block) : new_block(g, len);
 	return block ? begin_piece(g, block, len) : NULL;
+}
+
+unsigned char *gather_reserve(struct gather *g, size_t len)
+{
+	struct bytes *block = g->tail;
+	struct gather_piece *last;
+	unsigned char *at;
+
+	if (!block || g->end == g->first || !len || block->capacity - block->size < len)
+		return reserve_piece(g, len);
+	last = &g->pieces[g->end - 1];
+	at = block->data + block->size;
+	if (last->owner != block || last->data + last->len != at)
+		return reserve_piece(g, len);
+	last->len += len;
+	block->size += (uint32_t)len;
+	g->size += len;
+	return at;
 }
 
 int gather_copy(struct gather *g, const void *data, size_t len)

@@ -4,7 +4,7 @@
  * the socket, and leaves.
  *
  * A client says first what it wants, as in raw.c; then a stream is counted to its end and the count sent back, or what
- * comes is echoed.
+ * comes is echoed.  In place, the sum of what was looked at where it lay is sent back with the count.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +33,14 @@
 #define TOGETHER 8 /* writes that are started at a time */
 #define PATH_BYTES (PATH_MAX + 16)
 
+enum mode {
+	MODE_ECHO,
+	MODE_STREAM,
+	MODE_PLACE
+};
+
 struct hello {
-	uint32_t is_stream, bytes;
+	uint32_t mode, bytes;
 };
 
 static void check(int code, const struct ipc9_error *e)
@@ -138,18 +144,39 @@ static void count_stream(struct ipc9_pipe *pipe, char *buffer)
 	write_all(pipe, &total, sizeof(total));
 }
 
+static void sum_stream(struct ipc9_pipe *pipe)
+{
+	struct ipc9_error e;
+	struct total total = { 0 };
+	const void *data;
+	size_t n;
+	int r;
+
+	while (!(r = ipc9_pipe_view(pipe, IPC9_FOREVER, &data, &n, &e))) {
+		n = n < PLACE_BYTES ? n : PLACE_BYTES;
+		total.sum += sum_of(data, n);
+		total.bytes += n;
+		check(ipc9_pipe_consume(pipe, n, &e), &e);
+	}
+	if (r != IPC9_E_EOF)
+		check(r, &e);
+	write_all(pipe, &total, sizeof(total));
+}
+
 static void *serve_one(void *context)
 {
 	struct ipc9_pipe *pipe = context;
 	struct hello hello;
 
 	if (read_all(pipe, &hello, sizeof(hello))) {
-		char *buffer = malloc(hello.is_stream ? READ_BYTES : hello.bytes);
+		char *buffer = malloc(hello.mode == MODE_ECHO ? hello.bytes : READ_BYTES);
 
 		if (!buffer)
 			die("memory");
-		if (hello.is_stream)
+		if (hello.mode == MODE_STREAM)
 			count_stream(pipe, buffer);
+		else if (hello.mode == MODE_PLACE)
+			sum_stream(pipe);
 		else
 			while (read_all(pipe, buffer, hello.bytes))
 				write_all(pipe, buffer, hello.bytes);
@@ -252,6 +279,7 @@ struct pipe_client {
 	struct ipc9 *ipc9;
 	struct ipc9_pipe *pipe;
 	char *out, *in;
+	uint64_t sent;
 };
 
 /* What the pipe `which` at an address is called. */
@@ -280,9 +308,9 @@ static struct ipc9_pipe *open_pipe(struct ipc9 *ipc9, const char *name, enum ipc
 	return pipe;
 }
 
-static void *open_client(const struct work *work)
+static struct pipe_client *open_in_mode(const struct work *work, enum mode mode)
 {
-	struct hello hello = { work->is_stream, (uint32_t)work->bytes };
+	struct hello hello = { mode, (uint32_t)work->bytes };
 	struct pipe_client *c = calloc(1, sizeof(*c));
 	char name[128];
 
@@ -294,6 +322,20 @@ static void *open_client(const struct work *work)
 		die("memory");
 	memset(c->out, 'x', work->bytes);
 	write_all(c->pipe, &hello, sizeof(hello));
+	return c;
+}
+
+static void *open_client(const struct work *work)
+{
+	return open_in_mode(work, work->is_stream ? MODE_STREAM : MODE_ECHO);
+}
+
+static void *open_in_place(const struct work *work)
+{
+	struct pipe_client *c = open_in_mode(work, MODE_PLACE);
+
+	free(c->out);
+	c->out = memory_for(work->bytes);
 	return c;
 }
 
@@ -327,6 +369,35 @@ static void send_together(void *client)
 		check(ipc9_pipe_finish(ops[i], IPC9_FOREVER, NULL, &e), &e);
 }
 
+static void send_in_place(void *client)
+{
+	struct pipe_client *c = client;
+	struct ipc9_error e;
+	void *room;
+
+	for (size_t done = 0, n; done < c->work.bytes; done += n) {
+		n = c->work.bytes - done < PLACE_BYTES ? c->work.bytes - done : PLACE_BYTES;
+		check(ipc9_pipe_reserve(c->pipe, n, IPC9_FOREVER, &room, &n, &e), &e);
+		memcpy(room, c->out + done, n);
+		check(ipc9_pipe_commit(c->pipe, n, IPC9_FOREVER, &e), &e);
+	}
+	c->sent++;
+}
+
+static uint64_t finish_in_place(void *client)
+{
+	struct pipe_client *c = client;
+	struct ipc9_error e;
+	struct total total;
+
+	check(ipc9_pipe_end(c->pipe, &e), &e);
+	if (!read_all(c->pipe, &total, sizeof(total)) || total.bytes != c->sent * c->work.bytes ||
+	    total.sum != c->sent * sum_of(c->out, c->work.bytes))
+		die("not what was sent");
+	ipc9_pipe_close(c->pipe);
+	return total.bytes;
+}
+
 static uint64_t finish(void *client)
 {
 	struct pipe_client *c = client;
@@ -357,6 +428,14 @@ const struct peer pipe_started_peer = {
 	.finish = finish,
 };
 
+const struct peer pipe_place_peer = {
+	.name = "pipe-place",
+	.serve = serve,
+	.open = open_in_place,
+	.send = send_in_place,
+	.finish = finish_in_place,
+};
+
 /* Without the hand-over: by calls.  For load_opens only. */
 const struct peer pipe_calls_peer = {
 	.name = "pipe-calls",
@@ -368,7 +447,7 @@ const struct peer pipe_calls_peer = {
 /* Whether the other end is there and reads. */
 static void probe(struct ipc9_pipe *pipe)
 {
-	const struct hello hello = { false, SMALL_BYTES };
+	const struct hello hello = { MODE_ECHO, SMALL_BYTES };
 	char data[SMALL_BYTES] = "probe", echo[SMALL_BYTES];
 
 	write_all(pipe, &hello, sizeof(hello));

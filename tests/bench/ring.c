@@ -24,7 +24,6 @@
 
 #define QUOTA CONDUIT_QUOTA_MAX
 #define PIPE_QUOTA (1u << 20) /* what a pipe has unless it is told otherwise */
-#define PLACE_PIECE 65536u    /* what is published or given back at a time */
 #define COPY_BYTES (8u << 20) /* where memcpy goes round */
 
 enum mode {
@@ -36,11 +35,6 @@ enum mode {
 
 struct hello {
 	uint32_t mode, bytes;
-};
-
-/* What a receiver tells at the end. */
-struct total {
-	uint64_t bytes, sum;
 };
 
 struct client {
@@ -85,7 +79,7 @@ static void take(int fd, int *fds, size_t n)
 	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), n * sizeof(int));
 }
 
-static char *memory_for(size_t size)
+char *memory_for(size_t size)
 {
 	char *data;
 
@@ -124,7 +118,7 @@ typedef uint64_t lanes __attribute__((vector_size(64)));
 #endif
 
 /* Of all 64-bit words, so that each byte was looked at. */
-WIDEST static uint64_t sum_of(const void *data, size_t size)
+WIDEST uint64_t sum_of(const void *data, size_t size)
 {
 	const unsigned char *p = data;
 	lanes sums[4] = { { 0 } }, word = { 0 };
@@ -179,7 +173,7 @@ static struct total receive_in_place(struct conduit *c)
 	size_t n;
 
 	while (!conduit_view(c, CLOCK_NEVER, pieces, &n)) {
-		n = pieces[0].iov_len < PLACE_PIECE ? pieces[0].iov_len : PLACE_PIECE;
+		n = pieces[0].iov_len < PLACE_BYTES ? pieces[0].iov_len : PLACE_BYTES;
 		total.sum += sum_of(pieces[0].iov_base, n);
 		total.bytes += n;
 		conduit_consume(c, n);
@@ -292,7 +286,7 @@ static void send_in_place(void *client)
 	void *room;
 
 	while (done < c->work.bytes) {
-		n = c->work.bytes - done < PLACE_PIECE ? c->work.bytes - done : PLACE_PIECE;
+		n = c->work.bytes - done < PLACE_BYTES ? c->work.bytes - done : PLACE_BYTES;
 		if (conduit_reserve(c->conduit, n, CLOCK_NEVER, &room, &n))
 			die("reserve");
 		memcpy(room, c->data + done, n);

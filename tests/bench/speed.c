@@ -26,7 +26,7 @@
 static const struct peer *const peers[] = { &our_peer, &our_shared_peer, &raw_peer, &raw_epoll_peer,
 	&raw_spin_peer, &ring_peer, &ring_as_pipe_peer, &ring_place_peer, &memcpy_peer,
 	&slot_spin_peer, &slot_futex_peer, &bare_spin_peer, &bare_futex_peer, &raw_tuned_peer,
-	&pipe_peer, &pipe_started_peer, &pipe_calls_peer };
+	&pipe_peer, &pipe_started_peer, &pipe_place_peer, &pipe_calls_peer };
 
 static const struct peer *find_peer(const char *name)
 {

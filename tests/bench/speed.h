@@ -19,6 +19,7 @@
 #define NEWS_BYTES 4096
 #define BULK_BYTES 1048576
 #define PIECE_BYTES 65536
+#define PLACE_BYTES 65536u /* what is published or given back in place at a time */
 #define BATCH_CALLS 64
 #define CALLERS 64
 #define FOLDER_VARIABLE "IPC9_SPEED_FOLDER" /* where servers may put files */
@@ -51,7 +52,7 @@ struct peer {
 extern const struct peer raw_peer, raw_epoll_peer, raw_spin_peer, our_peer, our_shared_peer;
 extern const struct peer ring_peer, ring_as_pipe_peer, ring_place_peer, memcpy_peer, slot_spin_peer,
     slot_futex_peer, bare_spin_peer, bare_futex_peer, raw_tuned_peer, pipe_peer, pipe_started_peer,
-    pipe_calls_peer;
+    pipe_place_peer, pipe_calls_peer;
 
 /* --- Loads: what clients do -------------------------------------------------------------------- */
 
@@ -89,6 +90,17 @@ void crowd_news(const struct load *load);
 
 /* The raw server of crowd_news; does not return. */
 void crowd_serve(const char *host);
+
+/* --- In place ---------------------------------------------------------------------------------- */
+
+/* What a receiver tells at the end; sum: of what it looked at in place. */
+struct total {
+	uint64_t bytes, sum;
+};
+
+/* Bytes to be sent, on a page of their own; and the sum of all their 64-bit words, so that each was looked at. */
+char *memory_for(size_t size);
+uint64_t sum_of(const void *data, size_t size);
 
 /* --- Helpers ----------------------------------------------------------------------------------- */
 

@@ -190,6 +190,61 @@ test_our_client_and_our_server_meet_on_a_local_socket() {
 	on h2 test ! -e /run/weather
 }
 
+# What ipc9 status --rpc has of the server: EXPRESSION of its row r.
+told() { # EXPRESSION
+	on h2 ipc9 status --rpc --json >"$T/status" &&
+		json "'; '.join($1 for r in d['rpc'] if r['program'] == $program)" "$T/status"
+}
+
+numbers='" ".join(str(r["shared"][k][w]) for k in ("connections", "calls") for w in ("shared", "socket"))'
+
+answers() { [ "$(told "r['answer']")" = ok ]; }
+
+told_are() { [ "$(told "$numbers")" = "$1" ]; }
+
+test_status_shows_which_calls_come_by_shared_memory() {
+	local waiting
+	serve weather_server /run/weather
+	same "before anybody came" "ok 0 0 0 0" "$(told "r['answer'] + ' ' + $numbers")"
+	background h2 env IPC9_RPC_SHARED=1 "$E/weather_client" /run/weather next garden
+	waiting=$job
+	wait_until told_are "1 0 0 1" # the call left before the ring was there
+	expect_exit 0 on h2 env IPC9_RPC_SHARED=0 "$E/weather_client" /run/weather report cellar 1
+	wait_until told_are "1 0 0 2"
+	expect_exit 0 on h2 ipc9 status --rpc
+	same "titles" "PROGRAM VERSION OWNER SHARED SOCKET SHARED-CALLS SOCKET-CALLS REFUSED ANSWER ADDRESS" \
+		"$(awk 'NR == 1 { $1 = $1; print }' "$T/out")"
+	same "row" "$program 1 superuser 1 0 0 2 0 ok /run/weather" \
+		"$(awk -v "p=$program" '$1 == p { $1 = $1; print }' "$T/out")"
+	expect_exit 0 on h2 "$E/weather_client" /run/weather report garden 1
+	ends 0 "$waiting"
+	end_server
+}
+
+test_status_shows_why_calls_fall_back_to_the_socket() {
+	local waiting
+	export IPC9_RPC_SHARED=0
+	serve weather_server /run/weather
+	unset IPC9_RPC_SHARED
+	background h2 env IPC9_RPC_SHARED=1 "$E/weather_client" /run/weather next garden
+	waiting=$job
+	wait_until told_are "0 1 0 1"
+	same "refused" "0 0 1 0 0" \
+		"$(told '" ".join(str(r["shared"]["refused"][k]) for k in ("limit", "share", "off", "memory", "wrong"))')"
+	expect_exit 0 on h2 ipc9 status --rpc
+	contains "why" " off:1 " "$(grep -F " /run/weather" "$T/out")"
+	kill -STOP "$(pgrep -P "$server")"
+	same "a server that has stopped" silent "$(told "r['answer']")"
+	kill -CONT "$(pgrep -P "$server")"
+	expect_exit 0 on h2 "$E/weather_client" /run/weather report garden 1
+	ends 0 "$waiting"
+	kill -KILL "$(pgrep -P "$server")"
+	same "a server that was killed" gone "$(told "r['answer']")"
+	serve weather_server /run/weather
+	wait_until answers # rpcbind still had the other's entry
+	end_server
+}
+
 test_our_server_is_known_to_rpcbind_while_it_runs() {
 	registered_are ""
 	serve weather_server
@@ -229,13 +284,15 @@ test_the_example_of_ipc9_pipe_is_a_program() {
 	wait_until pipe_is_there turned
 	same "one call" cba "$(on h1 "$T/turn" call //h2/pipe/turned abc)"
 	same "from the same host" '!' "$(on h2 "$T/turn" call //./pipe/turned '!')"
+	same "in place" 76543210 "$(on h1 "$T/turn" place //h2/pipe/turned 8)"
+	same "in place, on the same host" 210 "$(on h2 "$T/turn" place //./pipe/turned 3)"
 	same "several messages" "1: eno 2: owt 3: eerht" \
 		"$(on h1 "$T/turn" talk //h2/pipe/turned one two three | paste -sd ' ')"
 	expect_exit 1 on h2 "$T/turn" serve turned # it is there
 	explained "a second server" turned
 	same "the last" dne "$(on h1 "$T/turn" call //h2/pipe/turned end)"
 	ends 0 "$server"
-	same "clients" 4 "$(grep -c '^client: uid' "$T/served")"
+	same "clients" 6 "$(grep -c '^client: uid' "$T/served")"
 	expect_exit 3 on h1 "$T/turn" call //h2/pipe/turned x
 }
 
@@ -244,6 +301,10 @@ test_the_example_of_ipc9_spawn_is_a_program() {
 	same "by sort" "apple fig pear" "$(on h1 "$T/sorted" streams $'pear\nfig\napple\n' | paste -sd ' ')"
 	same "by a process of its own" "apple fig pear" \
 		"$(on h1 "$T/sorted" pipe $'pear\nfig\napple\n' | paste -sd ' ')"
+	for how in streams pipe; do
+		same "5000 lines and empty ones, $how" "$({ echo && echo && seq 5000; } | LC_ALL=C sort | cksum)" \
+			"$(on h1 env LC_ALL=C "$T/sorted" $how $'\n\n'"$(seq 5000)" | cksum)"
+	done
 	expect_exit 3 on h1 "$T/sorted" worker # nobody offers a pipe
 	explained "a worker alone" IPC9_PIPE
 }

@@ -290,11 +290,29 @@ test_a_writer_waits_for_a_reader_that_does_not_read() {
 	same "sha256 of all of it, later" "$sum" "$(<"$T/sum")"
 }
 
-test_a_command_that_fails_is_not_taken_for_success() {
-	serve failing -- sh -c 'cat >/dev/null; exit 3'
-	expect_exit 1 on h1 ipc9 pipe open //h2/pipe/failing <"$0"
-	grep -q vanished "$T/err" || fail "no word of it: $(<"$T/err")"
-	wait_until grep -q 'status 3\|exit.* 3' "$T/served.err"
+test_a_command_that_fails_closes_its_pipe_and_its_server_tells_how() {
+	local host
+	serve failing --instances 9 -- sh -c 'cat; echo last; exit 7'
+	for host in h1 h2; do
+		expect_exit 0 eval "echo first | on $host ipc9 pipe open //h2/pipe/failing"
+		same "what it wrote to $host" $'first\nlast' "$(<"$T/out")"
+	done
+	wait_until grep -q 'ended with exit status 7' "$T/served.err"
+	kill -0 "$server" || fail "the server ended with its command"
+}
+
+test_a_command_that_is_killed_closes_its_pipe_and_its_server_tells_how() {
+	serve killing -- sh -c 'echo last; kill -KILL $$'
+	expect_exit 0 on h1 ipc9 pipe open //h2/pipe/killing </dev/null
+	same "what it wrote" last "$(<"$T/out")"
+	wait_until grep -q 'signal 9' "$T/served.err"
+}
+
+test_a_command_whose_output_cannot_be_sent_whole_is_not_taken_for_success() {
+	serve long --message -- head -c 2000000 /dev/zero
+	expect_exit 1 on h1 ipc9 pipe open //h2/pipe/long </dev/null
+	says_lost "the client" "$T/err"
+	wait_until grep -q 'longer than a message' "$T/served.err"
 }
 
 test_output_that_cannot_be_written_is_not_taken_for_success() {

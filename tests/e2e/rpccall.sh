@@ -104,6 +104,67 @@ test_ls_of_a_host_without_rpcbind_ends_with_4() {
 	explained "a domain" "every host"
 }
 
+# --- status --rpc ----------------------------------------------------------------------------------
+
+# Another user of h2, who registers servers with netid local: one that never answers, one that answers what it likes, and
+# addresses that are no paths.
+mischief() {
+	background h2 python3 - "$1" <<-'END'
+		import os, signal, socket, struct, sys, threading
+		def string(text):
+		    return struct.pack(">I", len(text)) + text + b"\0" * (-len(text) % 4)
+		folder = sys.argv[1].encode()
+		os.setuid(65534)
+		silent, wrong = (socket.socket(socket.AF_UNIX) for _ in range(2))
+		silent.bind(folder + b"/silent"), silent.listen()
+		wrong.bind(folder + b"/wrong"), wrong.listen()
+		addresses = [folder + b"/silent", folder + b"/wrong", b"//10.77.1.1/rpc/9", b"relative", b"/\x1b[2J\n", b"/" + b"x" * 3000]
+		s = socket.socket(socket.AF_UNIX)
+		s.connect("/run/rpcbind.sock")
+		for i, address in enumerate(addresses):
+		    call = struct.pack(">10I", i, 0, 2, 100000, 4, 1, 0, 0, 0, 0) + struct.pack(">2I", 0x20005000 + i, 1)
+		    call += string(b"local") + string(address) + string(b"")
+		    s.sendall(struct.pack(">I", 0x80000000 | len(call)) + call)
+		    assert s.recv(100)[-1] == 1, "rpcbind did not take it"
+		def serve():
+		    while True:
+		        c, _ = wrong.accept()
+		        xid = c.recv(100)[4:8]
+		        reply = xid + struct.pack(">5I", 1, 0, 0, 0, 0) + b"\xff" * 1000
+		        c.sendall(struct.pack(">I", 0x80000000 | len(reply)) + reply)
+		threading.Thread(target=serve, daemon=True).start()
+		print("ready", flush=True)
+		signal.pause()
+	END
+}
+
+test_status_asks_servers_of_others_and_believes_none() {
+	local folder start
+	has_other_user || skip "needs root, to be two users"
+	wait_until registered
+	folder=$(mktemp -d "$T/socket.XXXXXX")
+	chmod 777 "$folder"
+	mischief "$folder" >"$T/mischief"
+	wait_until grep -q ready "$T/mischief"
+	start=$(now_ms)
+	expect_exit 0 on h2 ipc9 status --rpc --json
+	at_most "ms" $((5000 * slow)) $(($(now_ms) - start))
+	same "answers" "silent unclear gone not-asked gone gone" \
+		"$(json '" ".join(r["answer"] for r in d["rpc"] if 0x20005000 <= r["program"] < 0x20005010)')"
+	same "whose they are" "65534" "$(json '" ".join({r["owner"] for r in d["rpc"] if 0x20005000 <= r["program"] < 0x20005010})')"
+	same "the daemon" other "$(json '" ".join(r["answer"] for r in d["rpc"] if r["program"] == '$control')')"
+	expect_exit 0 on h2 ipc9 status --rpc
+	same "lines that a terminal acts on" 0 "$(grep -c $'\e' "$T/out" || true)"
+	same "rows" 6 "$(awk '$1 >= 536891392 && $1 < 536891408' "$T/out" | wc -l)"
+	at_most "bytes in a row" 400 "$(wc -L <"$T/out")"
+	expect_exit 2 on h2 ipc9 status --rpc //h1
+	"$LAB" rpcbind h2 kill # and with it these entries
+	expect_exit 4 on h2 ipc9 status --rpc
+	explained "without rpcbind" 127.0.0.1:111
+	"$LAB" rpcbind h2 start
+	wait_until registered
+}
+
 # --- ping ------------------------------------------------------------------------------------------
 
 test_ping_counts_answers_over_every_path() {

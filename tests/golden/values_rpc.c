@@ -6,6 +6,8 @@
 #include "rpcgen-out/rpcring.h"
 #include "tests/golden/golden.h"
 
+#define NUMBER(PROCEDURE) IPC9_RPCPROC_##PROCEDURE
+
 #define REFUSAL(VARIANT, WHY, LAYOUT)                                                              \
 	{                                                                                          \
 		.procedure = "REFUSAL", .variant = VARIANT, .kind = GOLDEN_REFUSAL,                \
@@ -61,6 +63,18 @@ const struct golden golden_rpc[] = {
 	    .kind = GOLDEN_REPLY,
 	    .number = IPC9_RPCPROC_ATTACH,
 	    GOLDEN_VOID },
+	{ .procedure = "STATUS",
+	    .variant = "call",
+	    .kind = GOLDEN_CALL,
+	    .local = true,
+	    .number = IPC9_RPCPROC_STATUS,
+	    GOLDEN_VOID },
+	OK(STATUS, ipc9_rpc_rings_res,
+	    "connections_ring:h connections_socket:h calls_ring:h calls_socket:h refused_limit:h "
+	    "refused_share:h refused_off:h refused_memory:h refused_wrong:h",
+	    { IPC9_STATUS_OK,
+		.ipc9_rpc_rings_res_u.ok = { 64, 3, 12345678901, 77, 5, 4, 0, 1, 2 } }),
+	REFUSED(STATUS, ipc9_rpc_rings_res, SYSTEM, "Cannot allocate memory", 0),
 
 	{ .procedure = "TYPES",
 	    .variant = "all",
