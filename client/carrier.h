@@ -129,8 +129,8 @@ struct carrier_ops {
 /* Carriers begin with it. */
 struct carrier {
 	const struct carrier_ops *ops;
-	void (*changed)(
-	    void *context); /* see events; called with locks of the carrier's held; NULL: nobody */
+	/* See events; called with locks of the carrier's held.  NULL: nobody asks. */
+	void (*changed)(void *context);
 	void *context;
 	_Atomic unsigned
 	    holds; /* the pipe's, and one for each place in its memory: pipe_stream.c */

@@ -401,6 +401,22 @@ void calls_start(struct ipc9_pipe_op *op)
 	async_process(op->pipe->started->async, 0);
 }
 
+/* Whether there is what operations go on with; without memory for that they end. */
+static bool begin_all(struct ipc9_pipe *pipe)
+{
+	struct ipc9_pipe_op *op = NULL;
+	struct ipc9_error e;
+	int r = begin_started(pipe, &e);
+
+	while (r && (op = pipe_op_next(pipe, op))) {
+		if (op->done)
+			continue;
+		op_fail(op, r, &e);
+		pipe_op_done(op, op->code);
+	}
+	return !r;
+}
+
 void calls_progress(struct ipc9_pipe *pipe, int64_t until)
 {
 	int64_t again = clock_deadline_ms(CANCEL_AGAIN_MS);
@@ -409,7 +425,7 @@ void calls_progress(struct ipc9_pipe *pipe, int64_t until)
 	bool cancelling = false;
 
 	pipe_look_up(pipe);
-	if (begin_started(pipe, NULL))
+	if (!begin_all(pipe))
 		return;
 	watch(pipe);
 	while ((op = pipe_op_next(pipe, op))) {

@@ -20,7 +20,7 @@
 
 enum {
 	N_MESSAGES = 300, /* of a round and direction */
-	N_STARTED = 3,
+	N_STARTED = 4,
 	QUOTA = 3000,
 	MESSAGE_MAX = 6000,
 	SILENCE_MS = 20000,
@@ -117,6 +117,34 @@ static bool wait_for_news(struct ipc9_pipe *pipe)
 	return poll(&p, 1, SILENCE_MS) == 1;
 }
 
+/* The next k, from a place on: one after the other, or together. */
+static bool start_writes(struct end *s, struct started *ops, unsigned first, unsigned k,
+    uint32_t *next)
+{
+	bool together = below(&s->seed, 2);
+	struct ipc9_pipe_op *started[N_STARTED];
+	struct iovec data[N_STARTED];
+	int r = 0;
+
+	for (unsigned i = 0; i < k && !r; i++) {
+		struct started *o = &ops[(first + i) % N_STARTED];
+
+		o->number = (*next)++;
+		o->size = make_message(&s->seed, o->number, o->message);
+		data[i] = (struct iovec){ o->message, o->size };
+		if (!together)
+			r = ipc9_pipe_start_write(s->pipe, o->message, o->size, &started[i], NULL);
+	}
+	if (together)
+		r = ipc9_pipe_start_writes(s->pipe, data, k, started, NULL);
+	for (unsigned i = 0; i < k && !r; i++) {
+		ops[(first + i) % N_STARTED].op = started[i];
+		if (!below(&s->seed, 16))
+			ipc9_pipe_op_cancel(started[i]);
+	}
+	return !r;
+}
+
 /* Writes are finished in their order, since they count in it. */
 static void *write_in_a_loop(void *arg)
 {
@@ -128,22 +156,21 @@ static void *write_in_a_loop(void *arg)
 	int r = 0;
 
 	while (n || (next < N_MESSAGES && !is_over(r))) {
-		struct started *o = &ops[(first + n) % N_STARTED];
-
 		while (n < N_STARTED && next < N_MESSAGES && !is_over(r)) {
-			o->number = next++;
-			o->size = make_message(&s->seed, o->number, o->message);
-			if (ipc9_pipe_start_write(s->pipe, o->message, o->size, &o->op, NULL))
+			unsigned k = 1 + below(&s->seed, N_STARTED - n);
+
+			if (k > N_MESSAGES - next)
+				k = N_MESSAGES - next;
+			if (!start_writes(s, ops, first + n, k, &next))
 				return go_wrong(s, "a write was not started");
-			if (!below(&s->seed, 16))
-				ipc9_pipe_op_cancel(o->op);
-			o = &ops[(first + ++n) % N_STARTED];
+			n += k;
 		}
 		meddle(s, &s->seed);
 		if (below(&s->seed, 4) && !wait_for_news(s->pipe))
 			return go_wrong(s, "the descriptor of a loop that writes is silent");
 		while (n) {
-			o = &ops[first];
+			struct started *o = &ops[first];
+
 			r = finish(&s->seed, o->op, &result);
 			if (r == IPC9_E_PENDING)
 				break;
