@@ -105,7 +105,9 @@ struct carrier_ops {
 
 	/*
 	 * What may hold, of carrier_events: after an operation that was not to wait and has come to TIMEDOUT, what it waits for
-	 * may hold only if something has changed.  When none of `wanted` may, fd becomes readable as soon as that is different.
+	 * may hold only if something has changed.  When none of `wanted` may, fd becomes readable as soon as that is different;
+	 * or `changed` is called, once, where another thread has taken from fd what has made it different.  wanted 0: forgets
+	 * what was asked for, and tells nothing.
 	 */
 	unsigned (*events)(struct carrier *carrier, unsigned wanted);
 	/* *ret_poll: what to wait for on it, POLLIN and POLLOUT. */
@@ -132,6 +134,9 @@ struct carrier_ops {
 /* Carriers begin with it. */
 struct carrier {
 	const struct carrier_ops *ops;
+	/* See events; called with locks of the carrier's held.  NULL: nobody asks. */
+	void (*changed)(void *context);
+	void *context;
 	_Atomic unsigned
 	    holds; /* the pipe's, and one for each place in its memory: pipe_stream.c */
 };

@@ -227,6 +227,8 @@ static int send_piece(struct frames *f, const unsigned char *data, size_t size,
 		f->sent -= size;
 	else
 		*written += size;
+	if (r == IPC9_E_TIMEDOUT) /* also when it was another thread that kept it from sending */
+		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 	return r;
 }
 
@@ -338,6 +340,8 @@ static int frames_write_together(struct carrier *c, const struct iovec *pieces, 
 	f->sent += bytes;
 	pthread_mutex_unlock(&f->lock);
 	r = frames_send_together(f, pieces, k, f->type == IPC9_PIPE_TYPE_MESSAGE, &taken);
+	if (r == IPC9_E_TIMEDOUT)
+		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 	pthread_mutex_lock(&f->lock);
 	for (size_t i = taken; i < k; i++)
 		f->sent -= pieces[i].iov_len;
@@ -394,34 +398,63 @@ static int frames_end(struct carrier *c)
 static bool is_full(struct frames *f)
 {
 	struct pollfd p = { .fd = f->fd, .events = POLLOUT };
+	bool full = true;
 
 	if (!atomic_load_explicit(&f->blocked, memory_order_relaxed))
 		return false;
 	/* What does not wait needs not be cancelled. */
-	if (frames_finish(f, 0, 0) == IPC9_E_TIMEDOUT || poll(&p, 1, 0) == 0)
+	if (frames_finish(f, 0, 0) == IPC9_E_TIMEDOUT || pthread_mutex_trylock(&f->send_lock))
 		return true;
-	atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
-	return false;
+	/* Under the lock nobody keeps anything meanwhile. */
+	full = atomic_load_explicit(&f->kept, memory_order_relaxed) || poll(&p, 1, 0) == 0;
+	if (!full)
+		atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
+	pthread_mutex_unlock(&f->send_lock);
+	frames_tell(f);
+	return full;
+}
+
+/* With lock held. */
+static unsigned events_now(const struct frames *f)
+{
+	unsigned events = 0;
+
+	if (frames_is_readable(f) || no_more(f))
+		events |= CARRIER_READABLE;
+	/* A write that was taken is complete as soon as the quota is kept, be it to the last byte. */
+	if (unread(f) <= f->quota || no_write(f))
+		events |= CARRIER_WRITABLE;
+	if (f->peer >= PEER_CLOSED)
+		events |= CARRIER_CLOSED;
+	return events;
+}
+
+void frames_changed(struct frames *f)
+{
+	if (!f->armed || !(events_now(f) & f->armed))
+		return;
+	f->armed = 0;
+	if (f->carrier.changed)
+		f->carrier.changed(f->carrier.context);
 }
 
 static unsigned frames_events(struct carrier *c, unsigned wanted)
 {
 	struct frames *f = frames_of(c);
-	unsigned cancels;
-	unsigned events = 0;
-	bool full;
+	bool full = wanted && is_full(f);
+	unsigned cancels = begin(f), events = 0;
 
-	(void)wanted; /* every change comes as a frame, and a frame makes the socket readable */
-	full = is_full(f);
-	cancels = begin(f);
-	frames_drain(f);
-	bulk_expect(&f->bulk, f->fd, 0, false);
-	if (frames_is_readable(f) || no_more(f))
-		events |= CARRIER_READABLE;
-	if ((unread(f) < f->quota && !full) || no_write(f))
-		events |= CARRIER_WRITABLE;
-	if (f->peer >= PEER_CLOSED)
-		events |= CARRIER_CLOSED;
+	f->armed = 0;
+	if (wanted) {
+		frames_drain(f);
+		bulk_expect(&f->bulk, f->fd, 0, false);
+		events = events_now(f);
+		if (full && !no_write(f))
+			events &= ~(unsigned)CARRIER_WRITABLE;
+	}
+	/* What others take in, they tell; that the socket has room again shows there. */
+	if (!(events & wanted))
+		f->armed = wanted;
 	finish(f, cancels, 0);
 	return events;
 }
@@ -570,6 +603,7 @@ static void frames_close(struct carrier *c, int64_t deadline)
 	enum frames_peer peer;
 
 	pthread_mutex_lock(&f->lock);
+	f->armed = 0;
 	peer = f->peer;
 	pthread_mutex_unlock(&f->lock);
 	if (peer < PEER_CLOSED)

@@ -477,6 +477,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 	}
 	if (direct && f->peer == PEER_DISCONNECTED)
 		direct->n = 0; /* what came before it is thrown away, too */
+	frames_changed(f);
 	pthread_mutex_unlock(&f->lock);
 	bulk_expect(&f->bulk, f->fd, f->left, missed >= BULK_MIN && f->left < BULK_MIN);
 	count_receive(f);

@@ -50,6 +50,7 @@ static int lose(struct frames *f)
 	frames_drain(f);
 	if (f->peer < PEER_CLOSED)
 		f->peer = PEER_LOST;
+	frames_changed(f);
 	pthread_cond_broadcast(&f->changed);
 	r = cut_off(f);
 	pthread_mutex_unlock(&f->lock);

@@ -95,6 +95,7 @@ struct frames {
 	    words; /* 1 << kind of frames without payload that leave as soon as somebody can send them */
 	uint64_t partial_bytes; /* of a message whose end has not come, as announced */
 	bool woken;		/* `wake` is readable */
+	unsigned armed; /* of carrier_events: `changed` is called when one of them may hold */
 
 	/* The receiver's. */
 	unsigned char head[FRAME_HEAD_MAX];
@@ -117,6 +118,9 @@ struct frames_direct {
 	unsigned char *at;
 	size_t room, n; /* n: bytes that went there */
 };
+
+/* With `lock` held: tells whoever waits for it that what has come makes a difference. */
+void frames_changed(struct frames *frames);
 
 /* --- frames_queue.c: what is to be read; with `lock` held ----------------------------------------- */
 

@@ -399,12 +399,17 @@ IPC9_PUBLIC int ipc9_pipe_consume(struct ipc9_pipe *pipe, size_t size_bytes,
  * until it tells what the operation came to.  Several may be under way on an end; reads are done in the order in which they
  * were started, and so are writes.  Buffers and data stay the caller's and must stay in place until then.
  *
- * Starting and finishing on one end are for one thread at a time; meanwhile one other thread may read in the ordinary
- * way and one may write.  The mode of the end is the one at the start; IPC9_PIPE_MODE_NO_WAIT means nothing here.
+ * Starting and finishing on one end, and ipc9_pipe_fd, are for one thread at a time; meanwhile one other thread may read in the
+ * ordinary way, if no reads are started, and one may write, if no writes are, or disconnect; any may cancel all
+ * (ipc9_pipe_cancel).  What was started before ipc9_pipe_disconnect ends with IPC9_E_NOTCONN, and is to be finished all the same.
+ * The mode of the end is the one at the start; IPC9_PIPE_MODE_NO_WAIT means nothing here.
  */
 struct ipc9_pipe_op;
 
-/* A descriptor to poll: readable when ipc9_pipe_finish of an operation has something to do or to tell.  -errno. */
+/*
+ * A descriptor to poll: readable when ipc9_pipe_finish of an operation has something to do or to tell, also where that came of
+ * another thread's doing; not while nothing is started.  It stays the same, and belongs to the end.  -errno.
+ */
 IPC9_PUBLIC int ipc9_pipe_fd(struct ipc9_pipe *pipe);
 
 /*

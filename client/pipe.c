@@ -101,6 +101,7 @@ struct ipc9_pipe *pipe_free(struct ipc9_pipe *pipe)
 	pipe_ops_free(pipe);
 	rules_free(&pipe->made);
 	link_close(&pipe->link);
+	pthread_mutex_destroy(&pipe->watching);
 	pthread_mutex_destroy(&pipe->taking);
 	pthread_mutex_destroy(&pipe->sending);
 	free(pipe);
@@ -118,9 +119,9 @@ struct ipc9_pipe *pipe_alloc(struct ipc9 *ipc9, const struct target *target)
 	pthread_mutex_init(&pipe->sending, NULL);
 	pthread_mutex_init(&pipe->taking, NULL);
 	list_init(&pipe->ops);
-	pipe->epoll_fd = pipe->way_fd = -1;
+	pthread_mutex_init(&pipe->watching, NULL);
+	pipe->epoll_fd = pipe->way_fd = pipe->done_fd = pipe->wake_fd = -1;
 	pipe->reads = pipe->writes = pipe->peer_writes = true;
-	atomic_init(&pipe->done_fd, -1);
 	return pipe;
 }
 
@@ -444,8 +445,6 @@ static int create_again(struct ipc9_pipe *pipe, struct ipc9_error *e)
 		return r;
 	pipe->lost = pipe->connected = pipe->ended = false;
 	pipe->mode = mode;
-	if (pipe->epoll_fd >= 0)
-		pipe_watch(pipe, calls_fd(pipe), EPOLLIN);
 	return 0;
 }
 

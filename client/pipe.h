@@ -70,10 +70,17 @@ struct ipc9_pipe {
 	/* Operations that were started: pipe_start.c. */
 	struct list ops; /* in the order started; also those that are done */
 	unsigned n_done; /* of them */
-	/* -1 until somebody asks; done_fd is readable while n_done > 0, and after a cancel */
-	int epoll_fd;
-	int way_fd; /* the way's that is in it; -1: none */
-	_Atomic int done_fd;
+	int done_fd;	 /* readable while n_done > 0; -1 until somebody asks */
+	bool armed;	 /* the carrier was asked to tell */
+	/* Carriers that disconnect has taken away; with the last of them what was started before has ended. */
+	_Atomic unsigned drops;
+	pthread_mutex_t watching; /* the last of all locks; guards all down to wake_fd */
+	unsigned n_waiting;  /* operations that are not done; the starting thread's to change */
+	int epoll_fd;	     /* -1 until somebody asks; likewise */
+	int way_fd;	     /* the way's that is in it; -1: none */
+	uint32_t way_events; /* of that */
+	_Atomic bool woken;  /* something has changed for them; a look is for anybody */
+	int wake_fd;	     /* readable while woken; -1: nobody ever slept */
 
 	/* Of an end that the daemon has brought together with another: pipe_stream.c. */
 	struct carrier *_Atomic carrier; /* NULL: there is none, and calls are the way */
@@ -140,7 +147,7 @@ struct ipc9_pipe_op {
 	struct pipe_writing writing; /* also a transaction's request */
 	bool connected;		     /* accept */
 	struct ipc9_identity client; /* accept */
-	unsigned cancels;	     /* the pipe's when it was started */
+	unsigned cancels, drops;     /* the pipe's when it was started */
 	bool cancel;		     /* ipc9_pipe_op_cancel was called */
 	bool asked;		     /* and the daemon was asked to */
 	bool done;
@@ -221,6 +228,18 @@ void pipe_op_done(struct ipc9_pipe_op *op, int code);
 /* Ends all operations and their descriptors, for ipc9_pipe_close. */
 void pipe_ops_free(struct ipc9_pipe *pipe);
 
+/*
+ * From any thread: something has changed that what was started may wait for, and may be seen now.  The descriptor says so, and
+ * whoever sleeps on pipe_wake_fd looks up; pipe_look_up, which comes before a look at the operations, ends that.
+ */
+void pipe_wake(struct ipc9_pipe *pipe);
+void pipe_look_up(struct ipc9_pipe *pipe);
+/* -1: there is none to be had. */
+int pipe_wake_fd(struct ipc9_pipe *pipe);
+
+/* Whether the carrier that an operation was started on is gone. */
+bool pipe_op_is_dropped(const struct ipc9_pipe_op *op);
+
 /* The next operation of a list, NULL at its end. */
 struct ipc9_pipe_op *pipe_op_next(struct ipc9_pipe *pipe, const struct ipc9_pipe_op *op);
 
@@ -237,7 +256,7 @@ int pipe_tell_name(struct ipc9_pipe *pipe, struct ipc9_pipe_end_info *info);
 /* "SUBJECT: cancelled"; returns IPC9_E_CANCELLED. */
 int pipe_cancelled(const struct ipc9_pipe *pipe, struct ipc9_error *e);
 
-/* The way has got another descriptor, or waits for something else on it: EPOLLIN, ...; -1: for nothing. */
+/* From any thread: the way has got another descriptor, or waits for something else on it: EPOLLIN, ...; -1: for nothing. */
 void pipe_watch(struct ipc9_pipe *pipe, int fd, uint32_t events);
 
 /* An end that has nothing yet, to be freed by pipe_free.  NULL: no memory. */
@@ -280,9 +299,6 @@ int stream_read_some(struct ipc9_pipe *pipe, struct carrier *carrier, struct pip
 /* The sentence for a code of a carrier; instead of its own, where instead is not NULL. */
 int stream_explain(const struct ipc9_pipe *pipe, int code, const char *instead,
     struct ipc9_error *e);
-
-/* Ends what was started and is not done. */
-void stream_end_all(struct ipc9_pipe *pipe, int code);
 
 void stream_start(struct ipc9_pipe_op *op);
 void stream_progress(struct ipc9_pipe *pipe, int64_t until);

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "client/error.h"
 #include "client/pipe.h"
@@ -276,10 +277,23 @@ struct before {
 	bool accepts;
 };
 
+/* A carrier had the operation, and was taken away by a disconnect. */
+static void op_drop(struct ipc9_pipe_op *op)
+{
+	struct ipc9_error e;
+	int r = stream_explain(op->pipe, IPC9_E_NOTCONN, NULL, &e);
+
+	if (op->kind == PIPE_OP_TRANSACT && op->written)
+		r = calls_explain_transaction(op->pipe, r, &e);
+	op_fail(op, r, &e);
+}
+
 static void op_advance(struct ipc9_pipe_op *op, const struct before *before)
 {
 	bool idle = list_is_empty(&op->parts);
 
+	if (!is_cancelled(op) && pipe_op_is_dropped(op))
+		op_drop(op);
 	if (op->code || is_cancelled(op))
 		return;
 	switch (op->kind) {
@@ -365,6 +379,12 @@ static int begin_started(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	return 0;
 }
 
+static void watch(struct ipc9_pipe *pipe)
+{
+	if (pipe->epoll_fd >= 0 && pipe->way == &pipe_calls_way)
+		pipe_watch(pipe, async_fd(pipe->started->async), EPOLLIN);
+}
+
 void calls_start(struct ipc9_pipe_op *op)
 {
 	struct ipc9_error e;
@@ -375,24 +395,47 @@ void calls_start(struct ipc9_pipe_op *op)
 		pipe_op_done(op, r);
 		return;
 	}
+	watch(op->pipe);
 	advance(op->pipe);
 	/* What was begun while something else was under way leaves now. */
 	async_process(op->pipe->started->async, 0);
+}
+
+/* Whether there is what operations go on with; without memory for that they end. */
+static bool begin_all(struct ipc9_pipe *pipe)
+{
+	struct ipc9_pipe_op *op = NULL;
+	struct ipc9_error e;
+	int r = begin_started(pipe, &e);
+
+	while (r && (op = pipe_op_next(pipe, op))) {
+		if (op->done)
+			continue;
+		op_fail(op, r, &e);
+		pipe_op_done(op, op->code);
+	}
+	return !r;
 }
 
 void calls_progress(struct ipc9_pipe *pipe, int64_t until)
 {
 	int64_t again = clock_deadline_ms(CANCEL_AGAIN_MS);
 	struct ipc9_pipe_op *op = NULL;
+	unsigned n_done = pipe->n_done;
 	bool cancelling = false;
 
-	if (!pipe->started)
+	pipe_look_up(pipe);
+	if (!begin_all(pipe))
 		return;
+	watch(pipe);
 	while ((op = pipe_op_next(pipe, op))) {
 		if (!op->done && is_cancelled(op) && !op->asked)
 			calls_op_cancel(op);
 		cancelling |= !op->done && is_cancelled(op);
 	}
+	advance(pipe); /* what a carrier had is left to end */
+	if (pipe->n_done != n_done || pipe->way != &pipe_calls_way)
+		until = 0;
 	async_process(pipe->started->async, cancelling && again < until ? again : until);
 	/* Whatever had not left when it was cancelled is asked about again. */
 	while (cancelling && clock_now() >= again && (op = pipe_op_next(pipe, op)))

@@ -19,32 +19,78 @@
 
 /* --- What is done ------------------------------------------------------------------------------ */
 
-/* Makes the descriptor readable, from any thread. */
-static void announce(struct ipc9_pipe *pipe)
+void pipe_wake(struct ipc9_pipe *pipe)
 {
-	int fd = atomic_load_explicit(&pipe->done_fd, memory_order_acquire);
-
-	if (fd >= 0)
-		(void)eventfd_write(fd, 1);
+	pthread_mutex_lock(&pipe->watching);
+	if (pipe->n_waiting && !atomic_load_explicit(&pipe->woken, memory_order_relaxed)) {
+		atomic_store_explicit(&pipe->woken, true, memory_order_relaxed);
+		if (pipe->wake_fd >= 0)
+			(void)eventfd_write(pipe->wake_fd, 1);
+	}
+	pthread_mutex_unlock(&pipe->watching);
 }
 
-/* Makes it unreadable, unless something is done. */
-static void settle(struct ipc9_pipe *pipe)
+/* With `watching` held. */
+static void look_up(struct ipc9_pipe *pipe)
 {
-	int fd = atomic_load_explicit(&pipe->done_fd, memory_order_relaxed);
 	eventfd_t count;
 
-	if (fd >= 0 && pipe->n_done == 0)
-		(void)!read(fd, &count, sizeof(count));
+	if (!atomic_load_explicit(&pipe->woken, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&pipe->woken, false, memory_order_relaxed);
+	if (pipe->wake_fd >= 0)
+		(void)!read(pipe->wake_fd, &count, sizeof(count));
+}
+
+void pipe_look_up(struct ipc9_pipe *pipe)
+{
+	/* Whoever says it right now has the descriptor say so afterwards. */
+	if (!atomic_load_explicit(&pipe->woken, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&pipe->watching);
+	look_up(pipe);
+	pthread_mutex_unlock(&pipe->watching);
+}
+
+int pipe_wake_fd(struct ipc9_pipe *pipe)
+{
+	int fd;
+
+	pthread_mutex_lock(&pipe->watching);
+	if (pipe->wake_fd < 0)
+		pipe->wake_fd =
+		    eventfd(atomic_load_explicit(&pipe->woken, memory_order_relaxed) ? 1 : 0,
+			EFD_CLOEXEC | EFD_NONBLOCK);
+	fd = pipe->wake_fd;
+	pthread_mutex_unlock(&pipe->watching);
+	return fd;
+}
+
+/* Nobody is woken while nothing waits. */
+static void count_waiting(struct ipc9_pipe *pipe, int more)
+{
+	pthread_mutex_lock(&pipe->watching);
+	pipe->n_waiting += (unsigned)more;
+	if (!pipe->n_waiting)
+		look_up(pipe);
+	pthread_mutex_unlock(&pipe->watching);
 }
 
 void pipe_op_done(struct ipc9_pipe_op *op, int code)
 {
+	struct ipc9_pipe *pipe = op->pipe;
+
 	op->done = true;
 	op->code = code;
-	op->pipe->n_done++;
-	pipe_place_done(op->pipe, op->kind);
-	announce(op->pipe);
+	count_waiting(pipe, -1);
+	pipe_place_done(pipe, op->kind);
+	if (pipe->n_done++ == 0 && pipe->done_fd >= 0)
+		(void)eventfd_write(pipe->done_fd, 1);
+}
+
+bool pipe_op_is_dropped(const struct ipc9_pipe_op *op)
+{
+	return op->drops != atomic_load_explicit(&op->pipe->drops, memory_order_acquire);
 }
 
 struct ipc9_pipe_op *pipe_op_next(struct ipc9_pipe *pipe, const struct ipc9_pipe_op *op)
@@ -56,21 +102,26 @@ struct ipc9_pipe_op *pipe_op_next(struct ipc9_pipe *pipe, const struct ipc9_pipe
 
 static void op_free(struct ipc9_pipe_op *op)
 {
-	op->pipe->n_done -= op->done;
+	struct ipc9_pipe *pipe = op->pipe;
+	eventfd_t count;
+
+	if (!op->done)
+		count_waiting(pipe, -1);
+	else if (--pipe->n_done == 0 && pipe->done_fd >= 0)
+		(void)!read(pipe->done_fd, &count, sizeof(count));
 	list_remove(&op->link);
 	free(op);
 }
 
 void pipe_ops_free(struct ipc9_pipe *pipe)
 {
-	int fd = atomic_load_explicit(&pipe->done_fd, memory_order_relaxed);
+	const int fds[] = { pipe->epoll_fd, pipe->done_fd, pipe->wake_fd };
 
 	while (!list_is_empty(&pipe->ops))
 		op_free(LIST_ENTRY(pipe->ops.next, struct ipc9_pipe_op, link));
-	if (pipe->epoll_fd >= 0)
-		close(pipe->epoll_fd);
-	if (fd >= 0)
-		close(fd);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 }
 
 /* --- The descriptor ---------------------------------------------------------------------------- */
@@ -82,22 +133,35 @@ static int watch(int epoll_fd, int how, int fd, uint32_t events)
 	return epoll_ctl(epoll_fd, how, fd, &event) ? -errno : 0;
 }
 
-void pipe_watch(struct ipc9_pipe *pipe, int fd, uint32_t events)
+/* With `watching` held. */
+static void watch_way(struct ipc9_pipe *pipe, int fd, uint32_t events)
 {
-	if (pipe->epoll_fd < 0)
-		return;
 	if (pipe->way_fd >= 0 && pipe->way_fd != fd)
 		watch(pipe->epoll_fd, EPOLL_CTL_DEL, pipe->way_fd, 0);
-	/* Without memory for that nothing is lost: whoever finishes an operation looks. */
-	if (fd >= 0)
-		watch(pipe->epoll_fd, pipe->way_fd == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
-		    events);
+	/*
+	 * Without memory for that nothing is lost: whoever finishes an operation looks.  One of the same number may have been
+	 * closed, and have left by that.
+	 */
+	if (fd >= 0 &&
+	    (pipe->way_fd != fd || watch(pipe->epoll_fd, EPOLL_CTL_MOD, fd, events) == -ENOENT))
+		watch(pipe->epoll_fd, EPOLL_CTL_ADD, fd, events);
 	pipe->way_fd = fd;
+	pipe->way_events = events;
+}
+
+void pipe_watch(struct ipc9_pipe *pipe, int fd, uint32_t events)
+{
+	pthread_mutex_lock(&pipe->watching);
+	/* What tells once is asked for anew. */
+	if (pipe->epoll_fd >= 0 &&
+	    (pipe->way_fd != fd || pipe->way_events != events || events & EPOLLONESHOT))
+		watch_way(pipe, fd, events);
+	pthread_mutex_unlock(&pipe->watching);
 }
 
 int ipc9_pipe_fd(struct ipc9_pipe *pipe)
 {
-	int fd, done_fd, epoll_fd, r = 0;
+	int fd, done_fd, epoll_fd, wake_fd, r = 0;
 
 	if (pipe->epoll_fd >= 0)
 		return pipe->epoll_fd;
@@ -106,12 +170,13 @@ int ipc9_pipe_fd(struct ipc9_pipe *pipe)
 		return fd;
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	done_fd = eventfd(pipe->n_done ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (epoll_fd < 0 || done_fd < 0)
+	wake_fd = pipe_wake_fd(pipe);
+	if (epoll_fd < 0 || done_fd < 0 || wake_fd < 0)
 		r = -errno;
 	if (!r)
 		r = watch(epoll_fd, EPOLL_CTL_ADD, done_fd, EPOLLIN);
 	if (!r)
-		r = watch(epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN);
+		r = watch(epoll_fd, EPOLL_CTL_ADD, wake_fd, EPOLLIN);
 	if (r) {
 		if (epoll_fd >= 0)
 			close(epoll_fd);
@@ -119,9 +184,10 @@ int ipc9_pipe_fd(struct ipc9_pipe *pipe)
 			close(done_fd);
 		return r;
 	}
+	pipe->done_fd = done_fd;
+	pthread_mutex_lock(&pipe->watching);
 	pipe->epoll_fd = epoll_fd;
-	pipe->way_fd = fd;
-	atomic_store_explicit(&pipe->done_fd, done_fd, memory_order_release);
+	pthread_mutex_unlock(&pipe->watching);
 	pipe->way->progress(pipe, 0); /* it knows what is to be watched for */
 	return epoll_fd;
 }
@@ -141,8 +207,10 @@ static struct ipc9_pipe_op *op_new(struct ipc9_pipe *pipe, enum pipe_op_kind kin
 	op->pipe = pipe;
 	op->kind = kind;
 	op->cancels = atomic_load_explicit(&pipe->cancels, memory_order_relaxed);
+	op->drops = atomic_load_explicit(&pipe->drops, memory_order_acquire);
 	list_init(&op->parts);
 	list_append(&pipe->ops, &op->link);
+	count_waiting(pipe, 1);
 	pipe_place_started(pipe, kind);
 	return op;
 }
@@ -271,9 +339,10 @@ int ipc9_pipe_finish(struct ipc9_pipe_op *op, int wait_ms, struct ipc9_pipe_resu
 
 	if (r)
 		return r;
-	settle(pipe);
-	if (!op->done)
-		pipe->way->progress(pipe, wait_ms ? until : 0);
+	/* What others have said is for the operations that are left, even if this one is done. */
+	if (!op->done ||
+	    (pipe->n_waiting && atomic_load_explicit(&pipe->woken, memory_order_relaxed)))
+		pipe->way->progress(pipe, wait_ms && !op->done ? until : 0);
 	while (!op->done && wait_ms && clock_now() < until)
 		pipe->way->progress(pipe, until);
 	if (!op->done) {
@@ -286,7 +355,6 @@ int ipc9_pipe_finish(struct ipc9_pipe_op *op, int wait_ms, struct ipc9_pipe_resu
 	if (r && e)
 		*e = op->error;
 	op_free(op);
-	settle(pipe);
 	return r;
 }
 
@@ -300,5 +368,5 @@ void ipc9_pipe_op_cancel(struct ipc9_pipe_op *op)
 void ipc9_pipe_cancel(struct ipc9_pipe *pipe)
 {
 	pipe->way->cancel(pipe);
-	announce(pipe); /* for operations that were about to leave */
+	pipe_wake(pipe); /* for operations that were about to leave */
 }

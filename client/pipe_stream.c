@@ -9,9 +9,9 @@
  *    until they have, and frees it.  An operation that comes late goes by calls, and learns the state from the daemon.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +39,21 @@ struct carrier *stream_enter(struct ipc9_pipe *pipe)
 void stream_leave(struct ipc9_pipe *pipe)
 {
 	atomic_fetch_sub_explicit(&pipe->users, 1, memory_order_release);
+}
+
+/* Has started operations of other threads look at what this one has changed, or what is watched for has become. */
+static void tell_started(struct ipc9_pipe *pipe, const struct carrier *c)
+{
+	short events;
+
+	c->ops->fd(c, &events);
+	if (events & POLLOUT)
+		pipe_wake(pipe);
+}
+
+static void on_change(void *context)
+{
+	pipe_wake(context);
 }
 
 void stream_hold(struct carrier *c)
@@ -70,18 +85,22 @@ static void drop_carrier(struct ipc9_pipe *pipe, int64_t deadline)
 		return;
 	while (atomic_load_explicit(&pipe->users, memory_order_acquire))
 		nanosleep(&look, NULL);
+	pipe_watch(pipe, -1, 0);
 	let_go(c, deadline);
 }
 
 void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *c, enum ipc9_pipe_way way)
 {
 	pipe->carried = way;
+	c->changed = on_change;
+	c->context = pipe;
 	atomic_init(&c->holds, 1);
 	atomic_store_explicit(&pipe->carrier, c, memory_order_seq_cst);
 	if (atomic_load_explicit(&pipe->link.aborted, memory_order_seq_cst))
 		c->ops->abort(c); /* see abort_pipe of pipe_calls.c */
 	pipe->way = &pipe_stream_way;
 	pipe_watch(pipe, -1, 0); /* until something waits */
+	pipe_wake(pipe);	 /* what was started goes on through it */
 }
 
 /* Descriptors that a way comes with. */
@@ -233,6 +252,7 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t un
 	if (!r)
 		r = c->ops->write(c, w->data, w->size, how, until, &w->n);
 	stream_count_read(pipe, c, r, &w->n);
+	tell_started(pipe, c);
 	stream_leave(pipe);
 	/* What does not fit is no failure for whoever does not wait. */
 	if (r == IPC9_E_WOULDBLOCK)
@@ -290,6 +310,7 @@ static int end_pipe(struct ipc9_pipe *pipe, struct ipc9_error *e)
 	if (!c)
 		return pipe_calls_way.end(pipe, e);
 	r = c->ops->end(c);
+	pipe_wake(pipe);
 	stream_leave(pipe);
 	return stream_explain(pipe, r, lost_text(r), e);
 }
@@ -371,15 +392,15 @@ static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 
 	if (c) {
 		c->ops->disconnect(c);
+		pipe_wake(pipe);
 		stream_leave(pipe);
 	}
 	r = pipe_calls_way.disconnect(pipe, e);
-	pipe_watch(pipe, -1, 0);
-	drop_carrier(pipe, 0); /* what is left to say is said meanwhile */
-	stream_end_all(pipe, IPC9_E_NOTCONN);
+	/* The operations are the starting thread's, which ends those that began before this. */
+	atomic_fetch_add_explicit(&pipe->drops, 1, memory_order_release);
 	pipe->way = &pipe_calls_way;
-	if (pipe->epoll_fd >= 0)
-		pipe_watch(pipe, calls_fd(pipe), EPOLLIN);
+	drop_carrier(pipe, 0); /* what is left to say is said meanwhile */
+	pipe_wake(pipe);
 	return r;
 }
 
@@ -466,6 +487,7 @@ static void abort_pipe(struct ipc9_pipe *pipe)
 
 	if (c) {
 		c->ops->abort(c);
+		pipe_wake(pipe);
 		stream_leave(pipe);
 	}
 	link_abort(&pipe->link);
@@ -475,7 +497,6 @@ static void abort_pipe(struct ipc9_pipe *pipe)
 
 static void close_pipe(struct ipc9_pipe *pipe)
 {
-	pipe_watch(pipe, -1, 0);
 	drop_carrier(pipe, link_close_deadline(&pipe->link));
 	if (pipe->server)
 		pipe_calls_way.close(pipe);

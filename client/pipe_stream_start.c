@@ -16,7 +16,8 @@
 #include "util/clock.h"
 
 #define SLICE_MS                                                                                   \
-	100 /* a cancel from another thread is seen after that, where nobody has asked for a descriptor */
+	100 /* a cancel from another thread is seen after that, where there is no descriptor to be had */
+#define ROUNDS 64 /* without a wait between them */
 
 static bool is_cancelled(const struct ipc9_pipe_op *op)
 {
@@ -78,7 +79,8 @@ static void write_together(struct ipc9_pipe_op *first, struct carrier *c)
 	for (; op && n < CARRIER_TOGETHER; op = pipe_op_next(op->pipe, op)) {
 		struct pipe_writing *w = &op->writing;
 
-		if (op->done || is_cancelled(op) || !(holds_up(op) & CARRIER_WRITABLE))
+		if (op->done || is_cancelled(op) || pipe_op_is_dropped(op) ||
+		    !(holds_up(op) & CARRIER_WRITABLE))
 			continue;
 		bytes += w->size;
 		if (op->kind != PIPE_OP_WRITE || op->all_sent || w->n ||
@@ -165,15 +167,6 @@ static int op_try(struct ipc9_pipe_op *op, struct carrier *c)
 	return IPC9_E_INVALID;
 }
 
-void stream_end_all(struct ipc9_pipe *pipe, int code)
-{
-	struct ipc9_pipe_op *op = NULL;
-
-	while ((op = pipe_op_next(pipe, op)))
-		if (!op->done)
-			op_end(op, code);
-}
-
 /*
  * One pass; what those wait for that were tried and are left, and in *ret_done whether one has ended.  What waits for another
  * operation waits for nothing of the carrier's.
@@ -190,6 +183,8 @@ static unsigned pass(struct ipc9_pipe *pipe, struct carrier *c, bool *ret_done)
 			continue;
 		if (is_cancelled(op)) {
 			r = IPC9_E_CANCELLED;
+		} else if (pipe_op_is_dropped(op)) {
+			r = IPC9_E_NOTCONN;
 		} else if (!(held & holds_up(op))) {
 			r = op_try(op, c);
 			waiting |= r == IPC9_E_TIMEDOUT ? waits_for(op) : 0;
@@ -207,9 +202,7 @@ static unsigned pass(struct ipc9_pipe *pipe, struct carrier *c, bool *ret_done)
 static void sleep_until(struct ipc9_pipe *pipe, const struct carrier *c, int64_t until)
 {
 	int64_t slice = clock_deadline_ms(SLICE_MS);
-	struct pollfd p[2] = { { .fd = -1 },
-		{ .fd = atomic_load_explicit(&pipe->done_fd, memory_order_relaxed),
-		    .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = -1 }, { .fd = pipe_wake_fd(pipe), .events = POLLIN } };
 
 	p[0].fd = c->ops->fd(c, &p[0].events);
 	poll(p, 2, clock_poll_ms(slice < until ? slice : until));
@@ -230,7 +223,7 @@ void stream_progress(struct ipc9_pipe *pipe, int64_t until)
 {
 	struct carrier *c = stream_enter(pipe);
 	bool done = false;
-	unsigned waiting;
+	unsigned waiting, rounds = 0;
 
 	if (!c) { /* disconnected by another thread: the daemon knows the state */
 		pipe_calls_way.progress(pipe, until);
@@ -238,12 +231,16 @@ void stream_progress(struct ipc9_pipe *pipe, int64_t until)
 	}
 	calls_started_free(pipe); /* what had begun before there was a carrier */
 	for (;;) {
+		pipe_look_up(pipe);
+		if (pipe->armed) /* what this thread takes in it needs not be told */
+			c->ops->events(c, 0);
 		waiting = pass(pipe, c, &done);
-
+		pipe->armed = waiting;
 		if (waiting && c->ops->events(c, waiting) & waiting) {
-			if (done)
-				break;
-			continue; /* it has come in the meantime */
+			if (++rounds < ROUNDS)
+				continue; /* it has come in the meantime */
+			pipe_wake(pipe);  /* as others may keep it from us for long */
+			break;
 		}
 		if (done || !waiting || clock_now() >= until)
 			break;
@@ -265,9 +262,13 @@ void stream_op_cancel(struct ipc9_pipe_op *op)
 
 int stream_fd(struct ipc9_pipe *pipe)
 {
-	const struct carrier *c = atomic_load_explicit(&pipe->carrier, memory_order_relaxed);
-
+	const struct carrier *c = stream_enter(pipe);
 	short events;
+	int fd;
 
-	return c ? c->ops->fd(c, &events) : calls_fd(pipe);
+	if (!c)
+		return calls_fd(pipe);
+	fd = c->ops->fd(c, &events);
+	stream_leave(pipe);
+	return fd;
 }

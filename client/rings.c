@@ -256,6 +256,8 @@ static unsigned rings_events(struct carrier *c, unsigned wanted)
 	struct rings *s = rings_of(c);
 	unsigned events = 0, interest, have;
 
+	if (!wanted) /* what this thread takes in nobody rings for */
+		return 0;
 	conduit_answer(s->conduit);
 	interest = (wanted & CARRIER_READABLE ? CONDUIT_READING : 0u) |
 	    (wanted & CARRIER_WRITABLE ? CONDUIT_WRITING : 0u);

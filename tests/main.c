@@ -86,6 +86,8 @@
 	X(pipe_rules)                                                                              \
 	X(pipe_quota)                                                                              \
 	X(pipe_start)                                                                              \
+	X(pipe_start_stress)                                                                       \
+	X(pipe_start_loop)                                                                         \
 	X(pipe_place)                                                                              \
 	X(pipe_pair)                                                                               \
 	X(spawn)                                                                                   \

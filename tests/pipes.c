@@ -2,6 +2,7 @@
 /* pipes.c - see pipes.h. */
 #include "tests/pipes.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,4 +126,25 @@ int pipe_look(struct ipc9_pipe *pipe)
 	size_t n;
 
 	return ipc9_pipe_read(pipe, got, sizeof(got), 0, &n, NULL);
+}
+
+/* --- Started operations ------------------------------------------------------------------------ */
+
+bool readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
+}
+
+int finish_by_polling(struct ipc9_pipe *pipe, struct ipc9_pipe_op *op, struct ipc9_pipe_result *ret)
+{
+	for (;;) {
+		int r = ipc9_pipe_finish(op, 0, ret, NULL);
+
+		if (r != IPC9_E_PENDING)
+			return r;
+		if (!HOLDS(readable(ipc9_pipe_fd(pipe), 20000)))
+			return -1;
+	}
 }

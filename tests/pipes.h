@@ -55,6 +55,11 @@ void pipe_expect(struct ipc9_pipe *pipe, const char *text);
 /* What a read comes to that does not wait. */
 int pipe_look(struct ipc9_pipe *pipe);
 
+bool readable(int fd, int ms);
+/* Goes through an event loop's motions: polls, and looks, until the operation is done. */
+int finish_by_polling(struct ipc9_pipe *pipe, struct ipc9_pipe_op *op,
+    struct ipc9_pipe_result *ret);
+
 extern const struct ipc9_pipe_options pipe_messages; /* a message pipe, for one client */
 
 /* Runs a test's body once for each way. */

@@ -17,27 +17,6 @@
 
 #define FOR_EVERY_WAY(M) for (const struct pipe_maker *M = pipe_makers; M->name; M++)
 
-static bool readable(int fd, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
-}
-
-/* Goes through an event loop's motions: polls, and looks, until the operation is done. */
-static int finish_by_polling(struct ipc9_pipe *pipe, struct ipc9_pipe_op *op,
-    struct ipc9_pipe_result *ret)
-{
-	for (;;) {
-		int r = ipc9_pipe_finish(op, 0, ret, NULL);
-
-		if (r != IPC9_E_PENDING)
-			return r;
-		if (!HOLDS(readable(ipc9_pipe_fd(pipe), 20000)))
-			return -1;
-	}
-}
-
 static void test_a_started_read_is_done_when_something_comes(void)
 {
 	FOR_EVERY_WAY(m)
