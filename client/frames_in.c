@@ -580,8 +580,8 @@ static size_t in_socket(const struct frames *f)
 }
 
 /*
- * What has come by now, and no more: who sends without end holds nobody up.  With direct, or `first`, only until there is
- * something to read that was not before.  By whoever set `receiving`, with lock held but for meanwhile.  As frames_receive.
+ * What has come by now, and no more: who sends without end holds nobody up.  `first`: only until there is something to read
+ * that was not before.  By whoever set `receiving`, with lock held but for meanwhile.  As frames_receive.
  */
 static int receive_what_came(struct frames *f, struct frames_direct *direct, bool first)
 {
@@ -678,6 +678,8 @@ void frames_catch_up(struct frames *f, bool came)
 {
 	bool in_stream;
 
+	if (!may_receive(f))
+		return;
 	if (!came && (!f->left || clock_now() - f->received_at >= REST_NS))
 		look_once(f);
 	in_stream = frames_is_stream(f) && !f->rested;
