@@ -123,8 +123,18 @@ static uint64_t bytes_of_input(void)
 	return fstat(STDIN_FILENO, &s) == 0 && S_ISREG(s.st_mode) ? (uint64_t)s.st_size : 0;
 }
 
-static int fail_input(int r)
+/* A system call that met a place of the view where there is nothing. */
+static int fail_view(const struct invocation *invocation)
 {
+	output_error("%s: its file was cut, or there is no room on the disk under it",
+	    invocation_operand(invocation, 0));
+	return EXIT_FAILED;
+}
+
+static int fail_input(const struct invocation *invocation, int r)
+{
+	if (r == -EFAULT)
+		return fail_view(invocation);
 	output_error("cannot read standard input: %s", strerror(-r));
 	return EXIT_FAILED;
 }
@@ -151,7 +161,7 @@ static int read_input(const struct invocation *invocation, uint8_t *room, size_t
 	progress_end(&progress);
 	*ret_done = done;
 	if (r)
-		return fail_input(r);
+		return fail_input(invocation, r);
 	if (n) {
 		output_error("%s: standard input goes on behind its end; %zu bytes were put",
 		    invocation_operand(invocation, 0), done);
@@ -191,18 +201,20 @@ static int filemap_put(struct ipc9 *ipc9, const struct invocation *invocation)
 static int write_output(const struct invocation *invocation, const uint8_t *data, size_t size)
 {
 	struct progress progress;
-	int status = 0;
+	int r = 0;
 
 	progress_begin(&progress, invocation, size);
-	for (size_t done = 0; done < size && status == 0;) {
+	for (size_t done = 0; done < size && !r;) {
 		size_t piece = size - done < PIECE_BYTES ? size - done : PIECE_BYTES;
 
-		status = output_data(data + done, piece);
+		r = io_write_all(STDOUT_FILENO, data + done, piece);
 		done += piece;
 		progress_tell(&progress, done);
 	}
 	progress_end(&progress);
-	return status;
+	if (r == -EFAULT)
+		return fail_view(invocation);
+	return r ? output_failed_write(r) : 0;
 }
 
 static int filemap_get(struct ipc9 *ipc9, const struct invocation *invocation)
@@ -359,7 +371,7 @@ static const struct option_row create_options[] = {
 	    .value = "PATH",
 	    .help = "map this file, rather than memory" },
 	{ .name = "open", .help = "no failure if the name is there: it stays as it is" },
-	{ .name = "read-only", .help = "nobody can write to the file by this name" },
+	{ .name = "read-only", .help = "nobody gets the file for writing by this name" },
 	{ .name = "size",
 	    .kind = OPTION_NUMBER,
 	    .value = "N",

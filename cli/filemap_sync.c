@@ -212,7 +212,26 @@ static const struct {
 	{ "wait", ACTION_WAIT, true, true },
 };
 
-/* 0, or EXIT_USAGE after saying why. */
+/* Options that would have no effect are refused: whoever writes one expects some.  0, or EXIT_USAGE after saying why. */
+static int check_options(const struct invocation *invocation, const struct request *request)
+{
+	const char *kind = invocation_operand(invocation, 0);
+	const char *action = invocation_operand(invocation, 2);
+
+	if (invocation_text(invocation, "count") && request->kind != IPC9_SYNC_SEMAPHORE)
+		output_error("sync: --count is for a semaphore; this is \"%s\"", kind);
+	else if (invocation_flag(invocation, "manual") && request->kind != IPC9_SYNC_EVENT)
+		output_error("sync: --manual is for an event; this is \"%s\"", kind);
+	else if (invocation_text(invocation, "wait") && request->action != ACTION_NONE &&
+	    request->action != ACTION_WAIT)
+		output_error("sync: --wait is for a command and for wait; %s waits for nothing",
+		    action);
+	else
+		return 0;
+	return EXIT_USAGE;
+}
+
+/* The same. */
 static int understand(const struct invocation *invocation, struct request *ret)
 {
 	const char *kind = invocation_operand(invocation, 0);
@@ -273,6 +292,8 @@ int filemap_sync(struct ipc9 *ipc9, const struct invocation *invocation)
 	struct request request;
 	int status = understand(invocation, &request);
 
+	if (status == 0)
+		status = check_options(invocation, &request);
 	if (status)
 		return status;
 	if (request.action != ACTION_NONE)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,9 +127,34 @@ static int grow(const struct filemap_stuff *stuff, const char *path, uint64_t fr
 	return refuse_file(path, -r, "cannot be made longer", e);
 }
 
-/* Sets the size of args as well. */
+/*
+ * Makes the file as short as it was, unless somebody else has it open: what they mapped, or wrote behind its end, must not go.
+ * Whether it did.
+ */
+static bool shrink(struct filemap_stuff *stuff, uint64_t from, uint64_t to)
+{
+	int fd = stuff->write_fd;
+	struct stat s;
+	bool done;
+
+	if (stuff->read_fd >= 0)
+		close(stuff->read_fd);
+	stuff->read_fd = -1;
+	/*
+	 * A lease is given where nobody else has it open, and makes others wait who open it now, of whom we would be told by a
+	 * signal: by one that is ignored unless somebody wants it.
+	 */
+	if (fcntl(fd, F_SETSIG, SIGURG) || fcntl(fd, F_SETLEASE, F_WRLCK))
+		return false;
+	done = !fstat(fd, &s) && (uint64_t)s.st_size == from && !ftruncate(fd, (off_t)to);
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return done;
+}
+
+/* Sets the size of args as well, to which the file may have to grow: *ret_there is what it has. */
 static int open_file(const struct ipc9_filemap_options *options, enum ipc9_filemap_access access,
-    ipc9_filemap_create_args *args, struct filemap_stuff *stuff, struct ipc9_error *e)
+    ipc9_filemap_create_args *args, struct filemap_stuff *stuff, uint64_t *ret_there,
+    struct ipc9_error *e)
 {
 	bool writes = access == IPC9_FILEMAP_ACCESS_WRITE;
 	/* Without O_NONBLOCK somebody's FIFO would keep us waiting. */
@@ -156,12 +182,7 @@ static int open_file(const struct ipc9_filemap_options *options, enum ipc9_filem
 		    "%.200s: it has %" PRIu64
 		    " bytes; to make it longer it has to be mapped for writing",
 		    options->file, there);
-	if (size > there) {
-		int r = grow(stuff, options->file, there, size, e);
-
-		if (r)
-			return r;
-	}
+	*ret_there = there;
 	if (writes) {
 		int r = filemap_reopen(stuff);
 
@@ -205,20 +226,53 @@ static int give_pages(struct ipc9_filemap *map, const struct filemap_stuff *stuf
 	return r;
 }
 
+static int make_memory(struct ipc9_filemap *map, const struct ipc9_filemap_options *options,
+    ipc9_filemap_create_args *args, struct filemap_stuff *stuff, struct ipc9_error *e)
+{
+	int r = filemap_memory(map->handle.target.subject, options->size_bytes, stuff, e);
+
+	if (!r)
+		r = filemap_create(&map->handle, args, stuff, e);
+	if (!r && !map->handle.existed)
+		r = give_pages(map, stuff, e);
+	return r;
+}
+
+/*
+ * The daemon takes no file that is shorter than what is to be mapped, and says so last: the file is not made longer for a name
+ * that is there or refused.
+ */
+static int make_of_file(struct ipc9_filemap *map, const struct ipc9_filemap_options *options,
+    ipc9_filemap_create_args *args, struct filemap_stuff *stuff, struct ipc9_error *e)
+{
+	uint64_t there = 0;
+	int r = open_file(options, map->access, args, stuff, &there, e);
+
+	if (r)
+		return r;
+	r = filemap_create(&map->handle, args, stuff, e);
+	if (r != IPC9_E_INVALID || args->size_bytes <= there)
+		return r;
+	r = grow(stuff, options->file, there, args->size_bytes, e);
+	if (r)
+		return r;
+	r = filemap_create(&map->handle, args, stuff, e);
+	if ((r || map->handle.existed) && !shrink(stuff, args->size_bytes, there) && r && e) {
+		struct ipc9_error why = *e;
+
+		error_set(e, r, "%.300s; %.150s has been made longer, and stays so", why.text,
+		    options->file);
+	}
+	return r;
+}
+
 static int make(struct ipc9_filemap *map, const struct ipc9_filemap_options *options,
     ipc9_filemap_create_args *args, struct ipc9_error *e)
 {
 	struct filemap_stuff stuff = { -1, -1 };
-	int r;
+	int r = options->file ? make_of_file(map, options, args, &stuff, e)
+			      : make_memory(map, options, args, &stuff, e);
 
-	if (options->file)
-		r = open_file(options, map->access, args, &stuff, e);
-	else
-		r = filemap_memory(map->handle.target.subject, options->size_bytes, &stuff, e);
-	if (!r)
-		r = filemap_create(&map->handle, args, &stuff, e);
-	if (!r && !options->file && !map->handle.existed)
-		r = give_pages(map, &stuff, e);
 	filemap_stuff_close(&stuff);
 	return r;
 }

@@ -5,16 +5,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "client/error.h"
 #include "client/wire.h"
 #include "transport/descriptors.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -45,10 +48,17 @@ static const struct link_procedure close_procedure = {
 
 /* --- The connection ---------------------------------------------------------------------------- */
 
+/*
+ * A daemon that is late does not cost the names that others hold by this connection: it is given up only where it is lost,
+ * or has no handle.  What is late ends up as if it had been in time and was closed at once.
+ */
 struct filemap_way {
-	_Atomic unsigned refs;
-	pthread_mutex_t lock; /* held for an exchange */
-	struct link link;     /* its target is that of the exchange */
+	_Atomic unsigned refs; /* the context's, each handle's, and those of exchanges under way */
+	pthread_mutex_t lock;  /* held for an exchange */
+	struct link link;      /* its target is that of the exchange */
+	struct link_late exchange, closing; /* CREATE or OPEN; CLOSE */
+	ipc9_handle *unsent;		    /* to be closed, as soon as there is room to say so */
+	size_t n_unsent;
 };
 
 static struct filemap_way *way_new(const struct filemap_handle *h)
@@ -73,8 +83,11 @@ void filemap_way_unref(struct filemap_way *way)
 {
 	if (!way || atomic_fetch_sub_explicit(&way->refs, 1, memory_order_acq_rel) > 1)
 		return;
+	link_late_forget(&way->link, &way->exchange);
+	link_late_forget(&way->link, &way->closing);
 	link_close(&way->link);
 	pthread_mutex_destroy(&way->lock);
+	free(way->unsent);
 	free(way);
 }
 
@@ -104,6 +117,65 @@ static bool is_dead(const struct filemap_way *way)
 	return way->link.channel && !channel_is_alive(way->link.channel);
 }
 
+/* --- Closing; with the lock of a way that is not dead -------------------------------------------- */
+
+/* Has the daemon close one, and does not wait for it.  False: the connection is full, or was lost. */
+static bool send_close(struct filemap_way *way, ipc9_handle id)
+{
+	ipc9_handle_args args = { id };
+	struct link_late close = { .under_way = false };
+	struct link_try try;
+
+	if (!link_late_send(&way->link, &close, &close_procedure, &args, clock_now(), &try))
+		return false;
+	link_late_forget(&way->link, &close);
+	return true;
+}
+
+static void send_unsent(struct filemap_way *way)
+{
+	while (way->n_unsent && send_close(way, way->unsent[way->n_unsent - 1]))
+		way->n_unsent--;
+}
+
+/* Without memory it stays open as long as the connection. */
+static void close_later(struct filemap_way *way, ipc9_handle id)
+{
+	ipc9_handle *ids;
+
+	if (send_close(way, id))
+		return;
+	ids = realloc(way->unsent, (way->n_unsent + 1) * sizeof(*ids));
+	if (!ids)
+		return;
+	way->unsent = ids;
+	way->unsent[way->n_unsent++] = id;
+}
+
+static void close_handle(struct filemap_way *way, ipc9_handle id)
+{
+	int64_t deadline = link_close_deadline(&way->link);
+	struct link_late *late = &way->closing;
+	ipc9_handle_args args = { id };
+	ipc9_void_res res;
+	struct link_try try;
+
+	/* A daemon that does not answer costs that time once, and not for each of many handles. */
+	if (late->under_way) {
+		if (!link_late_wait(&way->link, late, &close_procedure, &res, clock_now(), &try)) {
+			close_later(way, id);
+			return;
+		}
+		xdr_free(close_procedure.results, &res);
+	}
+	send_unsent(way);
+	/* The name must be free when we return, if it was ours alone. */
+	if (!link_late_send(&way->link, late, &close_procedure, &args, deadline, &try))
+		close_later(way, id);
+	else if (link_late_wait(&way->link, late, &close_procedure, &res, deadline, &try))
+		xdr_free(close_procedure.results, &res);
+}
+
 /* --- Exchanges --------------------------------------------------------------------------------- */
 
 static int take_answer(struct filemap_handle *h, const ipc9_filemap_open_ok *ok,
@@ -123,53 +195,98 @@ static int take_answer(struct filemap_handle *h, const ipc9_filemap_open_ok *ok,
 	return 0;
 }
 
+/* Descriptors that go with a call. */
+struct filemap_gift {
+	const int *fds;
+	unsigned n;
+};
+
+/* Takes in the answer of the exchange before, if that was late, and gives back what it brought.  False: it is late still. */
+static bool settle(struct filemap_way *way, int64_t deadline, struct link_try *ret)
+{
+	struct link_late *late = &way->exchange;
+	ipc9_filemap_open_res res;
+
+	if (late->under_way) {
+		if (!link_late_wait(&way->link, late, &open_procedure, &res, deadline, ret))
+			return false;
+		descriptors_close(&late->parcels.taken);
+		if (ret->stat == RPC_SUCCESS && res.status == IPC9_STATUS_OK)
+			close_later(way, res.ipc9_filemap_open_res_u.ok.handle);
+		xdr_free(open_procedure.results, &res);
+	}
+	send_unsent(way);
+	return true;
+}
+
+static void try_exchange(struct filemap_way *way, const struct link_procedure *p, void *args,
+    const struct filemap_gift *gift, int64_t deadline, ipc9_filemap_open_res *res,
+    struct link_try *ret)
+{
+	struct link_late *late = &way->exchange;
+
+	memset(res, 0, sizeof(*res));
+	if (!settle(way, deadline, ret))
+		return;
+	late->parcels.give = gift->fds;
+	late->parcels.n_give = gift->n;
+	if (!link_late_send(&way->link, late, p, args, deadline, ret) ||
+	    link_late_wait(&way->link, late, p, res, deadline, ret))
+		return;
+	/* Nobody holds anything by it: what was asked for is undone with the connection. */
+	if (atomic_load_explicit(&way->refs, memory_order_relaxed) <= 2)
+		channel_abort(way->link.channel);
+}
+
 /* One exchange over a connection that is not known to be dead; *ret_dead: it was. */
 static int exchange_once(struct filemap_handle *h, struct filemap_way *way,
-    const struct link_procedure *p, void *args, struct channel_parcels *parcels, bool *ret_dead,
+    const struct link_procedure *p, void *args, const struct filemap_gift *gift, bool *ret_dead,
     struct ipc9_error *e)
 {
+	int64_t deadline = context_deadline(h->ipc9);
 	ipc9_filemap_open_res res;
+	struct link_try try;
 	bool used;
 	int r;
 
 	pthread_mutex_lock(&way->lock);
 	used = way->link.channel != NULL;
 	*ret_dead = is_dead(way);
-	if (*ret_dead) {
-		pthread_mutex_unlock(&way->lock);
-		return IPC9_E_NODAEMON;
-	}
 	way->link.target = h->target;
-	r = link_exchange(&way->link, p, parcels, args, &res, context_deadline(h->ipc9), e);
-	*ret_dead = r == IPC9_E_NODAEMON && used;
+	r = *ret_dead ? IPC9_E_NODAEMON : link_open(&way->link, deadline, e);
+	if (!r) {
+		try_exchange(way, p, args, gift, deadline, &res, &try);
+		*ret_dead = used && link_was_lost(&try);
+		r = link_explain(&way->link, p, &try, &res, e);
+	}
+	if (!r) {
+		r = take_answer(h, &res.ipc9_filemap_open_res_u.ok, &way->exchange.parcels.taken,
+		    e);
+		xdr_free(p->results, &res);
+	}
+	if (r && !way->exchange.under_way)
+		descriptors_close(&way->exchange.parcels.taken);
 	pthread_mutex_unlock(&way->lock);
-	if (r)
-		return r;
-	r = take_answer(h, &res.ipc9_filemap_open_res_u.ok, &parcels->taken, e);
-	if (r)
-		descriptors_close(&parcels->taken);
-	xdr_free(p->results, &res);
 	return r;
 }
 
 /* A second try goes over a new connection: what was done over one that is lost was undone with it. */
 static int exchange(struct filemap_handle *h, const struct link_procedure *p, void *args,
-    const int *give, unsigned n_give, struct ipc9_error *e)
+    const struct filemap_gift *gift, struct ipc9_error *e)
 {
 	struct filemap_way *way = way_get(h, NULL);
-	struct channel_parcels parcels = { .give = give, .n_give = n_give };
 	bool dead;
 	int r;
 
 	if (!way)
 		return error_set_own(e, -ENOMEM);
-	r = exchange_once(h, way, p, args, &parcels, &dead, e);
+	r = exchange_once(h, way, p, args, gift, &dead, e);
 	if (dead) {
 		struct filemap_way *next = way_get(h, way);
 
 		filemap_way_unref(way);
 		way = next;
-		r = way ? exchange_once(h, way, p, args, &parcels, &dead, e)
+		r = way ? exchange_once(h, way, p, args, gift, &dead, e)
 			: error_set_own(e, -ENOMEM);
 	}
 	if (r)
@@ -182,14 +299,17 @@ static int exchange(struct filemap_handle *h, const struct link_procedure *p, vo
 /* What everybody relies on who uses memory that came from others. */
 static int check_memory(struct filemap_handle *h, struct ipc9_error *e)
 {
+	struct statfs system;
 	struct stat s;
 	int seals;
 
 	if (h->flags & IPC9_FILEMAP_FILE)
 		return 0;
 	seals = fcntl(h->fd, F_GET_SEALS);
+	/* Large pages may raise SIGBUS. */
 	if (!fstat(h->fd, &s) && (uint64_t)s.st_size == h->size_bytes && seals >= 0 &&
-	    (seals & SEALS) == SEALS)
+	    (seals & SEALS) == SEALS && !fstatfs(h->fd, &system) &&
+	    (unsigned long)system.f_type == TMPFS_MAGIC)
 		return 0;
 	filemap_leave(h);
 	return error_set(e, IPC9_E_MISMATCH,
@@ -200,36 +320,32 @@ static int check_memory(struct filemap_handle *h, struct ipc9_error *e)
 int filemap_create(struct filemap_handle *h, ipc9_filemap_create_args *args,
     const struct filemap_stuff *stuff, struct ipc9_error *e)
 {
-	int give[2] = { stuff->write_fd, stuff->read_fd };
+	const int fds[2] = { stuff->write_fd, stuff->read_fd };
 	bool both = stuff->write_fd >= 0;
+	const struct filemap_gift gift = { both ? fds : fds + 1, both ? 2 : 1 };
 	int r;
 
 	args->name = h->target.name.object;
-	args->descriptors = both ? 2 : 1;
-	r = exchange(h, &create_procedure, args, both ? give : give + 1, args->descriptors, e);
+	args->descriptors = gift.n;
+	r = exchange(h, &create_procedure, args, &gift, e);
 	return r ? r : check_memory(h, e);
 }
 
 int filemap_open(struct filemap_handle *h, int kind, unsigned rights, struct ipc9_error *e)
 {
 	ipc9_filemap_open_args args = { h->target.name.object, kind, rights };
-	int r = exchange(h, &open_procedure, &args, NULL, 0, e);
+	const struct filemap_gift none = { NULL, 0 };
+	int r = exchange(h, &open_procedure, &args, &none, e);
 
 	return r ? r : check_memory(h, e);
 }
 
 void filemap_leave(struct filemap_handle *h)
 {
-	ipc9_handle_args args = { h->id };
-	ipc9_void_res res;
-
 	if (h->way) {
-		/* The name must be free when we return, if it was ours alone. */
 		pthread_mutex_lock(&h->way->lock);
-		if (!is_dead(h->way) &&
-		    !link_call(&h->way->link, &close_procedure, &args, &res,
-			link_close_deadline(&h->way->link), NULL))
-			xdr_free(close_procedure.results, &res);
+		if (!is_dead(h->way))
+			close_handle(h->way, h->id);
 		pthread_mutex_unlock(&h->way->lock);
 	}
 	filemap_way_unref(h->way);

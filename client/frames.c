@@ -15,6 +15,7 @@
 
 #define LINGER_SLICE_MS 10
 #define LINGER_LOOK_MS 1000
+#define LINGER_RECEIVES 64
 #define LINGER_MS 300000 /* for a reader that is there and does not read */
 #define END_MS 1000	 /* that the end of writing may wait for room in the socket */
 
@@ -67,55 +68,13 @@ static int no_more(const struct frames *f)
 	return IPC9_E_LOST;
 }
 
-static bool is_readable(const struct frames *f)
+/* Whether the message that was read has more. */
+static bool take(struct frames *f, void *buffer, size_t size, bool message, size_t *ret_size)
 {
-	return f->type == IPC9_PIPE_TYPE_MESSAGE ? !list_is_empty(&f->chunks) : f->queued > 0;
-}
-
-static struct chunk *first_chunk(const struct frames *f)
-{
-	return LIST_ENTRY(f->chunks.next, struct chunk, link);
-}
-
-/* The chunk at the front has been read; one that is still being filled stays. */
-static void drop_first(struct frames *f)
-{
-	struct chunk *k = first_chunk(f);
-
-	if (k == f->chunk)
-		return;
-	list_remove(&k->link);
-	free(k);
-	f->n_chunks--;
-}
-
-/* Takes up to size bytes out of the queue; of messages the first one only.  Whether that one has more. */
-static bool take(struct frames *f, unsigned char *buffer, size_t size, bool message,
-    size_t *ret_size)
-{
-	size_t done = 0;
-	bool ended = !size && !message; /* takes nothing, and so no empty message either */
-
-	while (!ended && !list_is_empty(&f->chunks)) {
-		struct chunk *k = first_chunk(f);
-		size_t n = k->end - k->first < size - done ? k->end - k->first : size - done;
-
-		if (n)
-			memcpy(buffer + done, k->data + k->first, n);
-		k->first += n;
-		done += n;
-		if (k->first < k->end || k == f->chunk)
-			break;
-		/* An empty message is read by itself, be it as no bytes. */
-		ended = k->ends_message && (message || k->end == 0);
-		if (k->ends_message && k->end == 0 && done)
-			break;
-		drop_first(f);
-	}
-	f->queued -= done;
-	f->consumed += done;
-	*ret_size = done;
-	return message && !ended && is_readable(f);
+	if (message && f->type == IPC9_PIPE_TYPE_MESSAGE)
+		return frames_queue_take_message(f, buffer, size, ret_size);
+	*ret_size = frames_queue_take(f, buffer, size);
+	return false;
 }
 
 static int frames_read(struct carrier *c, void *buffer, size_t size, bool message, int64_t deadline,
@@ -129,21 +88,26 @@ static int frames_read(struct carrier *c, void *buffer, size_t size, bool messag
 	int r = 0;
 
 	*ret_more = false;
-	/* What is queued may have been thrown away meanwhile: the other end has said so, if no data comes next. */
-	if (is_readable(f) && !f->left)
-		frames_look(f);
-	while (!is_readable(f) && !direct.n && !r) {
+	if (frames_is_readable(f))
+		frames_catch_up(f, false);
+	while (!frames_is_readable(f) && !direct.n && !r) {
 		r = no_more(f);
 		if (!r)
 			r = frames_wait(f, may_direct ? &direct : NULL, cancels, deadline);
+		if (direct.n || frames_is_readable(f))
+			frames_catch_up(f, true);
+		if (f->peer == PEER_DISCONNECTED)
+			direct.n = 0;
 	}
 	if (direct.n) { /* nothing was queued before it came */
 		*ret_size = direct.n;
 		f->consumed += direct.n;
 		r = 0;
-	} else if (is_readable(f)) {
+	} else if (frames_is_readable(f)) {
 		*ret_more = take(f, buffer, size, message, ret_size);
 		r = 0;
+	} else if (r == IPC9_E_TIMEDOUT && no_more(f)) {
+		r = no_more(f);
 	}
 	r = finish(f, cancels, r);
 	if (!r)
@@ -154,30 +118,13 @@ static int frames_read(struct carrier *c, void *buffer, size_t size, bool messag
 static int frames_peek(struct carrier *c, void *buffer, size_t size, struct carrier_waiting *ret)
 {
 	struct frames *f = frames_of(c);
-	unsigned cancels;
-	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE, ended = false;
-	unsigned char *at = buffer;
+	unsigned cancels = begin(f);
 	int r = 0;
 
-	cancels = begin(f);
 	frames_drain(f);
-	*ret = (struct carrier_waiting){ .total = f->queued, .message = is_readable(f) };
+	frames_queue_peek(f, buffer, size, ret);
 	if (!ret->message)
 		r = no_more(f);
-	LIST_FOR_EACH (link, &f->chunks) {
-		const struct chunk *k = LIST_ENTRY(link, struct chunk, link);
-		size_t have = k->end - k->first, room = size - ret->copied;
-		size_t n = have < room ? have : room;
-
-		if (ended)
-			break;
-		if (n)
-			memcpy(at + ret->copied, k->data + k->first, n);
-		ret->copied += n;
-		if (message)
-			ret->message_left += have - n;
-		ended = k->ends_message;
-	}
 	return finish(f, cancels, r);
 }
 
@@ -227,7 +174,9 @@ static int wait_unread(struct frames *f, uint64_t bytes, unsigned cancels, int64
 		if (!r)
 			r = frames_wait(f, NULL, cancels, deadline);
 	}
-	return r && unread(f) <= bytes ? 0 : r;
+	if (unread(f) <= bytes)
+		return 0;
+	return r == IPC9_E_TIMEDOUT && cut_off(f) ? cut_off(f) : r;
 }
 
 /* Waits until everything that counts as sent has left: nobody may come again who sends it. */
@@ -455,7 +404,7 @@ static unsigned events_now(const struct frames *f)
 {
 	unsigned events = 0;
 
-	if (is_readable(f) || no_more(f))
+	if (frames_is_readable(f) || no_more(f))
 		events |= CARRIER_READABLE;
 	/* A write that was taken is complete as soon as the quota is kept, be it to the last byte. */
 	if (unread(f) <= f->quota || no_write(f))
@@ -607,8 +556,9 @@ static bool linger(struct frames *f, int64_t deadline)
 		struct pollfd p = { .fd = f->fd, .events = POLLIN };
 
 		poll(&p, 1, LINGER_SLICE_MS);
-		while (recv(f->fd, bin, sizeof(bin), MSG_DONTWAIT) > 0)
-			;
+		for (int i = 0; i < LINGER_RECEIVES; i++)
+			if (recv(f->fd, bin, sizeof(bin), MSG_DONTWAIT) <= 0)
+				break;
 		if (p.revents & POLLIN && recv(f->fd, bin, 1, MSG_DONTWAIT) == 0)
 			poll(NULL, 0, 1); /* readable for ever: the other end has gone as well */
 	}
@@ -693,7 +643,7 @@ int frames_new(int fd, bool server, enum ipc9_pipe_type type, uint32_t quota, st
 	f->carrier.ops = &ops;
 	f->fd = fd;
 	atomic_init(&f->wake, -1);
-	f->server = server;
+	f->may_be_thrown_out = !server;
 	f->type = type;
 	f->quota = quota;
 	f->window = (uint64_t)quota + IPC9_BLOB_MAX;

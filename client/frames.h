@@ -6,8 +6,10 @@
  *    writes complete, and one message above it.  So what has come always fits the queue, and is taken from the socket
  *    whenever somebody waits here for anything: two ends that both write much do not lock each other.
  * 2. A message is in the queue when its last byte has come; one of which only a part came is never seen.
- * 3. CONSUMED tells the other end what was read: at once when nothing more has come, nor a part of a frame, else when a
- *    quarter of the quota is to be told.
+ * 3. CONSUMED tells the other end what was read: at once when nothing more has come, nor a part of a frame, or when what is
+ *    unread has come to fit the quota; else when a quarter of the quota is to be told.
+ * 4. What has come costs at most its bytes and eight bytes for each of them, however small the messages; empty ones in a row
+ *    cost nothing more than one.
  */
 #ifndef CLIENT_FRAMES_H
 #define CLIENT_FRAMES_H
@@ -15,8 +17,8 @@
 #include "client/carrier.h"
 
 /*
- * Takes over a connected stream socket, nonblocking, on success.  server: which end it is; quota_bytes of each direction, as the
- * daemon told both ends.  0 or -errno.
+ * Takes over a connected stream socket, nonblocking, on success.  server: the end of a named pipe's server, or either of an
+ * unnamed pipe, which nobody may disconnect; quota_bytes of each direction, as the daemon told both ends.  0 or -errno.
  */
 int frames_new(int fd, bool server, enum ipc9_pipe_type type, uint32_t quota_bytes,
     struct carrier **ret_carrier);

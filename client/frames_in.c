@@ -4,14 +4,20 @@
  *
  * A frame is taken apart as its bytes come.  What it announces is compared with the window before anything is set aside for
  * it.  Long payload is received where it is to stay: one receive is laid out as if the frames to come were as long as the
- * last one, heads apart and payload side by side, and only what turns out otherwise is moved.
+ * last one, heads apart and payload side by side.  What comes is then taken place by place:
+ *
+ * 1. A head's place is as long as what is left of the padding and of a DATA frame's head, or it is not taken as such.  So no
+ *    payload is in it, whatever frames are.
+ * 2. From a payload's place that much is taken as is left of the frame at hand, if it stands where that payload goes.  So
+ *    nothing of it moves, and nothing is written to a place that has not been taken yet.
+ * 3. All else is first copied out of the way of what it becomes.
  */
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -20,8 +26,6 @@
 #include "util/clock.h"
 
 #define DIRECT_MIN 8192	  /* payload of so many bytes is received where it is to stay */
-#define CHUNK_MIN 16384	  /* small frames of a byte pipe share one */
-#define CHUNKS_MAX 65536  /* empty messages cost memory, too */
 #define HEAD_MIN 8	  /* mark and kind */
 #define DATA_HEAD 12	  /* these, and how many bytes follow */
 #define AHEAD_MAX 16	  /* frames that one receive is laid out for */
@@ -29,6 +33,7 @@
 #define STREAM_BYTES 262144
 #define STREAM_WAIT_US 300 /* longer than this its next bytes are not waited for together */
 #define SLICE_MS 1000	   /* a sleeper looks whether the peer is still there */
+#define REST_NS 1000000	   /* whoever does not read for so long is in the middle of nothing */
 
 static uint32_t word_at(const unsigned char *p)
 {
@@ -37,39 +42,15 @@ static uint32_t word_at(const unsigned char *p)
 
 void frames_in_init(struct frames *f)
 {
-	list_init(&f->chunks);
-	list_init(&f->partial);
+	frames_queue_init(f);
 	f->head_size = HEAD_MIN;
 	bulk_init(&f->bulk, f->fd);
 }
 
-static void free_chunks(struct list *chunks)
-{
-	LIST_FOR_EACH (link, chunks) {
-		list_remove(link);
-		free(LIST_ENTRY(link, struct chunk, link));
-	}
-}
-
 void frames_in_clear(struct frames *f)
 {
-	free_chunks(&f->chunks);
-	free_chunks(&f->partial);
+	frames_queue_clear(f);
 	free(f->scratch);
-}
-
-void frames_drop(struct frames *f)
-{
-	/* The one that is being filled stays, in no list, until its frame has ended. */
-	if (f->chunk)
-		list_remove(&f->chunk->link);
-	free_chunks(&f->chunks);
-	free_chunks(&f->partial);
-	if (f->chunk)
-		list_append(&f->partial, &f->chunk->link);
-	f->queued = 0;
-	f->n_chunks = 0;
-	f->partial_bytes = 0;
 }
 
 /* --- Taking apart; with lock held -------------------------------------------------------------- */
@@ -77,28 +58,6 @@ void frames_drop(struct frames *f)
 static bool is_message_pipe(const struct frames *f)
 {
 	return f->type == IPC9_PIPE_TYPE_MESSAGE;
-}
-
-/* A new chunk at the end of where the payload at hand belongs. */
-static struct chunk *add_chunk(struct frames *f, size_t capacity)
-{
-	struct chunk *k = malloc(sizeof(*k) + capacity);
-
-	if (!k)
-		return NULL;
-	*k = (struct chunk){ .capacity = capacity };
-	list_append(is_message_pipe(f) ? &f->partial : &f->chunks, &k->link);
-	f->n_chunks += !is_message_pipe(f);
-	return k;
-}
-
-/* The last chunk, if so many bytes fit behind what it has. */
-static struct chunk *chunk_with_room(struct frames *f, size_t size)
-{
-	struct list *chunks = is_message_pipe(f) ? &f->partial : &f->chunks;
-	struct chunk *k = LIST_ENTRY(chunks->prev, struct chunk, link);
-
-	return !list_is_empty(chunks) && k->capacity - k->end >= size ? k : NULL;
 }
 
 static void count_payload(struct frames *f, size_t n)
@@ -113,11 +72,11 @@ static bool is_direct(const struct frames *f, const struct frames_direct *direct
 	return direct && direct->n < direct->room && !f->chunk && list_is_empty(&f->chunks);
 }
 
-/* Puts bytes to where they are to stay, unless they were received there. */
+/* Puts bytes to where they are to stay, unless they were received there; they never overlap that in part. */
 static void place(unsigned char *at, const unsigned char *data, size_t n)
 {
 	if (at != data)
-		memmove(at, data, n);
+		memcpy(at, data, n);
 }
 
 static size_t take_direct(struct frames *f, struct frames_direct *direct, const unsigned char *data,
@@ -131,12 +90,6 @@ static size_t take_direct(struct frames *f, struct frames_direct *direct, const 
 	return n;
 }
 
-/* Many small frames share a chunk, also those of one message; but most messages are one frame. */
-static bool has_room_of_its_own(const struct frames *f)
-{
-	return f->left > CHUNK_MIN || (is_message_pipe(f) && list_is_empty(&f->partial));
-}
-
 /* Payload that was received to wherever.  0 or -ENOMEM. */
 static int take_payload(struct frames *f, struct frames_direct *direct, const unsigned char *data,
     size_t size, size_t *ret_n)
@@ -147,9 +100,7 @@ static int take_payload(struct frames *f, struct frames_direct *direct, const un
 		*ret_n = take_direct(f, direct, data, size);
 		return 0;
 	}
-	k = f->chunk ? f->chunk : chunk_with_room(f, size);
-	if (!k)
-		k = add_chunk(f, has_room_of_its_own(f) ? f->left : CHUNK_MIN);
+	k = frames_chunk_for(f, size);
 	if (!k)
 		return -ENOMEM;
 	place(k->data + k->end, data, size);
@@ -163,38 +114,32 @@ static int take_payload(struct frames *f, struct frames_direct *direct, const un
 	return 0;
 }
 
-static int end_message(struct frames *f)
-{
-	struct chunk *last;
-
-	if (list_is_empty(&f->partial) && !add_chunk(f, 0))
-		return -ENOMEM;
-	last = LIST_ENTRY(f->partial.prev, struct chunk, link);
-	last->ends_message = true;
-	f->partial_bytes = 0;
-	LIST_FOR_EACH (link, &f->partial) {
-		list_remove(link);
-		list_append(&f->chunks, link);
-		f->queued += LIST_ENTRY(link, struct chunk, link)->end;
-		f->n_chunks++;
-	}
-	return 0;
-}
-
 static int take_consumed(struct frames *f)
 {
 	uint64_t n = (uint64_t)word_at(f->head + 8) << 32 | word_at(f->head + 12);
 
-	if (n < f->taken || n > f->sent)
+	if (n <= f->taken || n > f->sent) /* it says something new */
 		return -EPROTO;
 	f->taken = n;
 	return 0;
 }
 
-static void disconnect(struct frames *f)
+/* Nothing of a message may be missing, then. */
+static int end_by(struct frames *f, enum frames_peer word)
 {
+	if (f->partial_bytes && is_message_pipe(f))
+		return -EPROTO;
+	f->peer = word;
+	return 0;
+}
+
+static int disconnect(struct frames *f)
+{
+	if (!f->may_be_thrown_out)
+		return -EPROTO;
 	f->peer = PEER_DISCONNECTED;
 	frames_drop(f);
+	return 0;
 }
 
 /* Whether nothing that comes counts any more: the server has disconnected, or this end was aborted. */
@@ -225,22 +170,16 @@ static int take_head(struct frames *f)
 	case IPC9_PIPE_FRAME_DATA:
 		return begin_payload(f);
 	case IPC9_PIPE_FRAME_MSG_END:
-		return is_message_pipe(f) && f->peer == PEER_OPEN ? end_message(f) : -EPROTO;
+		return is_message_pipe(f) && f->peer == PEER_OPEN ? frames_queue_end_message(f)
+								  : -EPROTO;
 	case IPC9_PIPE_FRAME_CONSUMED:
 		return take_consumed(f);
 	case IPC9_PIPE_FRAME_END:
-		if (f->peer == PEER_OPEN)
-			f->peer = PEER_ENDED;
-		return 0;
+		return f->peer == PEER_OPEN ? end_by(f, PEER_ENDED) : -EPROTO;
 	case IPC9_PIPE_FRAME_CLOSE:
-		if (f->peer < PEER_CLOSED)
-			f->peer = PEER_CLOSED;
-		return 0;
+		return f->peer < PEER_CLOSED ? end_by(f, PEER_CLOSED) : 0;
 	default: /* DISCONNECT; see head_size_of */
-		if (f->server)
-			return -EPROTO; /* a client cannot */
-		disconnect(f);
-		return 0;
+		return disconnect(f);
 	}
 }
 
@@ -326,10 +265,15 @@ static void add_place(struct layout *l, unsigned char *at, size_t size)
 		l->iov[l->n++] = (struct iovec){ at, size };
 }
 
-/* Room for the padding behind so many bytes and a head of which n_head bytes have come. */
+/* How much is to come of the padding behind a payload and a head of which n_head bytes have come. */
+static size_t head_missing(size_t padding, size_t n_head)
+{
+	return padding + DATA_HEAD - n_head;
+}
+
 static void add_head(struct layout *l, size_t padding, size_t n_head)
 {
-	add_place(l, l->heads[l->n_heads++], padding + DATA_HEAD - n_head);
+	add_place(l, l->heads[l->n_heads++], head_missing(padding, n_head));
 }
 
 /* Into the reader's buffer: the payload at hand, and what follows as if it were frames like the last one. */
@@ -337,7 +281,7 @@ static void lay_out_direct(const struct frames *f, const struct frames_direct *d
     struct layout *l)
 {
 	size_t room = direct->room - direct->n, len = f->left, padding = f->padding;
-	size_t n_head = f->n_head < DATA_HEAD ? f->n_head : 0;
+	size_t n_head = f->n_head;
 	unsigned char *at = direct->at + direct->n;
 
 	while (len <= room) {
@@ -358,7 +302,7 @@ static void lay_out_direct(const struct frames *f, const struct frames_direct *d
 static void lay_out_chunk(struct frames *f, struct layout *l)
 {
 	if (!f->chunk)
-		f->chunk = add_chunk(f, f->left);
+		f->chunk = frames_chunk_add(f, f->left);
 	if (!f->chunk)
 		return; /* and when the scratch's copy finds no memory either, the end comes */
 	add_place(l, f->chunk->data + f->chunk->end, f->left);
@@ -369,7 +313,7 @@ static void lay_out(struct frames *f, const struct frames_direct *direct, struct
 {
 	l->n = l->n_heads = 0;
 	if (is_direct(f, direct) && direct->room - direct->n >= DIRECT_MIN &&
-	    f->last_len >= DIRECT_MIN)
+	    f->last_len >= DIRECT_MIN && f->n_head < DATA_HEAD)
 		lay_out_direct(f, direct, l);
 	else if (f->left >= DIRECT_MIN || f->chunk)
 		lay_out_chunk(f, l);
@@ -377,20 +321,40 @@ static void lay_out(struct frames *f, const struct frames_direct *direct, struct
 		add_place(l, f->scratch, FRAMES_SCRATCH);
 }
 
-/* Whether what was received to there is what that place is for. */
-static bool is_as_laid_out(const struct frames *f, const struct frames_direct *direct,
-    const struct layout *l, const unsigned char *at)
+static bool is_head_place(const struct layout *l, const unsigned char *at)
 {
 	const unsigned char *heads = l->heads[0];
 
-	if (at >= heads && at < heads + sizeof(l->heads))
-		return !f->left;
-	return f->left && (!is_direct(f, direct) || at == direct->at + direct->n);
+	return at >= heads && at < heads + sizeof(l->heads);
 }
 
-/* The rest of a receive, from a place on, where the frames were others: in order, out of the way of what it becomes. */
+/* Where the next byte of payload goes that is received where it is to stay; NULL: none is. */
+static const unsigned char *payload_goes(const struct frames *f, const struct frames_direct *direct)
+{
+	if (is_direct(f, direct))
+		return direct->at + direct->n;
+	return f->chunk ? f->chunk->data + f->chunk->end : NULL;
+}
+
+/* How many of the n bytes that were received to a place are to be taken where they are: 1 and 2 above. */
+static size_t as_laid_out(const struct frames *f, const struct frames_direct *direct,
+    const struct layout *l, const struct iovec *place, size_t n)
+{
+	if (place->iov_base == f->scratch)
+		return n;
+	if (is_head_place(l, place->iov_base))
+		return !f->left && f->n_head < DATA_HEAD &&
+			place->iov_len == head_missing(f->padding, f->n_head)
+		    ? n
+		    : 0;
+	if (!f->left || place->iov_base != payload_goes(f, direct))
+		return 0;
+	return n < f->left ? n : f->left;
+}
+
+/* The rest of a receive, from so many bytes of a place on, where the frames were others. */
 static int feed_moved(struct frames *f, struct frames_direct *direct, const struct iovec *iov,
-    size_t size)
+    size_t skip, size_t size)
 {
 	unsigned char *copy = malloc(size), *at = copy;
 	size_t left = size;
@@ -399,11 +363,12 @@ static int feed_moved(struct frames *f, struct frames_direct *direct, const stru
 	if (!copy)
 		return -ENOMEM;
 	for (; left; iov++) {
-		size_t n = left < iov->iov_len ? left : iov->iov_len;
+		size_t n = left < iov->iov_len - skip ? left : iov->iov_len - skip;
 
-		memcpy(at, iov->iov_base, n);
+		memcpy(at, (const unsigned char *)iov->iov_base + skip, n);
 		at += n;
 		left -= n;
+		skip = 0;
 	}
 	r = feed(f, direct, copy, size);
 	free(copy);
@@ -418,11 +383,13 @@ static int feed_all(struct frames *f, struct frames_direct *direct, const struct
 	for (size_t i = 0; size && !r; i++) {
 		const struct iovec *v = &l->iov[i];
 		size_t n = size < v->iov_len ? size : v->iov_len;
+		size_t fit = as_laid_out(f, direct, l, v, n);
 
-		if (i && !is_as_laid_out(f, direct, l, v->iov_base))
-			return feed_moved(f, direct, v, size);
-		r = feed(f, direct, v->iov_base, n);
-		size -= n;
+		if (fit)
+			r = feed(f, direct, v->iov_base, fit);
+		size -= fit;
+		if (fit < n && !r)
+			return feed_moved(f, direct, v, fit, size);
 	}
 	return r;
 }
@@ -453,6 +420,29 @@ void frames_break_stream(struct frames *f)
 		atomic_store_explicit(&f->streak, 0, memory_order_relaxed);
 }
 
+/* After each receive that brought something; with lock held. */
+static void note_receive(struct frames *f, const struct layout *l, size_t n)
+{
+	int64_t now = clock_now();
+	size_t room = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		room += l->iov[i].iov_len;
+	f->filled = n == room;
+	f->rested = now - f->received_at >= REST_NS;
+	f->received_at = now;
+}
+
+/* Only whoever receives changes it, and others look with lock held. */
+static void note_nothing(struct frames *f)
+{
+	if (!f->filled)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->filled = false;
+	pthread_mutex_unlock(&f->lock);
+}
+
 int frames_receive(struct frames *f, struct frames_direct *direct)
 {
 	struct layout l;
@@ -469,12 +459,16 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 	lay_out(f, direct, &l);
 	pthread_mutex_unlock(&f->lock);
 	n = recvmsg(f->fd, &(struct msghdr){ .msg_iov = l.iov, .msg_iovlen = l.n }, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		note_nothing(f);
 		return 0;
+	}
 	pthread_mutex_lock(&f->lock);
+	if (n > 0)
+		note_receive(f, &l, (size_t)n);
 	if (n <= 0)
 		end_stream(f);
-	else if (!is_over(f)) /* which this end may have come to meanwhile */
+	else if (f->peer < PEER_CLOSED) /* else this end was disconnected or aborted meanwhile */
 		r = feed_all(f, direct, &l, (size_t)n);
 	if (r) { /* neither a peer that breaks the rules nor one that we have no memory for can be gone on with */
 		f->peer = PEER_LOST;
@@ -487,7 +481,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 	pthread_mutex_unlock(&f->lock);
 	bulk_expect(&f->bulk, f->fd, f->left, missed >= BULK_MIN && f->left < BULK_MIN);
 	count_receive(f);
-	return 1;
+	return n > 0 ? (int)n : 1;
 }
 
 /* --- Waiting ----------------------------------------------------------------------------------- */
@@ -495,7 +489,7 @@ int frames_receive(struct frames *f, struct frames_direct *direct)
 /* With lock held. */
 static bool may_receive(const struct frames *f)
 {
-	return !f->receiving && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED;
+	return !f->receiving && f->peer < PEER_CLOSED;
 }
 
 /*
@@ -578,6 +572,52 @@ static int wait_for_others(struct frames *f, int64_t deadline)
 	return pthread_cond_timedwait(&f->changed, &f->lock, &until);
 }
 
+static size_t in_socket(const struct frames *f)
+{
+	int n = 0;
+
+	return ioctl(f->fd, FIONREAD, &n) || n < 0 ? 0 : (size_t)n;
+}
+
+/*
+ * What has come by now, and no more: who sends without end holds nobody up.  With direct, or `first`, only until there is
+ * something to read that was not before.  By whoever set `receiving`, with lock held but for meanwhile.  As frames_receive.
+ */
+static int receive_what_came(struct frames *f, struct frames_direct *direct, bool first)
+{
+	bool was_readable = frames_is_readable(f), counted = false;
+	size_t more = 0;
+	int r, ret = 0;
+
+	do {
+		pthread_mutex_unlock(&f->lock);
+		r = frames_receive(f, direct);
+		pthread_mutex_lock(&f->lock);
+		if (r <= 0 || f->peer >= PEER_CLOSED ||
+		    (first && ((direct && direct->n) || (!was_readable && frames_is_readable(f)))))
+			return r < 0 ? r : ret + r;
+		ret = 1;
+		/* One more than there are bytes: whether the stream has ended. */
+		more -= more < (size_t)r ? more : (size_t)r;
+		if (!counted)
+			more = (f->filled ? in_socket(f) : 0) + 1;
+		counted = true;
+	} while (more);
+	return ret;
+}
+
+static void begin_receiving(struct frames *f)
+{
+	f->receiving = true;
+}
+
+static void end_receiving(struct frames *f)
+{
+	f->receiving = false;
+	pthread_cond_broadcast(&f->changed);
+	frames_tell_writer(f);
+}
+
 int frames_wait(struct frames *f, struct frames_direct *direct, unsigned cancels, int64_t deadline)
 {
 	bool late = clock_now() >= deadline;
@@ -589,47 +629,64 @@ int frames_wait(struct frames *f, struct frames_direct *direct, unsigned cancels
 		atomic_store_explicit(&f->wake, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		    memory_order_release);
 	if (may_receive(f)) {
-		f->receiving = true;
-		pthread_mutex_unlock(&f->lock);
-		r = late ? frames_receive(f, direct) : receive_until(f, direct, deadline);
-		pthread_mutex_lock(&f->lock);
-		f->receiving = false;
-		pthread_cond_broadcast(&f->changed);
+		begin_receiving(f);
+		if (late) {
+			r = receive_what_came(f, direct, true);
+		} else {
+			pthread_mutex_unlock(&f->lock);
+			r = receive_until(f, direct, deadline);
+			pthread_mutex_lock(&f->lock);
+		}
+		end_receiving(f);
 	} else if (!late) {
 		wait_for_others(f, deadline);
 	}
 	if (r < 0)
 		return r;
-	return late && !r ? IPC9_E_TIMEDOUT : 0;
-}
-
-static void receive_times(struct frames *f, unsigned times)
-{
-	int r = 1;
-
-	if (!may_receive(f))
-		return;
-	f->receiving = true;
-	while (r > 0 && times-- && f->n_chunks < CHUNKS_MAX && f->peer < PEER_CLOSED) {
-		pthread_mutex_unlock(&f->lock);
-		r = frames_receive(f, NULL);
-		pthread_mutex_lock(&f->lock);
-	}
-	f->receiving = false;
-	pthread_cond_broadcast(&f->changed);
+	return late ? IPC9_E_TIMEDOUT : 0;
 }
 
 void frames_drain(struct frames *f)
 {
-	receive_times(f, UINT_MAX);
+	if (!may_receive(f))
+		return;
+	begin_receiving(f);
+	receive_what_came(f, NULL, false);
+	end_receiving(f);
 }
 
-void frames_look(struct frames *f)
+static void look_once(struct frames *f)
 {
-	receive_times(f, 1);
+	if (!may_receive(f))
+		return;
+	begin_receiving(f);
+	pthread_mutex_unlock(&f->lock);
+	frames_receive(f, NULL);
+	pthread_mutex_lock(&f->lock);
+	end_receiving(f);
 }
 
-bool frames_is_full(const struct frames *f)
+/* Whether whoever is there has sent all that there will be. */
+static bool has_hung_up(const struct frames *f)
 {
-	return f->n_chunks >= CHUNKS_MAX;
+	struct pollfd p = { .fd = f->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+void frames_catch_up(struct frames *f, bool came)
+{
+	bool in_stream;
+
+	if (!came && (!f->left || clock_now() - f->received_at >= REST_NS))
+		look_once(f);
+	in_stream = frames_is_stream(f) && !f->rested;
+	if (!f->filled || in_stream)
+		return;
+	/*
+	 * Who disconnects within a host has hung up when it has done so, and its word may stand behind what has not been taken
+	 * in; so may what somebody waits to see read as far as the quota.
+	 */
+	if ((f->bulk.is_local && has_hung_up(f)) || f->arrived + in_socket(f) > f->told + f->quota)
+		frames_drain(f);
 }

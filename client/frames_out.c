@@ -46,8 +46,7 @@ static int lose(struct frames *f)
 	while (f->receiving && f->peer < PEER_CLOSED)
 		pthread_cond_wait(&f->changed, &f->lock);
 	frames_drain(f);
-	/* What is still in the socket is for whoever reads on. */
-	if (f->peer < PEER_CLOSED && !frames_is_full(f))
+	if (f->peer < PEER_CLOSED)
 		f->peer = PEER_LOST;
 	frames_changed(f);
 	pthread_cond_broadcast(&f->changed);
@@ -449,20 +448,32 @@ void frames_send_word(struct frames *f, int kind)
 	frames_tell(f);
 }
 
-/* Whether what was read since the last time made what is unread fit the quota. */
-static bool completes_write(const struct frames *f)
+/* Whether what was read since the last time made what is unread fit the quota; it counts what is in the socket behind. */
+static bool completes_write(const struct frames *f, uint64_t behind)
 {
-	return f->arrived - f->told > f->quota && f->arrived - f->consumed <= f->quota;
+	uint64_t coming = f->arrived + (f->left > behind ? f->left : behind);
+
+	return coming - f->told > f->quota && coming - f->consumed <= f->quota;
 }
 
-/* Whether nothing more has come, as far as it is worth a look: in a stream more is there most of the time. */
+/*
+ * Whether to tell because nothing more has come, as far as it is worth a look: in a stream more is there most of the time,
+ * and told later unless somebody may wait.
+ */
 static bool is_all_read(const struct frames *f)
 {
 	int more = 0;
 
 	if (f->consumed != f->arrived || f->left)
 		return false;
-	return !frames_is_stream(f) || ioctl(f->fd, FIONREAD, &more) || more < BULK_MIN;
+	return !frames_is_stream(f) || ioctl(f->fd, FIONREAD, &more) || more < BULK_MIN ||
+	    completes_write(f, (uint64_t)more);
+}
+
+/* Whether there is anything to tell, and somebody to tell it to. */
+static bool has_news(const struct frames *f)
+{
+	return f->peer < PEER_CLOSED && f->consumed > f->told;
 }
 
 /* What is to be told now, or 0. */
@@ -471,8 +482,8 @@ static uint64_t due(struct frames *f)
 	uint64_t n = 0;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->peer < PEER_CLOSED && f->consumed > f->told &&
-	    (f->consumed - f->told >= f->quota / TELL_PART || completes_write(f) ||
+	if (has_news(f) &&
+	    (f->consumed - f->told >= f->quota / TELL_PART || completes_write(f, 0) ||
 		is_all_read(f))) {
 		n = f->consumed;
 		f->told = n;
@@ -519,6 +530,15 @@ void frames_tell(struct frames *f)
 		send_what_waits(f);
 		pthread_mutex_unlock(&f->send_lock);
 	}
+}
+
+void frames_tell_writer(struct frames *f)
+{
+	if (!has_news(f) || !completes_write(f, 0))
+		return;
+	pthread_mutex_unlock(&f->lock);
+	frames_tell(f);
+	pthread_mutex_lock(&f->lock);
 }
 
 void frames_wake(struct frames *f)

@@ -21,8 +21,13 @@ struct chunk {
 	struct list link;
 	size_t first, end; /* those still to be read */
 	size_t capacity;
-	bool ends_message;
 	unsigned char data[];
+};
+
+/* Of the messages to be read, in order: how long each is, of the first what is left of it. */
+struct frames_ends {
+	uint32_t *at; /* a ring; see frames_queue.c */
+	size_t first, n, capacity;
 };
 
 /* Of the other end, as far as we know. */
@@ -42,8 +47,8 @@ enum frames_peer {
 struct frames {
 	struct carrier carrier;
 	int fd;
-	_Atomic int wake; /* an eventfd that makes sleepers look up; -1: nobody ever slept */
-	bool server;	  /* the server's end, which alone disconnects */
+	_Atomic int wake;	/* an eventfd that makes sleepers look up; -1: nobody ever slept */
+	bool may_be_thrown_out; /* by DISCONNECT: a client's end of a named pipe */
 	bool is_tcp;
 	unsigned vanished_ms; /* without a sign of life while something is under way; of TCP */
 	enum ipc9_pipe_type type;
@@ -60,10 +65,9 @@ struct frames {
 	pthread_mutex_t lock; /* all down to n_active */
 	pthread_cond_t changed;
 	bool receiving;
-	struct list chunks;  /* to be read */
-	struct list partial; /* of a message whose end has not come */
-	uint64_t queued;     /* bytes in chunks */
-	size_t n_chunks;     /* of those */
+	struct list chunks; /* to be read, and behind that of a message whose end has not come */
+	struct frames_ends ends; /* of the messages to be read */
+	uint64_t queued;	 /* bytes to be read */
 	uint64_t arrived, consumed,
 	    told; /* since the start: bytes that came, were read here, the last CONSUMED */
 	uint64_t sent, taken; /* bytes of ours that left, and of those what was read over there */
@@ -76,7 +80,7 @@ struct frames {
 	    n_stale; /* of them, those that were under way when somebody cancelled, and have not ended */
 	unsigned
 	    words; /* 1 << kind of frames without payload that leave as soon as somebody can send them */
-	uint64_t partial_bytes; /* in partial */
+	uint64_t partial_bytes; /* of a message whose end has not come, as announced */
 	bool woken;		/* `wake` is readable */
 	unsigned armed; /* of carrier_events: `changed` is called when one of them may hold */
 
@@ -90,6 +94,9 @@ struct frames {
 	_Atomic unsigned streak; /* receives of long frames in a row, while we send none */
 	struct bulk bulk;
 	struct spin spin;
+	int64_t received_at; /* the last time when something came */
+	bool rested;	     /* that was long after the time before */
+	bool filled;	     /* and it filled all of its places: more may be there */
 	unsigned char *scratch;
 };
 
@@ -99,15 +106,43 @@ struct frames_direct {
 	size_t room, n; /* n: bytes that went there */
 };
 
+/* --- frames.c ---------------------------------------------------------------------------------- */
+
 /* With `lock` held: tells whoever waits for it that what has come makes a difference. */
 void frames_changed(struct frames *frames);
+
+/* --- frames_queue.c: what is to be read; with `lock` held ----------------------------------------- */
+
+void frames_queue_init(struct frames *frames);
+void frames_queue_clear(struct frames *frames);
+
+/* Throws away what has come, after which nothing may come any more. */
+void frames_drop(struct frames *frames);
+
+/* A chunk of its own at the end; one for the next bytes, so many, of the frame at hand.  NULL: no memory. */
+struct chunk *frames_chunk_add(struct frames *frames, size_t capacity);
+struct chunk *frames_chunk_for(struct frames *frames, size_t size);
+
+/* What has come since the last end is a message.  0 or -ENOMEM. */
+int frames_queue_end_message(struct frames *frames);
+
+/* Whether a read that asks for something need not wait. */
+bool frames_is_readable(const struct frames *frames);
+
+/* The message at the front or a part of it; whether it has more. */
+bool frames_queue_take_message(struct frames *frames, unsigned char *buffer, size_t size,
+    size_t *ret_size);
+/* Bytes, whatever messages they are of; how many. */
+size_t frames_queue_take(struct frames *frames, unsigned char *buffer, size_t size);
+void frames_queue_peek(const struct frames *frames, unsigned char *buffer, size_t size,
+    struct carrier_waiting *ret);
 
 /* --- frames_in.c ------------------------------------------------------------------------------- */
 
 void frames_in_init(struct frames *frames);
 void frames_in_clear(struct frames *frames);
 
-/* Takes in what is there without waiting, by whoever receives.  1; 0: nothing; or the peer's state changed for good. */
+/* Takes in what is there without waiting, by whoever receives.  How many bytes, 1 also for the end; 0: nothing; -ENOMEM. */
 int frames_receive(struct frames *frames, struct frames_direct *direct);
 
 /*
@@ -117,21 +152,21 @@ int frames_receive(struct frames *frames, struct frames_direct *direct);
 int frames_wait(struct frames *frames, struct frames_direct *direct, unsigned cancels,
     int64_t deadline);
 
-/* With `lock` held: takes in all that has come, if nobody else does. */
+/* With `lock` held: takes in all that has come by now, if nobody else does. */
 void frames_drain(struct frames *frames);
 
-/* The same, once. */
-void frames_look(struct frames *frames);
+/*
+ * With `lock` held: before data is handed out looks whether it was thrown away meanwhile; `came`: it has come just now.  Not
+ * at each read in the middle of a frame or of a stream, where that would cost more than it tells.
+ */
+void frames_catch_up(struct frames *frames, bool came);
 
-/* Whether so many small messages wait to be read that what else has come stays in the socket; with `lock` held. */
-bool frames_is_full(const struct frames *frames);
+/* Tells what was read if somebody may wait for that, as far as what has come shows; with `lock` held, but for meanwhile. */
+void frames_tell_writer(struct frames *frames);
 
 /* Whether long frames come one after the other, and none go the other way; that they are not any more. */
 bool frames_is_stream(const struct frames *frames);
 void frames_break_stream(struct frames *frames);
-
-/* Throws away what has come; with `lock` held. */
-void frames_drop(struct frames *frames);
 
 /* --- frames_out.c ------------------------------------------------------------------------------ */
 

@@ -73,8 +73,9 @@ struct ipc9_filemap_options {
  * only access and IPC9_FILEMAP_CREATE_NEW count (rules, if there are any, have to be those that it has).  IPC9_E_BADSTATE: the name is a
  * mutex, semaphore or event; IPC9_E_ACCESS: it is another user's, or the host reserves it for others; IPC9_E_QUOTA;
  * IPC9_E_INVALID: no size, an empty file, an unknown flag, a rule that is none; -errno: the file cannot be opened or made
- * longer, or there is not so much memory.  Blocks for two exchanges with the daemon, and for as long as reserving takes
- * (1/4 s for 1 GiB).
+ * longer, or there is not so much memory.  Blocks for up to three exchanges with the daemon, and for as long as reserving takes
+ * (1/4 s for 1 GiB).  Where it fails, or the name was there, a file is as it was; only where somebody else opened it in that
+ * moment it may have been made longer, and the sentence says so.
  */
 IPC9_PUBLIC int ipc9_filemap_create(struct ipc9 *ipc9, const char *name,
     const struct ipc9_filemap_options *options, struct ipc9_filemap **ret_map,
@@ -241,7 +242,9 @@ IPC9_PUBLIC int ipc9_sync_wait_any(struct ipc9_sync *const *syncs, size_t n, int
 /*
  * Waits until all of n are free at the same time, and takes all or none; while it waits it has none, so that no order
  * has to be kept.  It is not atomic for others: they may find one taken for an instant that is then put back.
- * *ret_abandoned: at least one of them was.
+ * *ret_abandoned: at least one of them was.  One object by two handles is waited for twice: a semaphore has to have two, an
+ * event that is not manual is never free so.  IPC9_E_BADSTATE: this thread owns one of the mutexes by another struct ipc9_sync, also
+ * by one in the array.
  */
 IPC9_PUBLIC int ipc9_sync_wait_all(struct ipc9_sync *const *syncs, size_t n, int wait_ms,
     bool *ret_abandoned, struct ipc9_error *ret_error);

@@ -306,8 +306,9 @@ static void note_timeout(struct link *l, const struct link_try *try)
 		context_drop(l->ipc9, l->channel);
 }
 
-static bool send_call(struct link *l, struct channel_call *call, struct channel_parcels *parcels,
-    const struct link_procedure *p, void *args, int64_t deadline, struct link_try *ret)
+static bool send_only(const struct link *l, struct channel_call *call,
+    struct channel_parcels *parcels, const struct link_procedure *p, void *args, int64_t deadline,
+    struct link_try *ret)
 {
 	const struct channel_target target = { l->program, VERSION, p->number, NULL };
 
@@ -315,8 +316,16 @@ static bool send_call(struct link *l, struct channel_call *call, struct channel_
 	ret->stat = channel_send_with(l->channel, call, parcels, &target, p->args, args, deadline,
 	    &ret->error);
 	ret->sent = call->sent;
-	note_timeout(l, ret);
 	return ret->stat == RPC_SUCCESS;
+}
+
+static bool send_call(struct link *l, struct channel_call *call, struct channel_parcels *parcels,
+    const struct link_procedure *p, void *args, int64_t deadline, struct link_try *ret)
+{
+	bool sent = send_only(l, call, parcels, p, args, deadline, ret);
+
+	note_timeout(l, ret);
+	return sent;
 }
 
 static void wait_call(struct link *l, struct channel_call *call, const struct link_procedure *p,
@@ -443,6 +452,43 @@ void link_ended(struct link *l, enum clnt_stat stat, const struct rpc_err *error
 	else
 		ret->error.re_errno = -begun;
 	note_timeout(l, ret);
+}
+
+/* --- Calls whose answer may be late ------------------------------------------------------------ */
+
+bool link_late_send(struct link *l, struct link_late *late, const struct link_procedure *p,
+    void *args, int64_t deadline, struct link_try *ret)
+{
+	late->parcels.taken.n = 0;
+	late->under_way = send_only(l, &late->call, &late->parcels, p, args, deadline, ret);
+	if (!late->under_way)
+		descriptors_close(&late->parcels.taken);
+	return late->under_way;
+}
+
+bool link_late_wait(struct link *l, struct link_late *late, const struct link_procedure *p,
+    void *results, int64_t deadline, struct link_try *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	memset(results, 0, p->results_size);
+	ret->sent = true;
+	if (!channel_await(l->channel, &late->call, deadline)) {
+		ret->stat = RPC_TIMEDOUT;
+		return false;
+	}
+	late->under_way = false;
+	ret->stat =
+	    channel_wait(l->channel, &late->call, p->results, results, deadline, &ret->error);
+	return true;
+}
+
+void link_late_forget(struct link *l, struct link_late *late)
+{
+	if (!late->under_way)
+		return;
+	late->under_way = false;
+	channel_forget(l->channel, &late->call);
+	descriptors_close(&late->parcels.taken);
 }
 
 /* --- Several calls under way ------------------------------------------------------------------- */

@@ -151,6 +151,33 @@ int link_begin(struct link *link, struct async *async, const struct link_procedu
 void link_ended(struct link *link, enum clnt_stat stat, const struct rpc_err *error, int begun,
     struct link_try *ret_try);
 
+/* --- Calls whose answer may be late ------------------------------------------------------------ */
+
+/*
+ * One call over a dedicated link on which handles are that must not end with it: when its time is over it stays under way, and the
+ * answer is taken later.  Must not move while it is.  From all zero.
+ */
+struct link_late {
+	struct channel_call call;
+	struct channel_parcels parcels; /* as of link_exchange */
+	bool under_way;
+};
+
+/* Sends it over the connection there is.  False: *ret_try says why, and it is not under way. */
+bool link_late_send(struct link *link, struct link_late *late,
+    const struct link_procedure *procedure, void *args, int64_t deadline, struct link_try *ret_try);
+
+/*
+ * Waits for it; results are zeroed here.  *ret_try: as of link_try.  False: it is under way still, and *ret_try says that the time
+ * was over.
+ */
+bool link_late_wait(struct link *link, struct link_late *late,
+    const struct link_procedure *procedure, void *results, int64_t deadline,
+    struct link_try *ret_try);
+
+/* Its answer is dropped when it comes; descriptors that came are closed.  Fine where it is not under way. */
+void link_late_forget(struct link *link, struct link_late *late);
+
 /* --- Several calls under way ------------------------------------------------------------------- */
 
 /* Calls in the order sent.  Must not move while n > 0.  All zero is empty. */

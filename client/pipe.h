@@ -273,6 +273,9 @@ extern const struct pipe_way pipe_stream_way;
  */
 int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct ipc9_error *e);
 
+/* Of a client that came with a carrier: whether it is there, or has left something to read.  0, PEERCLOSED, LOST. */
+int stream_greet(struct ipc9_pipe *pipe, struct ipc9_error *e);
+
 /* The same with one that has been made. */
 void pipe_use_carrier(struct ipc9_pipe *pipe, struct carrier *carrier, enum ipc9_pipe_way way);
 

@@ -528,7 +528,7 @@ static int take_client(struct ipc9_pipe *pipe, const ipc9_pipe_accept_ok *ok, bo
 	if (ok->way != IPC9_PIPE_WAY_CALLS)
 		r = pipe_carry(pipe, ok->way, &pipe->asked->parcels.taken, e);
 	pipe->connected = true;
-	return r;
+	return r || ok->way == IPC9_PIPE_WAY_CALLS ? r : stream_greet(pipe, e);
 }
 
 /* What the ACCEPT under way comes to. */

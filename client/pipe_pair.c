@@ -132,7 +132,7 @@ static int make_carrier(const struct ipc9_pipe_loose *loose, struct carrier **re
 	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
 		return -errno;
 	if (loose->way == IPC9_PIPE_BY_SOCKET)
-		return frames_new(fd, false, loose->type, loose->quota_bytes, ret);
+		return frames_new(fd, true, loose->type, loose->quota_bytes, ret);
 	if (loose->fds[MEMORY] < 0 || fcntl(loose->fds[MEMORY], F_SETFD, FD_CLOEXEC))
 		return -EPROTO;
 	return rings_new(loose->fds[MEMORY], fd, !loose->second, loose->type, loose->quota_bytes,

@@ -350,6 +350,21 @@ static int accept_pipe(struct ipc9_pipe *pipe, int64_t until, struct ipc9_error 
 	return stream_explain(pipe, r, lost_text(r), e);
 }
 
+int stream_greet(struct ipc9_pipe *pipe, struct ipc9_error *e)
+{
+	struct carrier *c = stream_enter(pipe);
+	struct carrier_waiting waiting = { .message = false };
+	int r;
+
+	if (!c)
+		return 0;
+	r = c->ops->peer(c);
+	if (r && pipe->peer_writes && !c->ops->peek(c, NULL, 0, &waiting) && waiting.message)
+		r = 0;
+	stream_leave(pipe);
+	return stream_explain(pipe, r, lost_text(r), e);
+}
+
 /* The carrier stays until the daemon knows: an operation that comes late learns the same from either. */
 static int disconnect(struct ipc9_pipe *pipe, struct ipc9_error *e)
 {

@@ -39,13 +39,19 @@ _Static_assert(sizeof(_Atomic uint32_t) == 4 && sizeof(struct sync_state) == 16,
 
 /* --- Mutexes (sync_mutex.c) -------------------------------------------------------------------- */
 
+struct sync_thread {
+	uint32_t id; /* the kernel's; 0: none */
+	uint64_t number;
+};
+
 struct sync_mutex {
+	bool made;
 	pthread_mutex_t guard; /* of this program's own part, held for no longer than a look */
-	struct sync_place *place;
-	uint32_t
-	    holder; /* the thread of this program that has it by this handle; 0: none; under guard */
-	uint32_t depth; /* how often; under guard */
-	bool stale; /* the place may be in some thread's list still: take another; under guard */
+	/* The rest is under guard. */
+	struct sync_place *place;  /* NULL: another is to be made */
+	struct sync_place *lost;   /* those in some thread's list that are not to be used again */
+	struct sync_thread holder; /* the thread of this program that has it by this handle */
+	uint32_t depth;		   /* how often */
 };
 
 /* Maps the page of fd.  0 or -errno. */
@@ -59,8 +65,9 @@ _Atomic uint32_t *sync_mutex_word(struct sync_state *state);
 /* 0: taken; -EBUSY; -EDEADLK: this thread has it by another handle; or -errno.  *ret_abandoned on 0. */
 int sync_mutex_try(struct sync_mutex *mutex, int fd, struct sync_state *state, bool *ret_abandoned);
 
-/* Whether this thread has it by this handle. */
+/* Whether this thread has it by this handle; by another one, and would wait for itself. */
 bool sync_mutex_is_mine(struct sync_mutex *mutex, struct sync_state *state);
+bool sync_mutex_is_mine_elsewhere(struct sync_mutex *mutex, struct sync_state *state);
 
 /* 0, or -EPERM: this thread does not have it (any more). */
 int sync_mutex_release(struct sync_mutex *mutex, struct sync_state *state);
@@ -102,6 +109,9 @@ void sync_put_back(struct ipc9_sync *sync, const struct sync_look *look);
 
 /* Whether it could be taken now. */
 bool sync_is_free(struct ipc9_sync *sync);
+
+/* Whether it is a mutex that this thread has by another handle. */
+bool sync_is_own_elsewhere(struct ipc9_sync *sync);
 
 /* Before a sleep and after.  False: it is free, or was just now; look again. */
 bool sync_sleep_begin(struct ipc9_sync *sync, struct sync_look *look, bool all);

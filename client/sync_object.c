@@ -62,6 +62,11 @@ bool sync_is_free(struct ipc9_sync *s)
 	return s->manual ? look(s) & SET : look(s) != 0;
 }
 
+bool sync_is_own_elsewhere(struct ipc9_sync *s)
+{
+	return s->kind == IPC9_SYNC_MUTEX && sync_mutex_is_mine_elsewhere(&s->mutex, s->state);
+}
+
 /* --- Giving ------------------------------------------------------------------------------------ */
 
 static void wake_some(struct ipc9_sync *s, uint32_t n)

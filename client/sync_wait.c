@@ -6,11 +6,14 @@
  * when all were seen free, and puts back what it got when one of them was taken meanwhile.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "client/error.h"
 #include "client/sync.h"
 #include "util/clock.h"
+
+#define NAP_MAX_MS 16
 
 struct waiting {
 	struct ipc9_sync *const *syncs;
@@ -20,6 +23,7 @@ struct waiting {
 	struct sync_look looks[IPC9_SYNC_WAIT_MAX];
 	size_t taken;	   /* which was; of a failure, which it was about */
 	bool slept, woken; /* at all; the last time */
+	int nap_ms;	   /* the next one */
 };
 
 /* --- Rounds ------------------------------------------------------------------------------------ */
@@ -41,9 +45,16 @@ static int take_all(struct waiting *w)
 	int r = 0;
 	size_t i;
 
-	for (i = 0; i < w->n; i++)
-		if (!sync_is_free(w->syncs[i]))
-			return -EBUSY;
+	for (i = 0; i < w->n; i++) {
+		if (sync_is_free(w->syncs[i]))
+			continue;
+		w->taken = i;
+		if (sync_is_own_elsewhere(w->syncs[i]))
+			return -EDEADLK;
+		r = -EBUSY;
+	}
+	if (r)
+		return r;
 	for (i = 0; i < w->n; i++) {
 		r = sync_take(w->syncs[i], &w->looks[i], true);
 		w->taken = i;
@@ -53,6 +64,23 @@ static int take_all(struct waiting *w)
 	while (r && i-- > 0)
 		sync_put_back(w->syncs[i], &w->looks[i]);
 	return r;
+}
+
+/*
+ * All were free, and yet were not taken together: somebody was faster, or one object is there by two handles and cannot be had
+ * twice.  That ends soon or never, and nobody wakes us.
+ */
+static void nap(struct waiting *w)
+{
+	_Atomic uint32_t nobody = 0;
+	const struct sync_futex futex = { &nobody, 0 };
+	int64_t until = clock_deadline_ms(w->nap_ms);
+
+	if (w->nap_ms == 0)
+		(void)sched_yield();
+	else
+		(void)sync_futex_sleep(&futex, 1, until < w->deadline ? until : w->deadline);
+	w->nap_ms = w->nap_ms == 0 ? 1 : w->nap_ms < NAP_MAX_MS ? 2 * w->nap_ms : NAP_MAX_MS;
 }
 
 static void sleep_once(struct waiting *w)
@@ -71,7 +99,10 @@ static void sleep_once(struct waiting *w)
 		look_again = !sync_sleep_begin(s, &w->looks[i], w->all);
 		futexes[n++] = (struct sync_futex){ sync_word(s), w->looks[i].asleep };
 	}
-	if (!look_again && n) {
+	if (n == 0) {
+		nap(w);
+	} else if (!look_again) {
+		w->nap_ms = 0;
 		w->woken = sync_futex_sleep(futexes, n, w->deadline);
 		w->slept = true;
 	}

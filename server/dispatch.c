@@ -262,6 +262,12 @@ void request_trouble(struct request *r, int error)
 void request_fail_charge(struct request *r, int why, const struct caller *who,
     enum quota_resource resource)
 {
+	request_fail_charge_of(r, why, who, resource, 0);
+}
+
+void request_fail_charge_of(struct request *r, int why, const struct caller *who,
+    enum quota_resource resource, uint64_t amount)
+{
 	static const char *const cures[QUOTA_RESOURCES] = {
 		[QUOTA_OBJECTS] = "close or clear some first",
 		[QUOTA_BYTES] = "what is kept has to be read or cleared first",
@@ -272,15 +278,19 @@ void request_fail_charge(struct request *r, int why, const struct caller *who,
 	};
 	const struct quota *q = r->daemon->quota;
 	uint64_t share = quota_share(q, who, resource);
+	char asked[64] = "";
 
-	if (why < 0)
+	if (why < 0) {
 		request_trouble(r, why);
-	else
-		request_fail(r, why, share,
-		    "%s: %s %" PRIu64 " of at most %" PRIu64
-		    ", which is what others leave; %s (ipc9 status --quota)",
-		    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
-		    quota_used(q, who, resource), share, cures[resource]);
+		return;
+	}
+	if (amount > 1)
+		text_format(asked, sizeof(asked), "; this takes %" PRIu64 " more", amount);
+	request_fail(r, why, share,
+	    "%s: %s %" PRIu64 " of at most %" PRIu64
+	    ", which is what others leave%s; %s (ipc9 status --quota)",
+	    quota_resource_name(resource), who == &r->caller ? "you use" : "its owner uses",
+	    quota_used(q, who, resource), share, asked, cures[resource]);
 }
 
 /* --- Waiting ----------------------------------------------------------------------------------- */

@@ -125,6 +125,9 @@ const struct service *request_service(const struct request *request);
  */
 void request_fail_charge(struct request *request, int why, const struct caller *who,
     enum quota_resource resource);
+/* The same, and tells how much it was. */
+void request_fail_charge_of(struct request *request, int why, const struct caller *who,
+    enum quota_resource resource, uint64_t amount);
 
 /*
  * call_park for services: at most IPC9_WAIT_MAX_MS, and charged to the caller until request_unpark or `ended`.  0;

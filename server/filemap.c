@@ -15,10 +15,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "server/daemon.h"
@@ -104,31 +106,50 @@ static bool has_mode(int fd, int mode)
 	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) == mode;
 }
 
+/* What the host knows of it: a server of files, which may be anybody's, is not asked, and so does not keep us waiting. */
+static bool look_at(int fd, struct statx *ret)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, ret) == 0;
+}
+
+static bool is_one_file(const struct statx *a, const struct statx *b)
+{
+	return a->stx_ino == b->stx_ino && a->stx_dev_major == b->stx_dev_major &&
+	    a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/* What is wrong with it as memory, or NULL. */
+static const char *memory_check(int fd, const struct statx *file, uint64_t size)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs system;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || seals & ~SEALS_MAX)
+		return "memory is a memfd with the seals SHRINK, GROW and SEAL and no other";
+	/* Of those that have seals: large pages are not taken when they are touched, but raise SIGBUS. */
+	if (fstatfs(fd, &system) || (unsigned long)system.f_type != TMPFS_MAGIC)
+		return "memory is a memfd of ordinary pages";
+	if (file->stx_size != size)
+		return "the memory has another size";
+	return file->stx_mode & 077 ? "the memory's mode has to be 0600" : NULL;
+}
+
 /* What is wrong with them, or NULL. */
 static const char *pair_check(const struct descriptor_pair *fds, const ipc9_filemap_create_args *a)
 {
-	struct stat one, other;
-	int seals;
+	struct statx one, other;
 
 	if (!has_mode(fds->read_fd, O_RDONLY) ||
 	    (fds->write_fd >= 0 && !has_mode(fds->write_fd, O_RDWR)))
 		return "a descriptor is not open in the way it should be";
-	if (fstat(fds->read_fd, &one) || !S_ISREG(one.st_mode))
+	if (!look_at(fds->read_fd, &one) || !S_ISREG(one.stx_mode))
 		return "it is no regular file";
-	if (fds->write_fd >= 0 &&
-	    (fstat(fds->write_fd, &other) || other.st_dev != one.st_dev ||
-		other.st_ino != one.st_ino))
+	if (fds->write_fd >= 0 && (!look_at(fds->write_fd, &other) || !is_one_file(&one, &other)))
 		return "the two descriptors are not of one file";
-	if ((uint64_t)one.st_size < a->size_bytes)
+	if (one.stx_size < a->size_bytes)
 		return "the file is shorter than what is to be mapped";
-	if (a->flags & IPC9_FILEMAP_FILE)
-		return NULL;
-	seals = fcntl(fds->read_fd, F_GET_SEALS);
-	if (seals < 0 || (seals & SEALS) != SEALS || seals & ~SEALS_MAX)
-		return "memory is a memfd with the seals SHRINK, GROW and SEAL and no other";
-	if ((uint64_t)one.st_size != a->size_bytes)
-		return "the memory has another size";
-	return one.st_mode & 077 ? "the memory's mode has to be 0600" : NULL;
+	return a->flags & IPC9_FILEMAP_FILE ? NULL
+					    : memory_check(fds->read_fd, &one, a->size_bytes);
 }
 
 /* --- Objects ----------------------------------------------------------------------------------- */
@@ -171,8 +192,8 @@ static void shared_put(struct shared *s)
 	free(s);
 }
 
-/* 0, IPC9_STATUS_QUOTA with *ret_resource, -ENOMEM. */
-static int charge_all(struct request *r, struct shared *s, enum quota_resource *ret_resource)
+/* 0; or it ends the request. */
+static int charge_all(struct request *r, struct shared *s)
 {
 	const struct {
 		enum quota_resource resource;
@@ -188,9 +209,10 @@ static int charge_all(struct request *r, struct shared *s, enum quota_resource *
 		int e = quota_charge(r->daemon->quota, &r->caller, needs[i].resource,
 		    needs[i].amount, needs[i].charge);
 
-		*ret_resource = needs[i].resource;
-		if (e)
-			return e;
+		if (!e)
+			continue;
+		request_fail_charge_of(r, e, &r->caller, needs[i].resource, needs[i].amount);
+		return e;
 	}
 	return 0;
 }
@@ -209,7 +231,6 @@ static struct shared *shared_new(struct request *r, const ipc9_filemap_create_ar
 {
 	struct filemaps *all = r->state;
 	struct shared *s = calloc(1, sizeof(*s));
-	enum quota_resource resource;
 	int e;
 
 	if (!s) {
@@ -224,10 +245,8 @@ static struct shared *shared_new(struct request *r, const ipc9_filemap_create_ar
 	s->fds = *fds;
 	s->created_us = clock_wall_us();
 	s->owner = access_keep(&r->caller);
-	e = charge_all(r, s, &resource);
-	if (e)
-		request_fail_charge(r, e, &r->caller, resource);
-	else if ((e = named_add(&all->names, &s->named, r, a->name, NULL, &s->charge)))
+	e = charge_all(r, s);
+	if (!e && (e = named_add(&all->names, &s->named, r, a->name, NULL, &s->charge)))
 		request_trouble(r, e);
 	if (e) {
 		shared_free_new(s);
@@ -343,6 +362,11 @@ static const char *const kind_names[] = {
 	[IPC9_FILEMAP_EVENT] = "event",
 };
 
+static const char *article_of(int kind)
+{
+	return kind == IPC9_FILEMAP_EVENT ? "an" : "a";
+}
+
 static bool is_kind(int kind)
 {
 	return kind >= IPC9_FILEMAP_MAPPING && kind <= IPC9_FILEMAP_EVENT;
@@ -364,8 +388,7 @@ static bool may_open(struct request *r, const struct shared *s, int kind, unsign
 	else if (s->kind != kind)
 		request_fail(r, IPC9_STATUS_BADSTATE, (uint64_t)s->kind,
 		    "that name is %s %s, not %s %s; all kinds share one name space",
-		    s->kind == IPC9_FILEMAP_EVENT ? "an" : "a", kind_names[s->kind],
-		    kind == IPC9_FILEMAP_EVENT ? "an" : "a", kind_names[kind]);
+		    article_of(s->kind), kind_names[s->kind], article_of(kind), kind_names[kind]);
 	else if (rights & IPC9_FILEMAP_WRITE && s->fds.write_fd < 0)
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "it was made for reading alone");
 	else if (rights & IPC9_FILEMAP_WRITE &&
@@ -428,10 +451,13 @@ static void create_new(struct request *r, const ipc9_filemap_create_args *a)
 static void refuse_taken(struct request *r, const struct shared *s)
 {
 	if (access_sees(&r->daemon->access, &r->caller, &s->named.object))
-		request_fail(r, IPC9_STATUS_EXISTS, 0, "it belongs to uid %u, process %u",
-		    s->owner.uid, s->owner.pid);
+		request_fail(r, IPC9_STATUS_EXISTS, 0,
+		    "%s %s of that name is there; it belongs to uid %u, made by process %u; open it, "
+		    "remove it (ipc9 filemap rm), or take another name",
+		    article_of(s->kind), kind_names[s->kind], s->owner.uid, s->owner.pid);
 	else
-		request_fail(r, IPC9_STATUS_EXISTS, 0, "somebody else has an object of that name");
+		request_fail(r, IPC9_STATUS_EXISTS, 0,
+		    "somebody else has an object of that name; take another");
 }
 
 static void handle_create(struct request *r, void *args)

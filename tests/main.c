@@ -71,6 +71,8 @@
 	X(carrier_ends)                                                                            \
 	X(carrier_more)                                                                            \
 	X(frames)                                                                                  \
+	X(frames_lengths)                                                                          \
+	X(frames_limits)                                                                           \
 	X(ring)                                                                                    \
 	X(conduit)                                                                                 \
 	X(conduit_peers)                                                                           \

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -343,6 +344,100 @@ static void test_a_copy_is_the_views_own(void)
 	memory_end(&w);
 }
 
+/* --- A daemon that is late --------------------------------------------------------------------- */
+
+#define PATIENCE_MS 50
+
+static struct ipc9 *impatient(const struct world *w)
+{
+	struct ipc9_options options = { .timeout_ms = PATIENCE_MS, .socket = w->daemon.socket };
+	struct ipc9 *ipc9 = NULL;
+
+	EQUAL(ipc9_new(&options, &ipc9, NULL), 0);
+	return ipc9;
+}
+
+/* How many hold a name; 0: there is none. */
+static uint32_t holders(struct world *w, const char *name)
+{
+	struct ipc9_filemap_listing *listing;
+	uint32_t n;
+
+	if (ipc9_filemap_info(w->ipc9, name, &listing, &w->error))
+		return 0;
+	n = listing->objects[0].holders;
+	ipc9_filemap_listing_free(listing);
+	return n;
+}
+
+static bool is_held_by_nobody(void *q)
+{
+	struct question *question = q;
+
+	return holders(question->w, question->name) == 0;
+}
+
+static void test_a_late_daemon_costs_no_name_that_is_held(void)
+{
+	enum {
+		MANY = 400 /* more than its socket takes while nobody reads */
+	};
+	struct ipc9_filemap_options options = { .size_bytes = 10 };
+	struct ipc9_filemap *held = NULL, *late = NULL, *closed[MANY];
+	struct ipc9 *ipc9;
+	struct world w;
+
+	memory_begin(&w, "quota_objects = 2000\nquota_descriptors = 2000\n");
+	ipc9 = impatient(&w);
+	EQUAL(ipc9_filemap_create(ipc9, "held", &options, &held, &w.error), 0);
+	EQUAL(ipc9_filemap_create(ipc9, "closed", &options, &closed[0], &w.error), 0);
+	for (int i = 1; i < MANY; i++)
+		EQUAL(ipc9_filemap_open(ipc9, "closed", IPC9_FILEMAP_ACCESS_READ, &closed[i],
+			  &w.error),
+		    0);
+	EQUAL(kill(w.daemon.pid, SIGSTOP), 0);
+	for (int i = 0; i < MANY; i++)
+		ipc9_filemap_close(closed[i]);
+	for (int i = 0; i < 2; i++)
+		EQUAL(ipc9_filemap_create(ipc9, "late", &options, &late, &w.error),
+		    IPC9_E_NODAEMON);
+	EQUAL(kill(w.daemon.pid, SIGCONT), 0);
+	/* What answers late is undone by the next exchange, and what was closed is, too. */
+	EQUAL(ipc9_filemap_create(ipc9, "next", &options, &late, &w.error), 0);
+	EQUAL(holders(&w, "held"), 1);
+	EQUAL(holders(&w, "next"), 1);
+	HOLDS(wait_until(is_held_by_nobody, &(struct question){ &w, "closed" }, LONG_MS));
+	HOLDS(wait_until(is_held_by_nobody, &(struct question){ &w, "late" }, LONG_MS));
+	ipc9_filemap_close(late);
+	EQUAL(holders(&w, "next"), 0);
+	ipc9_filemap_close(held);
+	EQUAL(holders(&w, "held"), 0);
+	ipc9_free(ipc9);
+	memory_end(&w);
+}
+
+static void test_what_a_late_daemon_makes_for_who_holds_nothing_is_undone_at_once(void)
+{
+	struct ipc9_filemap_options options = { .size_bytes = 10 };
+	struct ipc9_filemap *late = NULL;
+	struct ipc9 *ipc9;
+	struct world w;
+
+	memory_begin(&w, "");
+	ipc9 = impatient(&w);
+	EQUAL(ipc9_filemap_create(ipc9, "first", &options, &late, &w.error), 0);
+	ipc9_filemap_close(late);
+	EQUAL(kill(w.daemon.pid, SIGSTOP), 0);
+	EQUAL(ipc9_filemap_create(ipc9, "late", &options, &late, &w.error), IPC9_E_NODAEMON);
+	EQUAL(kill(w.daemon.pid, SIGCONT), 0);
+	HOLDS(wait_until(is_held_by_nobody, &(struct question){ &w, "late" }, LONG_MS));
+	EQUAL(ipc9_filemap_create(ipc9, "late", &options, &late, &w.error), 0);
+	HOLDS(!ipc9_filemap_existed(late));
+	ipc9_filemap_close(late);
+	ipc9_free(ipc9);
+	memory_end(&w);
+}
+
 /* --- Rights ------------------------------------------------------------------------------------ */
 
 static void test_who_opened_to_read_cannot_write(void)
@@ -464,6 +559,8 @@ SUITE(filemap, TEST(test_two_programs_share_the_bytes),
     TEST(test_a_killed_program_holds_nothing), TEST(test_what_is_kept_stays_until_it_is_removed),
     TEST(test_what_is_open_goes_on_without_the_daemon),
     TEST(test_a_program_may_have_more_objects_than_connections),
+    TEST(test_a_late_daemon_costs_no_name_that_is_held),
+    TEST(test_what_a_late_daemon_makes_for_who_holds_nothing_is_undone_at_once),
     TEST(test_a_view_begins_at_a_page_and_ends_within), TEST(test_a_copy_is_the_views_own),
     TEST(test_who_opened_to_read_cannot_write), TEST(test_memory_neither_shrinks_nor_grows),
     TEST(test_another_user_reads_what_the_list_admits_and_cannot_make_it_writable));

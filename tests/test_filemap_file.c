@@ -102,6 +102,67 @@ static void test_a_file_grows_to_the_size_asked_for_and_only_for_writing(void)
 	memory_end(&w);
 }
 
+static off_t length_of(const struct file *f)
+{
+	struct stat s;
+
+	return stat(f->path, &s) ? -1 : s.st_size;
+}
+
+static int make_another(struct world *w, int n, struct ipc9_filemap **ret)
+{
+	struct ipc9_filemap_options options = { .size_bytes = 1 };
+	char name[16];
+
+	text_format(name, sizeof(name), "%d", n);
+	return ipc9_filemap_create(w->ipc9, name, &options, ret, &w->error);
+}
+
+static void test_a_file_is_as_long_as_it_was_where_no_mapping_is_made(void)
+{
+	static const char *const rules[] = { "allow uid:1 read" };
+	struct ipc9_filemap_options options = { .size_bytes = 5000 };
+	struct ipc9_filemap *map, *many[20], *none = NULL;
+	struct world w;
+	struct file f;
+	int n = 0, fd;
+
+	memory_begin(&w, "quota_descriptors = 20\n");
+	file_make(&w, &f, "abc");
+	options.file = f.path;
+	map = memory_create(&w, "there", SIZE, 0);
+	options.flags = IPC9_FILEMAP_CREATE_NEW;
+	EQUAL(ipc9_filemap_create(w.ipc9, "there", &options, &none, &w.error), IPC9_E_EXISTS);
+	EQUAL(length_of(&f), 3);
+	options.flags = 0;
+	EQUAL(ipc9_filemap_create(w.ipc9, "there", &options, &none, &w.error), 0);
+	ipc9_filemap_close(none);
+	EQUAL(length_of(&f), 3);
+	options.rules = rules;
+	options.n_rules = 1;
+	HOLDS(ipc9_filemap_create(w.ipc9, "there", &options, &none, &w.error) != 0);
+	EQUAL(length_of(&f), 3);
+	/* What is refused when it is long enough: it is cut again, unless somebody else has it open. */
+	options.n_rules = 0;
+	options.rules = NULL;
+	while (n < 20 && !make_another(&w, n, &many[n]))
+		n++;
+	HOLDS(n > 0 && n < 20);
+	EQUAL(ipc9_filemap_create(w.ipc9, "new", &options, &none, &w.error), IPC9_E_QUOTA);
+	HOLDS(!strstr(w.error.text, "longer"));
+	EQUAL(length_of(&f), 3);
+	fd = open(f.path, O_RDONLY | O_CLOEXEC);
+	EQUAL(ipc9_filemap_create(w.ipc9, "new", &options, &none, &w.error), IPC9_E_QUOTA);
+	HOLDS(strstr(w.error.text, "stays so"));
+	EQUAL(length_of(&f), 5000);
+	close(fd);
+	while (n-- > 0)
+		ipc9_filemap_close(many[n]);
+	ipc9_filemap_close(map);
+	unlink(f.path);
+	memory_end(&w);
+}
+
 static void test_a_file_mapped_to_be_read_is_written_by_nobody(void)
 {
 	struct ipc9_filemap_listing *listing = NULL;
@@ -310,6 +371,29 @@ static void test_descriptors_that_are_not_what_they_should_be_are_refused(void)
 	memory_end(&w);
 }
 
+/* Touched where the host has none left they raise SIGBUS. */
+static void test_memory_of_large_pages_is_refused(void)
+{
+	const off_t size = 64 << 20; /* of pages of any size; none is taken */
+	int fd = memfd_create("large", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	ipc9_filemap_create_args args = usual_args();
+	int fds[2] = { fd, -1 };
+	struct world w;
+
+	if (fd < 0 || fchmod(fd, 0600) || ftruncate(fd, size) || fcntl(fd, F_ADD_SEALS, SEALS) ||
+	    (fds[1] = reader_of(fd)) < 0) {
+		close(fd);
+		skip_test("the kernel has no memory of large pages");
+		return;
+	}
+	memory_begin(&w, "");
+	args.size_bytes = (uint64_t)size;
+	EQUAL(create_by_hand(&w, &args, fds, 2), IPC9_STATUS_INVALID);
+	close(fds[0]);
+	close(fds[1]);
+	memory_end(&w);
+}
+
 static void test_arguments_that_do_not_go_together_are_refused(void)
 {
 	static const struct {
@@ -384,6 +468,7 @@ static void test_memory_over_the_share_is_refused_and_nothing_of_it_stays(void)
 	memory_begin(&w, "quota_bytes = 1000000\n");
 	EQUAL(ipc9_filemap_create(w.ipc9, "x", &options, &map, &w.error), IPC9_E_QUOTA);
 	HOLDS(strstr(w.error.text, "bytes"));
+	HOLDS(strstr(w.error.text, "600000 more"));
 	EQUAL(memory_open_status(&w, "x", IPC9_FILEMAP_ACCESS_READ), IPC9_E_NOENT);
 	half = memory_create(&w, "x", 400000, 0);
 	EQUAL(ipc9_filemap_create(w.ipc9, "y", &options, &map, &w.error), IPC9_E_QUOTA);
@@ -418,11 +503,13 @@ static void test_the_daemons_descriptors_have_a_bound(void)
 
 SUITE(filemap_file, TEST(test_a_file_is_written_through_its_mapping),
     TEST(test_a_file_grows_to_the_size_asked_for_and_only_for_writing),
+    TEST(test_a_file_is_as_long_as_it_was_where_no_mapping_is_made),
     TEST(test_a_file_mapped_to_be_read_is_written_by_nobody),
     TEST(test_what_is_no_file_or_empty_is_refused),
     TEST(test_names_of_other_hosts_are_refused_as_local_only),
     TEST(test_nothing_is_served_over_tcp), TEST(test_what_makes_no_sense_is_refused_by_the_library),
     TEST(test_descriptors_that_are_not_what_they_should_be_are_refused),
+    TEST(test_memory_of_large_pages_is_refused),
     TEST(test_arguments_that_do_not_go_together_are_refused),
     TEST(test_handles_are_good_on_their_own_connection),
     TEST(test_memory_over_the_share_is_refused_and_nothing_of_it_stays),

@@ -29,6 +29,7 @@ static int after_bytes(enum ipc9_pipe_type type, const void *data, size_t size)
 	return r;
 }
 
+#define HALF "\x80\0\0\x0c\0\0\0\x01\0\0\0\x02xy\0\0"
 #define AFTER(type, bytes) after_bytes(IPC9_PIPE_TYPE_##type, bytes, sizeof(bytes) - 1)
 
 static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
@@ -50,6 +51,14 @@ static void test_what_is_no_frame_ends_the_pipe_as_lost(void)
 	    -IPC9_E_LOST);
 	/* More read than was sent. */
 	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x04\0\0\0\0\0\0\0\x01"), -IPC9_E_LOST);
+	/* What says nothing new: nothing more was read, and END again. */
+	EQUAL(AFTER(BYTE, "\x80\0\0\x0c\0\0\0\x04\0\0\0\0\0\0\0\0"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x05"), -IPC9_E_EOF);
+	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x05\x80\0\0\x04\0\0\0\x05"), -IPC9_E_LOST);
+	/* END and CLOSE within a message; behind bytes they may come. */
+	EQUAL(AFTER(MESSAGE, HALF "\x80\0\0\x04\0\0\0\x05"), -IPC9_E_LOST);
+	EQUAL(AFTER(MESSAGE, HALF "\x80\0\0\x04\0\0\0\x06"), -IPC9_E_LOST);
+	EQUAL(AFTER(BYTE, HALF "\x80\0\0\x04\0\0\0\x06"), 2);
 	/* Its end without CLOSE is told apart from CLOSE in the next test. */
 }
 
@@ -152,8 +161,8 @@ static void test_what_follows_a_disconnect_is_not_looked_at(void)
 	EQUAL(AFTER(BYTE, "\x80\0\0\x04\0\0\0\x07no frame at all"), -IPC9_E_NOTCONN);
 }
 
-/* Empty messages cost no window: what is too much of them stays in the socket, and must not be given up by who writes. */
-static void test_a_write_that_fails_gives_up_no_message_that_is_still_in_the_socket(void)
+/* Empty messages cost no window, and so may be any number; all of them are taken in, and the word behind them. */
+static void test_a_write_that_fails_gives_up_no_message_that_came(void)
 {
 	static const unsigned char end[8] = { 0x80, 0, 0, 4, 0, 0, 0, 2 },
 				   closed[8] = { 0x80, 0, 0, 4, 0, 0, 0, 6 };
@@ -177,7 +186,7 @@ static void test_a_write_that_fails_gives_up_no_message_that_is_still_in_the_soc
 	}
 	EQUAL(write(fds[1], closed, sizeof(closed)), (ssize_t)sizeof(closed));
 	close(fds[1]);
-	EQUAL(put(c, "x", 1), IPC9_E_LOST);
+	EQUAL(put(c, "x", 1), IPC9_E_EOF);
 	while (get(c, &byte, 1, true, SOON) == 0)
 		got++;
 	EQUAL(got, want);
@@ -209,5 +218,5 @@ SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
     TEST(test_frames_are_what_the_protocol_says),
     TEST(test_a_connection_that_ends_without_close_is_lost),
     TEST(test_what_follows_a_disconnect_is_not_looked_at),
-    TEST(test_a_write_that_fails_gives_up_no_message_that_is_still_in_the_socket),
+    TEST(test_a_write_that_fails_gives_up_no_message_that_came),
     TEST(test_no_data_follows_the_word_that_none_will));

@@ -70,6 +70,34 @@ static void test_an_accept_that_is_answered_too_late_loses_no_client(void)
 	}
 }
 
+/* When the daemon handed it over it was there. */
+static void test_a_client_that_went_on_its_way_to_the_server_and_left_nothing_is_told_of(void)
+{
+	FOR_EVERY_WAY(m)
+	{
+		struct hasty h;
+
+		if (m->carried == IPC9_PIPE_BY_CALLS)
+			continue;
+		begin(&h, m);
+		for (int with_data = 0; with_data < 2; with_data++) {
+			EQUAL(pipe_world_open(&h.w, NULL, &h.w.client), 0);
+			if (with_data)
+				EQUAL(pipe_put(h.w.client, "left"), 0);
+			accept_too_late(&h);
+			h.w.client = ipc9_pipe_close(h.w.client);
+			EQUAL(ipc9_pipe_accept(h.w.server, 20000, NULL, &h.w.error),
+			    with_data ? 0 : IPC9_E_PEERCLOSED);
+			if (with_data)
+				pipe_expect(h.w.server, "left");
+			EQUAL(pipe_look(h.w.server), IPC9_E_EOF);
+			EQUAL(ipc9_pipe_disconnect(h.w.server, &h.w.error), 0);
+			EQUAL(ipc9_pipe_accept(h.w.server, 0, NULL, &h.w.error), IPC9_E_TIMEDOUT);
+		}
+		end(&h);
+	}
+}
+
 static void test_an_accept_that_was_given_up_before_a_client_came_is_no_matter_to_the_next(void)
 {
 	FOR_EVERY_WAY(m)
@@ -351,6 +379,7 @@ static void test_an_end_that_is_aborted_while_its_client_comes_is_lost(void)
 }
 
 SUITE(pipe_accept, TEST(test_an_accept_that_is_answered_too_late_loses_no_client),
+    TEST(test_a_client_that_went_on_its_way_to_the_server_and_left_nothing_is_told_of),
     TEST(test_an_accept_that_was_given_up_before_a_client_came_is_no_matter_to_the_next),
     TEST(test_a_client_of_an_accept_that_was_given_up_can_be_thrown_out),
     TEST(test_an_end_can_be_closed_while_its_accept_is_not_answered),

@@ -493,6 +493,29 @@ static void test_descriptors_that_are_not_of_a_pair_are_refused(void)
 	ipc9_free(ipc9);
 }
 
+/* Either end is one of a pipe without a server. */
+static void test_neither_end_is_thrown_out_by_the_other(void)
+{
+	static const unsigned char word[8] = { 0x80, 0, 0, 4, 0, 0, 0, 7 };
+
+	for (int i = 0; i < 2; i++) {
+		struct ipc9_pipe_pair_options options = { .way = IPC9_PIPE_BY_SOCKET };
+		struct ipc9_pipe_loose loose[2];
+		struct ipc9_pipe *pipe = NULL;
+		struct ipc9 *ipc9 = NULL;
+		char byte;
+
+		EQUAL(ipc9_new(NULL, &ipc9, NULL), 0);
+		EQUAL(ipc9_pipe_pair(&options, loose, NULL), 0);
+		EQUAL(ipc9_pipe_adopt(ipc9, &loose[i], &pipe, NULL), 0);
+		EQUAL(send(loose[!i].fds[0], word, sizeof(word), MSG_NOSIGNAL), sizeof(word));
+		EQUAL(get(pipe, &byte, 1, LONG_MS), -IPC9_E_LOST);
+		ipc9_pipe_close(pipe);
+		ipc9_pipe_loose_close(&loose[!i]);
+		ipc9_free(ipc9);
+	}
+}
+
 static void test_pairs_leave_no_descriptors_behind_and_none_is_inherited(void)
 {
 	int before = process_descriptors();
@@ -529,4 +552,5 @@ SUITE(pipe_pair, TEST(test_what_one_end_writes_the_other_reads_both_ways),
     TEST(test_a_killed_end_is_lost_after_what_it_wrote_was_read),
     TEST(test_a_reader_that_waits_hears_of_a_killed_writer),
     TEST(test_descriptors_that_are_not_of_a_pair_are_refused),
+    TEST(test_neither_end_is_thrown_out_by_the_other),
     TEST(test_pairs_leave_no_descriptors_behind_and_none_is_inherited));

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -189,11 +190,59 @@ static void test_a_mutex_whose_thread_ended_is_abandoned(void)
 	memory_end(&w);
 }
 
-/* What may be in another thread's list is not used again (client/sync_mutex.c). */
+struct keeper {
+	struct ipc9_sync *sync;
+	pthread_t thread;
+	int fds[2]; /* to the thread, and to the test */
+	int taken, released;
+};
+
+static void *keep_until_told(void *argument)
+{
+	struct keeper *k = argument;
+	char byte;
+
+	k->taken = ipc9_sync_wait(k->sync, 0, NULL, NULL);
+	(void)write(k->fds[1], "t", 1);
+	(void)read(k->fds[1], &byte, 1);
+	k->released = ipc9_sync_release(k->sync, 1, NULL, NULL);
+	return NULL;
+}
+
+static void keeper_start(struct keeper *k, struct ipc9_sync *s)
+{
+	char byte;
+
+	*k = (struct keeper){ .sync = s };
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, k->fds), 0);
+	EQUAL(pthread_create(&k->thread, NULL, keep_until_told, k), 0);
+	EQUAL(read(k->fds[0], &byte, 1), 1);
+	EQUAL(k->taken, 0);
+}
+
+static int keeper_end(struct keeper *k)
+{
+	EQUAL(write(k->fds[0], "r", 1), 1);
+	pthread_join(k->thread, NULL);
+	close(k->fds[0]);
+	close(k->fds[1]);
+	return k->released;
+}
+
+static bool has_lost_nothing(void *sync)
+{
+	struct ipc9_sync *s = sync;
+
+	(void)ipc9_sync_release(s, 1, NULL, NULL);
+	return s->mutex.lost == NULL;
+}
+
+/* What may be in another thread's list is not used again, until that cannot be (client/sync_mutex.c). */
 static void test_a_mutex_that_was_lost_is_taken_by_another_place(void)
 {
 	struct ipc9_sync *m, *good;
 	const struct sync_place *place;
+	struct keeper keeper;
 	struct waiter other;
 	struct world w;
 
@@ -206,20 +255,31 @@ static void test_a_mutex_that_was_lost_is_taken_by_another_place(void)
 	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
 	EQUAL(memory_wait(m, 0), 0);
 	HOLDS(m->mutex.place == place);
-	/* Somebody writes over it while we have it. */
+	/* Somebody writes over it while we have it: it leaves our list as soon as we see that. */
 	atomic_store(sync_word(m), 0);
 	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), IPC9_E_BADSTATE);
+	HOLDS(!m->mutex.lost);
 	EQUAL(memory_wait(m, 0), 0);
-	HOLDS(m->mutex.place != place);
+	atomic_store(sync_word(m), 0);
+	EQUAL(memory_wait(m, 0), 0);
+	HOLDS(!m->mutex.lost);
+	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+	/* While another thread has it: that thread takes it out. */
+	keeper_start(&keeper, m);
+	place = m->mutex.place;
+	atomic_store(sync_word(m), 0);
+	EQUAL(memory_wait(m, 0), 0);
+	HOLDS(m->mutex.place != place && m->mutex.lost == place);
+	EQUAL(keeper_end(&keeper), IPC9_E_BADSTATE);
+	HOLDS(!m->mutex.lost);
 	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
 	/* Its owner is gone. */
-	place = m->mutex.place;
 	waiter_start(&other, m, 0);
 	EQUAL(waiter_end(&other), 0);
 	EQUAL(memory_wait(m, LONG_MS), 0);
-	HOLDS(m->mutex.place != place);
-	EQUAL(ipc9_sync_release(good, 1, NULL, &w.error), 0);
 	EQUAL(ipc9_sync_release(m, 1, NULL, &w.error), 0);
+	HOLDS(wait_until(has_lost_nothing, m, LONG_MS));
+	EQUAL(ipc9_sync_release(good, 1, NULL, &w.error), 0);
 	ipc9_sync_close(m);
 	ipc9_sync_close(good);
 	memory_end(&w);
@@ -239,6 +299,26 @@ static void test_closing_is_not_releasing(void)
 	EQUAL(ipc9_sync_wait(s, 0, &abandoned, &w.error), 0);
 	HOLDS(abandoned);
 	ipc9_sync_close(s);
+	memory_end(&w);
+}
+
+static void test_a_mutex_of_this_thread_by_another_handle_is_waited_for_by_nobody(void)
+{
+	struct ipc9_sync *own, *all[2];
+	struct world w;
+
+	memory_begin(&w, "");
+	own = memory_mutex(&w, "m");
+	all[0] = memory_semaphore(&w, "s", 0, 9);
+	all[1] = memory_mutex(&w, "m");
+	EQUAL(memory_wait(own, 0), 0);
+	EQUAL(memory_wait(all[1], LONG_MS), IPC9_E_BADSTATE);
+	EQUAL(ipc9_sync_wait_any(all, 2, LONG_MS, NULL, NULL, &w.error), IPC9_E_BADSTATE);
+	EQUAL(ipc9_sync_wait_all(all, 2, LONG_MS, NULL, &w.error), IPC9_E_BADSTATE);
+	EQUAL(ipc9_sync_release(own, 1, NULL, &w.error), 0);
+	ipc9_sync_close(own);
+	for (int i = 0; i < 2; i++)
+		ipc9_sync_close(all[i]);
 	memory_end(&w);
 }
 
@@ -468,6 +548,7 @@ SUITE(sync, TEST(test_a_mutex_is_its_threads_as_often_as_it_took_it),
     TEST(test_a_mutex_whose_owner_is_killed_is_abandoned_to_the_next),
     TEST(test_a_mutex_whose_thread_ended_is_abandoned),
     TEST(test_a_mutex_that_was_lost_is_taken_by_another_place), TEST(test_closing_is_not_releasing),
+    TEST(test_a_mutex_of_this_thread_by_another_handle_is_waited_for_by_nobody),
     TEST(test_a_mutex_by_two_handles_is_no_deadlock),
     TEST(test_a_mutex_is_made_owned_if_it_is_made),
     TEST(test_a_semaphore_counts_from_0_to_its_maximum),

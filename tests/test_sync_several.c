@@ -53,6 +53,44 @@ static void test_any_takes_the_first_of_those_that_are_free(void)
 	memory_end(&w);
 }
 
+static int64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void test_all_of_one_object_by_two_handles_waits_for_two_of_it(void)
+{
+	enum {
+		WAIT_MS = 400
+	};
+	struct ipc9_sync *counts[2], *events[2];
+	struct world w;
+	int64_t before;
+
+	memory_begin(&w, "");
+	for (int i = 0; i < 2; i++) {
+		counts[i] = memory_semaphore(&w, "s", 1, 9);
+		events[i] = memory_sync(&w, "e", IPC9_SYNC_EVENT, 1, 0, 0);
+	}
+	before = cpu_ms();
+	EQUAL(ipc9_sync_wait_all(counts, 2, WAIT_MS, NULL, &w.error), IPC9_E_TIMEDOUT);
+	EQUAL(ipc9_sync_wait_all(events, 2, WAIT_MS, NULL, &w.error), IPC9_E_TIMEDOUT);
+	/* Of 800 ms; they are the processor's, and no clock's. */
+	HOLDS(cpu_ms() - before < WAIT_MS / 2);
+	EQUAL(ipc9_sync_release(counts[0], 1, NULL, &w.error), 0);
+	EQUAL(ipc9_sync_wait_all(counts, 2, LONG_MS, NULL, &w.error), 0);
+	EQUAL(memory_wait(counts[0], 0), IPC9_E_TIMEDOUT);
+	EQUAL(memory_wait(events[1], 0), 0); /* it was put back */
+	for (int i = 0; i < 2; i++) {
+		ipc9_sync_close(counts[i]);
+		ipc9_sync_close(events[i]);
+	}
+	memory_end(&w);
+}
+
 /* --- Sixty-four -------------------------------------------------------------------------------- */
 
 static int give_the_last(struct process *self, void *socket)
@@ -563,12 +601,25 @@ static int scribble(struct process *self, void *socket)
 	}
 }
 
+static int count_maps(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int n = 0, c;
+
+	while (maps && (c = fgetc(maps)) != EOF)
+		n += c == '\n';
+	if (maps)
+		(void)fclose(maps);
+	return n;
+}
+
 static void test_who_scribbles_over_an_object_harms_nothing_else(void)
 {
 	struct ipc9_sync *all[3], *good;
 	struct process other;
 	struct world w;
 	size_t index;
+	int n_maps;
 
 	memory_begin(&w, "");
 	all[0] = memory_mutex(&w, "m");
@@ -578,6 +629,7 @@ static void test_who_scribbles_over_an_object_harms_nothing_else(void)
 	EQUAL(memory_wait(good, 0), 0);
 	process_start(&other, scribble, &w.daemon);
 	EQUAL(process_hear(&other), 'r');
+	n_maps = count_maps();
 	for (int i = 0; i < 3000; i++) {
 		/* Whatever they return, they return. */
 		(void)ipc9_sync_wait(all[i % 3], i % 100 == 0 ? 5 : 0, NULL, NULL);
@@ -588,6 +640,7 @@ static void test_who_scribbles_over_an_object_harms_nothing_else(void)
 		(void)ipc9_sync_wait_all(all, 3, 0, NULL, NULL);
 	}
 	process_kill(&other);
+	HOLDS(count_maps() < n_maps + 50);
 	for (int i = 0; i < 3; i++)
 		ipc9_sync_close(all[i]);
 	/* The list of what this thread owns is whole. */
@@ -595,6 +648,50 @@ static void test_who_scribbles_over_an_object_harms_nothing_else(void)
 	EQUAL(ipc9_sync_release(good, 1, NULL, &w.error), 0);
 	EQUAL(ipc9_sync_release(good, 1, NULL, &w.error), 0);
 	ipc9_sync_close(good);
+	memory_end(&w);
+}
+
+#define TIMES_LOST 5000 /* the kernel reads a thread's list as far as 2048 */
+
+static int lose_again_and_again(struct process *self, void *socket)
+{
+	struct ipc9 *ipc9 = memory_context(socket);
+	struct ipc9_sync *good = memory_sync_there(ipc9, "good", IPC9_SYNC_MUTEX);
+	struct ipc9_sync *m = memory_sync_there(ipc9, "m", IPC9_SYNC_MUTEX);
+	int n_maps;
+
+	if (!good || !m || ipc9_sync_wait(good, 0, NULL, NULL))
+		return 1;
+	n_maps = count_maps();
+	for (int i = 0; i < TIMES_LOST; i++) {
+		if (ipc9_sync_wait(m, 0, NULL, NULL))
+			return 2;
+		atomic_store(sync_word(m), 0); /* as another program may at this moment */
+		if (i % 2 && ipc9_sync_release(m, 1, NULL, NULL) != IPC9_E_BADSTATE)
+			return 3;
+	}
+	process_tell(self, count_maps() < n_maps + 50 ? 'r' : 'm');
+	process_hear(self);
+	return 4;
+}
+
+static void test_other_mutexes_of_who_was_scribbled_over_are_abandoned_when_it_dies(void)
+{
+	struct ipc9_sync *good, *m;
+	struct process other;
+	bool abandoned = false;
+	struct world w;
+
+	memory_begin(&w, "");
+	good = memory_mutex(&w, "good");
+	m = memory_mutex(&w, "m");
+	process_start(&other, lose_again_and_again, &w.daemon);
+	EQUAL(process_hear(&other), 'r');
+	process_kill(&other);
+	EQUAL(ipc9_sync_wait(good, LONG_MS, &abandoned, &w.error), 0);
+	HOLDS(abandoned);
+	ipc9_sync_close(good);
+	ipc9_sync_close(m);
 	memory_end(&w);
 }
 
@@ -668,14 +765,16 @@ static void test_options_that_make_no_sense_are_refused(void)
 	memory_end(&w);
 }
 
-SUITE(sync_several, TEST(test_any_takes_the_first_of_those_that_are_free),
-    TEST(test_64_are_waited_for_at_once), TEST(test_several_are_waited_for_where_the_kernel_cannot),
-    TEST(test_all_takes_all_or_none), TEST(test_what_is_put_back_is_as_it_was),
+SUITE(sync_several, TEST(test_all_of_one_object_by_two_handles_waits_for_two_of_it),
+    TEST(test_any_takes_the_first_of_those_that_are_free), TEST(test_64_are_waited_for_at_once),
+    TEST(test_several_are_waited_for_where_the_kernel_cannot), TEST(test_all_takes_all_or_none),
+    TEST(test_what_is_put_back_is_as_it_was),
     TEST(test_nobody_starves_and_nothing_is_lost_among_many_waits),
     TEST(test_what_is_passed_on_wakes_another),
     TEST(test_who_slept_wakes_the_next_when_it_releases),
     TEST(test_who_is_woken_and_takes_another_passes_it_on),
     TEST(test_the_descriptor_tells_when_it_is_worth_trying),
     TEST(test_who_polls_keeps_nothing_from_who_waits),
-    TEST(test_who_scribbles_over_an_object_harms_nothing_else), TEST(test_waiting_needs_no_daemon),
-    TEST(test_options_that_make_no_sense_are_refused));
+    TEST(test_who_scribbles_over_an_object_harms_nothing_else),
+    TEST(test_other_mutexes_of_who_was_scribbled_over_are_abandoned_when_it_dies),
+    TEST(test_waiting_needs_no_daemon), TEST(test_options_that_make_no_sense_are_refused));

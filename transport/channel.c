@@ -646,8 +646,8 @@ static int read_once(struct channel *c, int64_t deadline)
 	return r == -ETIMEDOUT ? r : 0;
 }
 
-/* With lock held, but for while it waits. */
-static int await(struct channel *c, struct channel_call *call, int64_t deadline)
+/* 0: it is done; -ETIMEDOUT; or the channel is dead.  With lock held, but for while it waits. */
+static int await(struct channel *c, const struct channel_call *call, int64_t deadline)
 {
 	int r = 0;
 
@@ -657,11 +657,7 @@ static int await(struct channel *c, struct channel_call *call, int64_t deadline)
 		else if (wait_for_turn(c, deadline) == ETIMEDOUT)
 			r = -ETIMEDOUT;
 	}
-	if (call->done)
-		r = 0;
-	else if (c->dead)
-		r = -c->dead;
-	return r;
+	return call->done ? 0 : c->dead ? -c->dead : r;
 }
 
 bool channel_await(struct channel *c, struct channel_call *call, int64_t deadline)

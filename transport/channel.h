@@ -129,9 +129,7 @@ enum clnt_stat channel_send_with(struct channel *channel, struct channel_call *c
 enum clnt_stat channel_wait(struct channel *channel, struct channel_call *call, xdrproc_t xdr,
     void *results, int64_t deadline, struct rpc_err *ret_error);
 
-/*
- * Waits until channel_wait would not, and leaves the call under way in every case.  False: not by the deadline.
- */
+/* Waits for the reply, or the end of the channel, and leaves the call under way.  False: neither came in time. */
 bool channel_await(struct channel *channel, struct channel_call *call, int64_t deadline);
 
 /* Ends a call that was sent and is not waited for. */

@@ -73,7 +73,8 @@ test_memory_stays_until_it_is_removed() {
 	explained "nothing there" stays
 	ipc9 map create stays --size 100
 	expect_exit 1 ipc9 map create stays --size 100
-	explained "the second" "belongs to uid"
+	explained "the second" "stays: a mapping of that name is there; it belongs to uid"
+	contains "what to do" "ipc9 filemap rm" "$(<"$T/err")"
 	expect_exit 0 ipc9 map create stays --size 5 --open
 	same "size" 100 "$(info size_bytes stays)"
 	expect_exit 3 ipc9 map info Stays
@@ -106,6 +107,29 @@ test_a_file_is_changed_by_put_and_grows_by_size() {
 	remove_all
 }
 
+test_a_file_that_is_cut_meanwhile_is_named() {
+	head -c 1000000 /dev/zero >"$T/cut"
+	ipc9 map create cut --file "$T/cut"
+	mkfifo "$T/keys" "$T/bytes"
+	exec 5<>"$T/keys"
+	background here ipc9 map put cut <"$T/keys" 2>"$T/why"
+	wait_until holders_are 1 cut
+	: >"$T/cut"
+	echo x >&5
+	ends 1 "$job"
+	contains "of put" "cut: its file was cut" "$(<"$T/why")"
+	head -c 1000000 /dev/zero >"$T/cut"
+	exec 6<>"$T/bytes"
+	background here ipc9 map get cut >"$T/bytes" 2>"$T/why"
+	head -c 1 <&6 >"$T/first"
+	: >"$T/cut"
+	background here cat <"$T/bytes" >"$T/rest"
+	exec 5>&- 6>&-
+	wait_until test -s "$T/why"
+	contains "of get" "cut: its file was cut" "$(<"$T/why")"
+	remove_all
+}
+
 test_names_of_other_hosts_are_refused() {
 	local verb
 	for verb in 'get //h2/filemap/x' 'info //h2/map/x' 'rm //127.0.0.1/filemap/x' 'create //h2/filemap/x --size 1'; do
@@ -127,6 +151,20 @@ test_words_that_make_no_sense_are_usage_errors() {
 	expect_exit 2 ipc9 map sync semaphore x set
 	expect_exit 2 ipc9 map sync semaphore x wait -- true
 	contains "what is missing" "wait or release" "$(<"$T/err")"
+}
+
+test_options_that_the_kind_or_verb_has_not_are_usage_errors() {
+	expect_exit 2 ipc9 map sync mutex x --manual -- true
+	explained "manual" "--manual is for an event"
+	expect_exit 2 ipc9 map sync mutex x --count 3 -- true
+	explained "count" "--count is for a semaphore"
+	expect_exit 2 ipc9 map sync event x set --count 2
+	expect_exit 2 ipc9 map sync event x set --wait 5
+	explained "wait" "set waits for nothing"
+	expect_exit 2 ipc9 map sync event x reset --wait 5
+	expect_exit 2 ipc9 map sync semaphore x release --wait 5
+	expect_exit 2 ipc9 map sync semaphore x --manual -- true
+	expect_exit 3 ipc9 map info x
 }
 
 test_ls_tells_kinds_and_holders() {
