@@ -119,6 +119,8 @@ struct frames_direct {
 	size_t room, n; /* n: bytes that went there */
 };
 
+/* --- frames.c ---------------------------------------------------------------------------------- */
+
 /* With `lock` held: tells whoever waits for it that what has come makes a difference. */
 void frames_changed(struct frames *frames);
 
