@@ -18,6 +18,7 @@
 
 #include "client/ipc9.h"
 
+#define CARRIER_MESSAGES 16384u /* that may be unread, whatever their lengths */
 #define CARRIER_TOGETHER 64
 #define CARRIER_TOGETHER_BYTES (512u << 10)
 
@@ -42,7 +43,6 @@ enum carrier_events {
 enum carrier_write {
 	CARRIER_WHOLE,	 /* all of it; waits until what is unread fits the quota */
 	CARRIER_QUEUED,	 /* all of it; does not wait for the quota */
-	CARRIER_LEFT,	 /* the same; waits until it has left this end, or leaves later */
 	CARRIER_FITTING, /* all of it if it fits the quota now, else nothing */
 	CARRIER_PART,	 /* of a byte pipe what fits now */
 };
@@ -57,8 +57,13 @@ struct carrier_ops {
 	int (*read)(struct carrier *carrier, void *buffer, size_t size, bool message,
 	    int64_t deadline, size_t *ret_size, bool *ret_more);
 	/*
-	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not.  Of a message
-	 * all or none; of an empty one TIMEDOUT and CANCELLED mean that it was not taken.  PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.
+	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not, without another call
+	 * here.  Of a message all or none; of an empty one TIMEDOUT and CANCELLED mean that it was not taken.  CARRIER_MESSAGES of them have room beside what the quota says; with more there may be
+	 * none, which is as if they did not fit it.  A deadline of 0 with CARRIER_WHOLE or _QUEUED: the caller comes again with
+	 * what was not written, and what was stays in place.
+	 *
+	 * PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.  With
+	 * CARRIER_FITTING and _PART where nothing was taken WOULDBLOCK, and of an empty message QUOTA.
 	 */
 	int (*write)(struct carrier *carrier, const void *data, size_t size, enum carrier_write how,
 	    int64_t deadline, size_t *ret_written);

@@ -59,7 +59,10 @@ int filemap_create(struct filemap_handle *handle, ipc9_filemap_create_args *args
 int filemap_open(struct filemap_handle *handle, int kind, unsigned rights,
     struct ipc9_error *ret_error);
 
-/* Gives the name up, at once, and closes the descriptor; fine where nothing is held. */
+/*
+ * Gives the name up and closes the descriptor; fine where nothing is held.  At once, or when a daemon comes back that does not answer
+ * within link_close_deadline.
+ */
 void filemap_leave(struct filemap_handle *handle);
 
 /* For ipc9_free.  NULL is fine. */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,10 +13,9 @@
 #include "util/clock.h"
 
 #define LINGER_SLICE_MS 10
-#define LINGER_LOOK_MS 1000
 #define LINGER_RECEIVES 64
-#define LINGER_MS 300000 /* for a reader that is there and does not read */
-#define END_MS 1000	 /* that the end of writing may wait for room in the socket */
+#define END_MS 1000	  /* that the end of writing may wait for room in the socket */
+#define MESSAGE_HEADS 23u /* what a message takes at most beside its bytes */
 
 static struct frames *frames_of(struct carrier *c)
 {
@@ -179,34 +177,51 @@ static int wait_unread(struct frames *f, uint64_t bytes, unsigned cancels, int64
 	return r == IPC9_E_TIMEDOUT && cut_off(f) ? cut_off(f) : r;
 }
 
-/* Waits until everything that counts as sent has left: nobody may come again who sends it. */
-static int wait_left(struct frames *f, unsigned cancels, int64_t deadline)
+/*
+ * A write under way.  Whoever does not wait at all comes again with the same data, deadline 0, unless it is to be taken now or
+ * never: that needs no copy of what finds no room in the socket, as long as the other end reads.
+ */
+struct writing {
+	enum carrier_write how;
+	unsigned cancels;
+	int64_t deadline;
+};
+
+/* When what has been counted as sent is kept. */
+static enum frames_keep keeping(const struct frames *f, const struct writing *w, size_t size)
+{
+	if (w->how == CARRIER_FITTING || w->how == CARRIER_PART)
+		return KEEP_AT_ONCE;
+	if (unread(f) <= f->quota || w->how == CARRIER_QUEUED)
+		return w->deadline && size < FRAMES_SHORT ? KEEP_AT_ONCE : KEEP_WHEN_STALLED;
+	return w->deadline && f->type == IPC9_PIPE_TYPE_MESSAGE ? KEEP_AT_LAST : KEEP_BEGUN;
+}
+
+/* For whoever comes again: it is not over while something is kept that its next call can send. */
+static int settle(struct frames *f, const struct writing *w)
 {
 	int r;
 
+	if (w->deadline || !atomic_load_explicit(&f->kept, memory_order_relaxed))
+		return 0;
 	pthread_mutex_unlock(&f->lock);
-	r = frames_finish(f, cancels, deadline);
+	r = frames_settle(f, w->cancels);
 	pthread_mutex_lock(&f->lock);
 	return r;
 }
 
-/* The same for somebody who counts it as written, even if it does not leave now. */
-static int wait_left_late(struct frames *f, unsigned cancels, int64_t deadline)
-{
-	int r = wait_left(f, cancels, deadline);
-
-	return r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED ? 0 : r;
-}
-
 /* Sends one frame's worth, which fits the window. */
-static int send_piece(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
-    int64_t deadline, size_t *written)
+static int send_piece(struct frames *f, const unsigned char *data, size_t size,
+    const struct writing *w, size_t *written)
 {
+	enum frames_keep keep;
 	int r;
 
 	f->sent += size;
+	keep = keeping(f, w, size);
 	pthread_mutex_unlock(&f->lock);
-	r = frames_send_data(f, data, size, f->type == IPC9_PIPE_TYPE_MESSAGE, cancels, deadline);
+	r = frames_send_data(f, data, size, f->type == IPC9_PIPE_TYPE_MESSAGE, keep, w->cancels,
+	    w->deadline);
 	pthread_mutex_lock(&f->lock);
 	if (r)
 		f->sent -= size;
@@ -217,31 +232,35 @@ static int send_piece(struct frames *f, const unsigned char *data, size_t size, 
 	return r;
 }
 
-static int write_bytes(struct frames *f, const unsigned char *data, size_t size, unsigned cancels,
-    int64_t deadline, size_t *written)
+static int write_bytes(struct frames *f, const unsigned char *data, size_t size,
+    const struct writing *w, size_t *written)
 {
 	int r = 0;
 
 	while (*written < size && !r) {
 		size_t piece = size - *written < IPC9_BLOB_MAX ? size - *written : IPC9_BLOB_MAX;
 
-		r = wait_unread(f, f->window - 1, cancels, deadline);
+		r = wait_unread(f, f->window - 1, w->cancels, w->deadline);
 		if (!r && piece > f->window - unread(f))
 			piece = (size_t)(f->window - unread(f));
+		/* What fits the quota does not share the fate of what does not. */
+		if (!r && unread(f) < f->quota && piece > f->quota - unread(f) &&
+		    atomic_load_explicit(&f->kept, memory_order_relaxed))
+			piece = (size_t)(f->quota - unread(f));
 		if (!r)
 			r = cut_off(f);
 		if (!r)
-			r = send_piece(f, data + *written, piece, cancels, deadline, written);
+			r = send_piece(f, data + *written, piece, w, written);
 	}
 	return r;
 }
 
-static int write_message(struct frames *f, const void *data, size_t size, unsigned cancels,
-    int64_t deadline, size_t *written)
+static int write_message(struct frames *f, const void *data, size_t size, const struct writing *w,
+    size_t *written)
 {
-	int r = wait_unread(f, f->window - size, cancels, deadline);
+	int r = wait_unread(f, f->window - size, w->cancels, w->deadline);
 
-	return r ? r : send_piece(f, data, size, cancels, deadline, written);
+	return r ? r : send_piece(f, data, size, w, written);
 }
 
 /* How much of a write is taken that does not wait. */
@@ -258,36 +277,34 @@ static int frames_write(struct carrier *c, const void *data, size_t size, enum c
     int64_t deadline, size_t *ret_written)
 {
 	struct frames *f = frames_of(c);
-	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE, taken;
-	unsigned cancels = begin(f);
+	bool message = f->type == IPC9_PIPE_TYPE_MESSAGE;
+	bool now = how == CARRIER_FITTING || how == CARRIER_PART;
+	struct writing w = { how, begin(f), now ? 0 : deadline };
 	int r;
 
 	*ret_written = 0;
-	if (how != CARRIER_WHOLE && how != CARRIER_QUEUED)
+	if (now)
 		frames_drain(f); /* what was read over there, as far as we were told */
 	r = no_write(f);
-	if (!r && (how == CARRIER_FITTING || how == CARRIER_PART)) {
+	if (!r && now) {
 		bool whole = fitting(f, size, how) == size;
 
 		size = fitting(f, size, how);
 		if (!whole && (message || !size))
-			return finish(f, cancels, IPC9_E_WOULDBLOCK);
-		deadline = 0;
+			return finish(f, w.cancels, IPC9_E_WOULDBLOCK);
 	}
 	if (!r)
-		r = message ? write_message(f, data, size, cancels, deadline, ret_written)
-			    : write_bytes(f, data, size, cancels, deadline, ret_written);
-	taken = !r;
-	if (!r && how == CARRIER_WHOLE)
-		r = wait_left(f, cancels, deadline);
-	if (!r && how == CARRIER_LEFT)
-		r = wait_left_late(f, cancels, deadline);
-	/* That it was taken no number tells of an empty message; its head leaves before whatever comes next. */
-	if (message && !size && taken && (r == IPC9_E_TIMEDOUT || r == IPC9_E_CANCELLED))
-		r = 0;
-	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
-		r = wait_unread(f, f->quota, cancels, deadline);
-	return finish(f, cancels, r);
+		r = message ? write_message(f, data, size, &w, ret_written)
+			    : write_bytes(f, data, size, &w, ret_written);
+	if (now && r == IPC9_E_TIMEDOUT &&
+	    !*ret_written) /* that no bytes were taken says nothing */
+		r = size ? IPC9_E_WOULDBLOCK : IPC9_E_QUOTA;
+	if (!r && how == CARRIER_WHOLE && size) { /* an empty message does not wait */
+		r = settle(f, &w);
+		if (!r)
+			r = wait_unread(f, f->quota, w.cancels, w.deadline);
+	}
+	return finish(f, w.cancels, r);
 }
 
 /* How many of n pieces fit the quota, and their bytes. */
@@ -335,11 +352,11 @@ static int frames_write_together(struct carrier *c, const struct iovec *pieces, 
 static int frames_room(struct carrier *c, bool quota, int64_t deadline)
 {
 	struct frames *f = frames_of(c);
-	unsigned cancels = begin(f);
+	const struct writing w = { CARRIER_WHOLE, begin(f), deadline };
+	int r = settle(f, &w);
 
-	int r = wait_left(f, cancels, deadline);
-
-	return finish(f, cancels, r || !quota ? r : wait_unread(f, f->quota, cancels, deadline));
+	return finish(f, w.cancels,
+	    r || !quota ? r : wait_unread(f, f->quota, w.cancels, deadline));
 }
 
 static int frames_flush(struct carrier *c, int64_t deadline)
@@ -372,9 +389,7 @@ static int frames_end(struct carrier *c)
 	/* To say it twice does no harm, nor to say it to somebody who has closed. */
 	if (r)
 		return r == IPC9_E_BADSTATE || r == IPC9_E_PEERCLOSED ? 0 : r;
-	/* Nobody may come again for long who sends it; if the other end does not read, whatever waits next does. */
-	return frames_finish(f, cancels, clock_deadline_ms(END_MS)) == IPC9_E_LOST ? IPC9_E_LOST
-										   : 0;
+	return frames_finish(f, cancels, 0) == IPC9_E_LOST ? IPC9_E_LOST : 0;
 }
 
 /* --- Telling ----------------------------------------------------------------------------------- */
@@ -391,7 +406,7 @@ static bool is_full(struct frames *f)
 	if (frames_finish(f, 0, 0) == IPC9_E_TIMEDOUT || pthread_mutex_trylock(&f->send_lock))
 		return true;
 	/* Under the lock nobody keeps anything meanwhile. */
-	full = f->rest.size || poll(&p, 1, 0) == 0;
+	full = atomic_load_explicit(&f->kept, memory_order_relaxed) || poll(&p, 1, 0) == 0;
 	if (!full)
 		atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
 	pthread_mutex_unlock(&f->send_lock);
@@ -522,7 +537,7 @@ static void frames_abort(struct carrier *c)
 	shutdown(f->fd, SHUT_RDWR);
 }
 
-static void frames_free(struct frames *f)
+void frames_free(struct frames *f)
 {
 	int wake = atomic_load_explicit(&f->wake, memory_order_relaxed);
 
@@ -531,67 +546,55 @@ static void frames_free(struct frames *f)
 		close(wake);
 	frames_in_clear(f);
 	gather_clear(&f->rest);
+	gather_clear(&f->bytes);
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);
 	pthread_mutex_destroy(&f->send_lock);
 	free(f);
 }
 
+bool frames_has_vanished(const struct frames *f)
+{
+	return f->is_tcp && socket_has_vanished(f->fd, f->vanished_ms);
+}
+
 /*
  * Data that has not left this host yet is lost if something arrives after the socket was closed (a reset says so, and takes it
- * along).  So what comes is thrown away here until all of ours has arrived, or the deadline has.  Whether it has.
+ * along).  So what comes is thrown away until all of ours has arrived.
  */
-static bool linger(struct frames *f, int64_t deadline)
+bool frames_leave(struct frames *f, bool *ret_more)
 {
 	unsigned char bin[4096];
-	int r;
+	int r = frames_finish(f, f->n_cancels, 0);
+	ssize_t n;
 
-	/* Nobody else uses it any more. */
-	r = frames_finish(f, f->n_cancels, deadline);
 	if (r && r != IPC9_E_TIMEDOUT)
 		return true;
 	if (!r)
 		shutdown(f->fd, SHUT_WR);
-	while (f->is_tcp && socket_is_sending(f->fd) && clock_now() < deadline) {
-		struct pollfd p = { .fd = f->fd, .events = POLLIN };
-
-		poll(&p, 1, LINGER_SLICE_MS);
-		for (int i = 0; i < LINGER_RECEIVES; i++)
-			if (recv(f->fd, bin, sizeof(bin), MSG_DONTWAIT) <= 0)
-				break;
-		if (p.revents & POLLIN && recv(f->fd, bin, 1, MSG_DONTWAIT) == 0)
-			poll(NULL, 0, 1); /* readable for ever: the other end has gone as well */
+	for (int i = 0; i < LINGER_RECEIVES; i++) {
+		n = recv(f->fd, bin, sizeof(bin), MSG_DONTWAIT);
+		if (n <= 0)
+			break;
 	}
+	*ret_more =
+	    n != 0; /* else the other end has gone as well, and the socket is readable for ever */
 	return !r && !(f->is_tcp && socket_is_sending(f->fd));
 }
 
-static void *linger_on(void *arg)
+/* Whether all has left by the deadline. */
+static bool linger(struct frames *f, int64_t deadline)
 {
-	struct frames *f = arg;
-	int64_t until = clock_deadline_ms(LINGER_MS);
+	bool is_over, more;
 
-	while (!linger(f, clock_deadline_ms(LINGER_LOOK_MS)) && clock_now() < until)
-		if (f->is_tcp && socket_has_vanished(f->fd, f->vanished_ms))
-			break;
-	frames_free(f);
-	return NULL;
-}
+	/* Nobody else uses it any more. */
+	frames_finish(f, f->n_cancels, deadline);
+	while (!(is_over = frames_leave(f, &more)) && clock_now() < deadline) {
+		struct pollfd p = { .fd = f->fd, .events = POLLIN };
 
-/* A reader that takes its time has what was written to it as long as this process lives. */
-static void linger_apart(struct frames *f)
-{
-	sigset_t all, old;
-	pthread_t thread;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&thread, NULL, linger_on, f);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		frames_free(f);
-	else
-		pthread_detach(thread);
+		poll(&p, more, more ? LINGER_SLICE_MS : 1);
+	}
+	return is_over;
 }
 
 static void frames_close(struct carrier *c, int64_t deadline)
@@ -605,9 +608,9 @@ static void frames_close(struct carrier *c, int64_t deadline)
 	pthread_mutex_unlock(&f->lock);
 	if (peer < PEER_CLOSED)
 		frames_send_word(f, IPC9_PIPE_FRAME_CLOSE);
-	if (peer != PEER_CLOSED && peer != PEER_LOST && !linger(f, deadline))
-		linger_apart(f);
-	else
+	frames_forget(f);
+	/* A reader that takes its time has what was written to it as long as this process lives. */
+	if (peer == PEER_CLOSED || peer == PEER_LOST || linger(f, deadline) || !frames_linger(f))
 		frames_free(f);
 }
 
@@ -647,7 +650,9 @@ int frames_new(int fd, bool server, enum ipc9_pipe_type type, uint32_t quota, st
 	f->type = type;
 	f->quota = quota;
 	f->window = (uint64_t)quota + IPC9_BLOB_MAX;
+	f->kept_max = (size_t)f->window + CARRIER_MESSAGES * MESSAGE_HEADS;
 	gather_init(&f->rest);
+	gather_init(&f->bytes);
 	frames_in_init(f);
 	f->is_tcp = !f->bulk.is_local;
 	if (f->is_tcp)

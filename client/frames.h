@@ -5,11 +5,13 @@
  * 1. Either side has at most `window` bytes under way that the other's program has not read: the pipe's quota, within which
  *    writes complete, and one message above it.  So what has come always fits the queue, and is taken from the socket
  *    whenever somebody waits here for anything: two ends that both write much do not lock each other.
+ *    What finds no room in the socket is kept, and leaves by itself: of data what fits the quota, whose writes so do not depend on
+ *    what the socket holds, and what an operation had begun to send.
  * 2. A message is in the queue when its last byte has come; one of which only a part came is never seen.
  * 3. CONSUMED tells the other end what was read: at once when nothing more has come, nor a part of a frame, or when what is
  *    unread has come to fit the quota; else when a quarter of the quota is to be told.
- * 4. What has come costs at most its bytes and eight bytes for each of them, however small the messages; empty ones in a row
- *    cost nothing more than one.
+ * 4. What has come takes memory in proportion to its bytes, which the window limits, however small the messages are; empty
+ *    ones in a row take no more than one.
  */
 #ifndef CLIENT_FRAMES_H
 #define CLIENT_FRAMES_H

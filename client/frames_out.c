@@ -3,7 +3,8 @@
  * frames_out.c - frames that go out.
  *
  * Whoever waits to send takes in what comes meanwhile.  A frame that has left in part is completed before anything else
- * leaves: what an operation could not wait for is kept in `rest`, and counts as sent.
+ * leaves: what an operation could not wait for is kept in `rest`, and counts as sent.  So does what has not begun to leave, as
+ * far as it is to be kept.  What is kept leaves before anything else, by the next call that comes, or by frames_later.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +18,8 @@
 
 #define HEADS_ON_STACK 64
 #define LOOK_AGAIN_MS 20
-#define TELL_PART 4 /* of the quota */
+#define TELL_PART 4		    /* of the quota */
+#define STALLED_NS (10 * NS_PER_MS) /* without room in the socket: the other end does not read */
 
 static void put_word(unsigned char *p, uint32_t w)
 {
@@ -132,54 +134,255 @@ static void wait_to_send(struct frames *f, int64_t deadline)
 		give_up(f);
 }
 
-/* Keeps what has begun to leave: a copy, as some of it is on the stack, or the caller's. */
+/* --- Frames ------------------------------------------------------------------------------------ */
+
+#define HEAD 8
+#define DATA_HEAD 12
+
+static void write_head(unsigned char at[HEAD], int kind, size_t size)
+{
+	put_word(at, 0x80000000u | (uint32_t)(4 + size));
+	put_word(at + 4, (uint32_t)kind);
+}
+
+/* Of so many bytes, which follow, and what makes them a multiple of 4. */
+static void write_data_head(unsigned char at[DATA_HEAD], size_t size)
+{
+	write_head(at, IPC9_PIPE_FRAME_DATA, 4 + size + (-size & 3));
+	put_word(at + HEAD, (uint32_t)size);
+}
+
+static int put_head(struct gather *out, int kind, size_t size)
+{
+	unsigned char head[HEAD];
+
+	write_head(head, kind, size);
+	return gather_copy(out, head, sizeof(head));
+}
+
+static int put_data(struct gather *out, const void *data, size_t size)
+{
+	static const unsigned char zeros[3];
+	unsigned char head[DATA_HEAD];
+	size_t padding = -size & 3;
+
+	write_data_head(head, size);
+	if (gather_copy(out, head, sizeof(head)))
+		return -ENOMEM;
+	if (size < FRAMES_SHORT ? gather_copy(out, data, size)
+				: gather_refer(out, data, size, NULL))
+		return -ENOMEM;
+	return padding ? gather_copy(out, zeros, padding) : 0;
+}
+
+/* --- What is kept; with send_lock held --------------------------------------------------------- */
+
+static bool has_kept(const struct frames *f)
+{
+	return f->rest.size || f->bytes.size;
+}
+
+/* What may begin to leave later. */
+static size_t room_to_keep(const struct frames *f)
+{
+	size_t kept = f->rest.size + f->bytes.size;
+
+	return kept < f->kept_max ? f->kept_max - kept : 0;
+}
+
+static void note_kept(struct frames *f)
+{
+	atomic_store_explicit(&f->kept, has_kept(f), memory_order_seq_cst);
+	if (has_kept(f)) {
+		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
+		frames_send_later(f);
+	}
+}
+
+/* The socket has taken something, or nothing. */
+static void note_sent(struct frames *f, ssize_t n)
+{
+	if (n > 0)
+		atomic_store_explicit(&f->full_since, 0, memory_order_relaxed);
+	else if (n == -EAGAIN && !atomic_load_explicit(&f->full_since, memory_order_relaxed))
+		atomic_store_explicit(&f->full_since, clock_now(), memory_order_relaxed);
+}
+
+static bool is_stalled(const struct frames *f)
+{
+	int64_t since = atomic_load_explicit(&f->full_since, memory_order_relaxed);
+
+	return since && clock_now() >= since + STALLED_NS;
+}
+
+/* Puts bytes that are in no frame into one. */
+static int frame_bytes(struct frames *f)
+{
+	size_t size = f->bytes.size, padding = -size & 3;
+	unsigned char *at;
+
+	if (!size)
+		return 0;
+	at = gather_reserve(&f->rest, DATA_HEAD + size + padding);
+	if (!at) {
+		give_up(f); /* they count as sent */
+		return -ENOMEM;
+	}
+	write_data_head(at, size);
+	gather_copy_out(&f->bytes, at + DATA_HEAD);
+	memset(at + DATA_HEAD + size, 0, padding);
+	gather_clear(&f->bytes);
+	return 0;
+}
+
+/* What is kept and has not begun to leave is void. */
+static void drop_kept(struct frames *f)
+{
+	gather_leave_first(&f->rest);
+	gather_clear(&f->bytes);
+}
+
+/* Sends of it what the socket takes; as gather_send. */
+static ssize_t send_kept(struct frames *f)
+{
+	ssize_t n = 0, total = 0;
+	int r = 0;
+
+	while (has_kept(f) && !r && n >= 0) {
+		if (!f->rest.size)
+			r = frame_bytes(f);
+		n = r ? r : gather_send(&f->rest, f->fd);
+		note_sent(f, n);
+		total += n > 0 ? n : 0;
+		if (f->rest.size)
+			break;
+	}
+	if (!has_kept(f))
+		atomic_store_explicit(&f->kept, false, memory_order_seq_cst);
+	return total ? total : n;
+}
+
+/* Keeps what is not to wait: a copy, as some of it is on the stack, or the caller's.  0; -ENOMEM, and nothing of it is kept. */
 static int keep(struct frames *f, const struct gather *out)
 {
-	struct bytes *copy = gather_flatten(out);
-	int r = copy ? gather_refer(&f->rest, copy->data, copy->size, copy) : -ENOMEM;
+	struct bytes *copy;
+	unsigned char *at;
+	int r = frame_bytes(f);
 
-	bytes_unref(copy);
-	if (!r)
+	if (r)
+		return r;
+	if (out->size < FRAMES_SHORT + HEADS_ON_STACK) { /* many short ones share a block */
+		at = gather_reserve(&f->rest, out->size);
+		if (at)
+			gather_copy_out(out, at);
+		r = at ? 0 : -ENOMEM;
+	} else {
+		copy = gather_flatten(out);
+		r = copy ? gather_refer(&f->rest, copy->data, copy->size, copy) : -ENOMEM;
+		bytes_unref(copy);
+	}
+	note_kept(f);
+	return r;
+}
+
+/* The same for what has begun to leave. */
+static int keep_begun(struct frames *f, const struct gather *out)
+{
+	if (!keep(f, out))
 		return 0;
 	give_up(f); /* half a frame is worth nothing */
 	return IPC9_E_LOST;
 }
 
-/*
- * Sends all of out.  begun: some of its frame has left.  0: all has left, or is kept to; IPC9_E_TIMEDOUT or another
- * code: nothing has.
- */
-static int send_all(struct frames *f, struct gather *out, unsigned cancels, int64_t deadline)
+/* Short pieces of a byte pipe that follow each other become one frame.  False: it is to go another way. */
+static bool keep_bytes(struct frames *f, const void *data, size_t size)
 {
-	bool begun = false;
+	if (has_kept(f))
+		send_kept(f); /* what is wrong shows to what comes next */
+	if (!has_kept(f) || size >= FRAMES_SHORT || size > room_to_keep(f) ||
+	    (f->bytes.size + size > IPC9_BLOB_MAX && frame_bytes(f)) ||
+	    gather_copy(&f->bytes, data, size))
+		return false;
+	note_kept(f);
+	return true;
+}
 
-	while (out->size) {
-		bool own = !f->rest.size;
-		ssize_t n = gather_send(own ? out : &f->rest, f->fd);
-		int r;
+/* --- Sending ----------------------------------------------------------------------------------- */
 
+/* From when on what has not begun to leave is kept. */
+static int64_t kept_from(const struct frames *f, enum frames_keep how, int64_t deadline)
+{
+	int64_t stalled = atomic_load_explicit(&f->full_since, memory_order_relaxed) + STALLED_NS;
+
+	switch (how) {
+	case KEEP_AT_ONCE:
+		return 0;
+	case KEEP_WHEN_STALLED:
+		return deadline && deadline < stalled ? deadline : stalled;
+	case KEEP_AT_LAST:
+		return deadline;
+	default:
+		return CLOCK_NEVER;
+	}
+}
+
+/* One operation's sending. */
+struct sending {
+	struct gather *out;
+	enum frames_keep keep;
+	unsigned cancels;
+	int64_t deadline;
+	bool begun; /* some of its frame has left */
+};
+
+/* The socket is full: 0, and *ret_over, when what is left is kept; IPC9_E_TIMEDOUT or another code: nothing has left. */
+static int wait_or_keep(struct frames *f, struct sending *s, bool *ret_over)
+{
+	int64_t now = clock_now(), from = kept_from(f, s->keep, s->deadline);
+	int r = now >= s->deadline ? IPC9_E_TIMEDOUT : check(f, s->cancels);
+
+	*ret_over = true;
+	if (r == IPC9_E_LOST)
+		return r;
+	if (r == IPC9_E_NOTCONN) { /* what has begun goes before the word that says so */
+		if (s->begun)
+			keep_begun(f, s->out);
+		return r;
+	}
+	if (s->begun && r)
+		return keep_begun(f, s->out);
+	if ((!r || r == IPC9_E_TIMEDOUT) && now >= from && s->out->size <= room_to_keep(f))
+		return keep(f, s->out);
+	if (r) {
+		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
+		return r;
+	}
+	*ret_over = false;
+	wait_to_send(f, now < from && from < s->deadline ? from : s->deadline);
+	return 0;
+}
+
+/* Sends all of it, or keeps the rest: 0; IPC9_E_TIMEDOUT or another code: nothing has left. */
+static int send_all(struct frames *f, struct sending *s)
+{
+	bool over = false;
+	int r = 0;
+
+	while (s->out->size && !over) {
+		bool own = !has_kept(f);
+		ssize_t n = own ? gather_send(s->out, f->fd) : send_kept(f);
+
+		note_sent(f, n);
 		if (n > 0) {
 			atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
-			begun |= own;
+			s->begun |= own;
 			continue;
 		}
 		if (n != -EAGAIN)
 			return lose(f);
-		r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check(f, cancels);
-		if (r == IPC9_E_LOST)
-			return r;
-		if (r == IPC9_E_NOTCONN) { /* what has begun goes before the word that says so */
-			if (begun)
-				keep(f, out);
-			return r;
-		}
-		if (r) {
-			atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
-			return begun ? keep(f, out) : r;
-		}
-		wait_to_send(f, deadline);
+		r = wait_or_keep(f, s, &over);
 	}
-	return 0;
+	return r;
 }
 
 int frames_finish(struct frames *f, unsigned cancels, int64_t deadline)
@@ -188,8 +391,8 @@ int frames_finish(struct frames *f, unsigned cancels, int64_t deadline)
 
 	if (!lock_to_send(f, deadline))
 		return IPC9_E_TIMEDOUT;
-	while (!r && f->rest.size) {
-		ssize_t n = gather_send(&f->rest, f->fd);
+	while (!r && has_kept(f)) {
+		ssize_t n = send_kept(f);
 
 		if (n == -EAGAIN)
 			r = clock_now() >= deadline ? IPC9_E_TIMEDOUT : check_cancel(f, cancels);
@@ -203,43 +406,42 @@ int frames_finish(struct frames *f, unsigned cancels, int64_t deadline)
 	return r;
 }
 
-void frames_push(struct frames *f)
+int frames_settle(struct frames *f, unsigned cancels)
 {
+	int r = frames_finish(f, cancels, 0);
+
+	return r == IPC9_E_TIMEDOUT && is_stalled(f) ? 0 : r;
+}
+
+bool frames_push(struct frames *f)
+{
+	ssize_t n = 0;
+
 	if (pthread_mutex_trylock(&f->send_lock))
-		return; /* whoever has it sends that first */
-	if (f->rest.size)
-		gather_send(&f->rest, f->fd); /* what is wrong shows to whoever receives */
-	if (!f->rest.size)
+		return false; /* whoever has it sends that first */
+	if (has_kept(f))
+		n = send_kept(f);
+	if (n < 0 && n != -EAGAIN) { /* what is wrong shows to whoever receives */
+		gather_clear(&f->rest);
+		gather_clear(&f->bytes);
+		atomic_store_explicit(&f->kept, false, memory_order_seq_cst);
+	}
+	if (!has_kept(f))
 		atomic_store_explicit(&f->blocked, false, memory_order_relaxed);
 	pthread_mutex_unlock(&f->send_lock);
 	frames_tell(f);
+	return true;
 }
 
-/* --- Frames ------------------------------------------------------------------------------------ */
-
-static int put_head(struct gather *out, int kind, size_t size)
+/* send_lock for data: whoever has it lets go of it soon, also for somebody who does not wait. */
+static bool lock_for_data(struct frames *f, int64_t deadline)
 {
-	unsigned char head[8];
+	int64_t soon;
 
-	put_word(head, 0x80000000u | (uint32_t)(4 + size));
-	put_word(head + 4, (uint32_t)kind);
-	return gather_copy(out, head, sizeof(head));
-}
-
-static int put_data(struct gather *out, const void *data, size_t size)
-{
-	static const unsigned char zeros[3];
-	size_t padding = -size & 3;
-	unsigned char len[4];
-
-	put_word(len, (uint32_t)size);
-	if (put_head(out, IPC9_PIPE_FRAME_DATA, 4 + size + padding) ||
-	    gather_copy(out, len, sizeof(len)))
-		return -ENOMEM;
-	if (size < BLOB_REFER_MIN ? gather_copy(out, data, size)
-				  : gather_refer(out, data, size, NULL))
-		return -ENOMEM;
-	return padding ? gather_copy(out, zeros, padding) : 0;
+	if (!pthread_mutex_trylock(&f->send_lock))
+		return true;
+	soon = clock_deadline_ms(LOOK_AGAIN_MS);
+	return lock_to_send(f, deadline > soon ? deadline : soon);
 }
 
 /* Why nothing may be sent behind what was said, or 0: somebody said it since the operation last looked.  With send_lock held. */
@@ -251,10 +453,11 @@ static int check_said(const struct frames *f)
 }
 
 int frames_send_data(struct frames *f, const void *data, size_t size, bool message,
-    unsigned cancels, int64_t deadline)
+    enum frames_keep keep, unsigned cancels, int64_t deadline)
 {
-	BYTES_ON_STACK(block, BLOB_REFER_MIN + HEADS_ON_STACK);
+	BYTES_ON_STACK(block, FRAMES_SHORT + HEADS_ON_STACK);
 	struct gather out;
+	struct sending sending = { &out, keep, cancels, deadline, false };
 	int r = 0;
 
 	frames_break_stream(f);
@@ -264,12 +467,12 @@ int frames_send_data(struct frames *f, const void *data, size_t size, bool messa
 		r = put_data(&out, data, size);
 	if (!r && message)
 		r = put_head(&out, IPC9_PIPE_FRAME_MSG_END, 0);
-	if (!r && !lock_to_send(f, deadline)) {
+	if (!r && !lock_for_data(f, deadline)) {
 		r = IPC9_E_TIMEDOUT;
 	} else if (!r) {
 		r = check_said(f);
-		if (!r)
-			r = send_all(f, &out, cancels, deadline);
+		if (!r && (message || keep != KEEP_AT_ONCE || !keep_bytes(f, data, size)))
+			r = send_all(f, &sending);
 		pthread_mutex_unlock(&f->send_lock);
 		frames_tell(f); /* whoever reads could not, while the lock was held */
 	}
@@ -292,10 +495,9 @@ struct train {
 
 static void train_head(struct train *t, int kind, size_t size)
 {
-	put_word(t->heads + t->used, 0x80000000u | (uint32_t)(4 + size));
-	put_word(t->heads + t->used + 4, (uint32_t)kind);
-	t->used += 8;
-	t->size += 8;
+	write_head(t->heads + t->used, kind, size);
+	t->used += HEAD;
+	t->size += HEAD;
 }
 
 static void train_flush_heads(struct train *t)
@@ -351,7 +553,7 @@ static int train_keep(struct frames *f, const struct train *t, size_t from, size
 	if (r)
 		give_up(f);
 	else
-		r = keep(f, &part);
+		r = keep_begun(f, &part);
 	gather_clear(&part);
 	return r ? IPC9_E_LOST : 0;
 }
@@ -360,22 +562,32 @@ static int train_keep(struct frames *f, const struct train *t, size_t from, size
 static int train_send(struct frames *f, struct train *t, size_t *ret_n)
 {
 	struct msghdr msg = { .msg_iov = t->iov, .msg_iovlen = t->n_iov };
-	size_t begun = 0, n = 0;
+	size_t begun = 0, n = 0, last = 0;
 	ssize_t sent = 0;
 
-	if (f->rest.size)
-		gather_send(&f->rest, f->fd); /* what is wrong shows to what comes next */
-	if (!f->rest.size && t->size)
+	if (has_kept(f))
+		send_kept(f); /* what is wrong shows to what comes next */
+	if (!has_kept(f) && t->size) {
 		sent = sendmsg(f->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (sent < 0 && errno != EAGAIN && errno != EINTR)
-		return lose(f);
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return lose(f);
+		note_sent(f, sent);
+		if (sent < (ssize_t)t->size)
+			note_sent(f, -EAGAIN);
+	}
 	if (sent > 0)
 		begun = (size_t)sent;
 	atomic_store_explicit(&f->blocked, begun < t->size, memory_order_relaxed);
 	while (n < *ret_n && t->ends[n] <= begun)
 		n++;
-	if (n < *ret_n && begun > (n ? t->ends[n - 1] : 0)) {
-		int r = train_keep(f, t, begun, t->ends[n++]);
+	if (n < *ret_n && is_stalled(f) && t->size - begun <= room_to_keep(f))
+		last = *ret_n; /* nobody knows when the socket takes the next one */
+	else if (n < *ret_n && begun > (n ? t->ends[n - 1] : 0))
+		last = n + 1;
+	if (last > n) {
+		int r = train_keep(f, t, begun, t->ends[last - 1]);
+
+		n = last;
 
 		if (r)
 			return r;
@@ -425,18 +637,16 @@ static int send_word(struct frames *f, int kind, uint64_t number)
 	r = put_head(&out, kind, kind == IPC9_PIPE_FRAME_CONSUMED ? sizeof(bytes) : 0);
 	if (!r && kind == IPC9_PIPE_FRAME_CONSUMED)
 		r = gather_copy(&out, bytes, sizeof(bytes));
+	if (!r && has_kept(f))
+		n = send_kept(f);
 	/* What goes at once takes no memory. */
-	if (!r && !f->rest.size)
+	if (!r && !has_kept(f) && n >= 0)
 		n = gather_send(&out, f->fd);
 	if (!r && out.size && (n >= 0 || n == -EAGAIN))
-		r = keep(f, &out);
+		r = keep_begun(f, &out);
 	gather_clear(&out);
 	if (r)
 		return r;
-	if (f->rest.size)
-		n = gather_send(&f->rest, f->fd);
-	if (f->rest.size)
-		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 	return n < 0 && n != -EAGAIN ? lose(f) : 0;
 }
 
@@ -483,7 +693,8 @@ static uint64_t due(struct frames *f)
 
 	pthread_mutex_lock(&f->lock);
 	if (has_news(f) &&
-	    (f->consumed - f->told >= f->quota / TELL_PART || completes_write(f, 0) ||
+	    (f->words & 1u << IPC9_PIPE_FRAME_CLOSE ||
+		f->consumed - f->told >= f->quota / TELL_PART || completes_write(f, 0) ||
 		is_all_read(f))) {
 		n = f->consumed;
 		f->told = n;
@@ -506,12 +717,15 @@ static unsigned take_words(struct frames *f)
 /* With send_lock held.  What was read is told before this end says that it goes. */
 static void send_what_waits(struct frames *f)
 {
-	uint64_t n = due(f);
+	/* Somebody who writes and does not read must not make us keep ever more of these. */
+	uint64_t n = room_to_keep(f) ? due(f) : 0;
 	unsigned words = take_words(f);
 
 	if (n)
 		send_word(f, IPC9_PIPE_FRAME_CONSUMED, n);
 	f->said |= words;
+	if (words & 1u << IPC9_PIPE_FRAME_DISCONNECT)
+		drop_kept(f);
 	for (int kind = IPC9_PIPE_FRAME_END; kind <= IPC9_PIPE_FRAME_DISCONNECT; kind++)
 		if (words & 1u << kind)
 			send_word(f, kind, 0);

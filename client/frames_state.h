@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* frames_state.h - what frames.c, frames_in.c and frames_out.c share. */
+/* frames_state.h - what frames.c, frames_in.c, frames_out.c and frames_later.c share. */
 #ifndef CLIENT_FRAMES_STATE_H
 #define CLIENT_FRAMES_STATE_H
 
@@ -41,7 +41,8 @@ enum frames_peer {
 
 /*
  * Locks: send_lock is held while a frame is written, so that frames do not mix; it may wait for the socket, is taken before
- * `lock`, never after, and guards `rest` and `said`.  `lock` guards what says so; it is not held across a system call that may wait.
+ * `lock`, never after, and guards `rest`, `bytes` and `said`.  `lock` guards what says so; it is not held across a system call
+ * that may wait.
  * What receives belongs to whoever set `receiving`.
  */
 struct frames {
@@ -55,12 +56,24 @@ struct frames {
 	uint64_t quota, window;
 
 	pthread_mutex_t send_lock;
-	struct gather rest; /* of frames that left in part */
 	unsigned
 	    said; /* 1 << kind of END, CLOSE, DISCONNECT: no data may follow; under send_lock */
-	_Atomic bool asked; /* frames_tell was called, and nobody has looked since */
+	/* Frames that were kept, in pieces that end where a frame does; of the first one a part may have left. */
+	struct gather rest;
+	struct gather
+	    bytes; /* of a byte pipe, behind these and in no frame yet; at most IPC9_BLOB_MAX */
+	size_t kept_max;   /* of both together, but for what has left in part */
+	_Atomic bool kept; /* there is something in one of the two; for a look from anywhere */
+	_Atomic int64_t full_since; /* the socket takes nothing since then; 0: it does */
+	_Atomic bool asked;	    /* frames_tell was called, and nobody has looked since */
 	_Atomic bool
 	    blocked; /* somebody could not wait for room in the socket; for a look from anywhere */
+
+	struct frames_later
+	    *later; /* its place in frames_later.c, whose lock guards this and the next two */
+	bool is_left_alone;	/* what was kept the last time was not sent by the program */
+	bool is_closing;	/* it gets no place any more but the one to close it */
+	_Atomic bool has_place; /* whether there is one; for a look from anywhere */
 
 	pthread_mutex_t lock; /* all down to n_active */
 	pthread_cond_t changed;
@@ -170,12 +183,24 @@ void frames_break_stream(struct frames *frames);
 
 /* --- frames_out.c ------------------------------------------------------------------------------ */
 
+/* When data for which there is no room in the socket is kept, which takes a copy; what has left in part is in any case. */
+enum frames_keep {
+	KEEP_AT_ONCE,
+	KEEP_WHEN_STALLED, /* when the other end has read nothing for a while, and at the deadline if that is not 0 */
+	KEEP_AT_LAST, /* at the deadline */
+	KEEP_BEGUN,   /* never */
+};
+
+/* What is copied cheaply. */
+#define FRAMES_SHORT 2048
+
 /*
- * Sends a frame of a kind with a payload, and MSG_END behind it if `message`.  What could not leave by the deadline leaves
- * before anything else.  0: it counts as sent; IPC9_E_TIMEDOUT: nothing of it; IPC9_E_LOST; IPC9_E_CANCELLED; -errno.
+ * Sends a DATA frame, and MSG_END behind it if `message`.  0: it has left, or is kept and leaves before anything else;
+ * IPC9_E_TIMEDOUT: nothing of it, by the deadline, and there is no room to keep it, or it is not to be; IPC9_E_LOST;
+ * IPC9_E_CANCELLED; -errno.
  */
 int frames_send_data(struct frames *frames, const void *data, size_t size, bool message,
-    unsigned cancels, int64_t deadline);
+    enum frames_keep keep, unsigned cancels, int64_t deadline);
 
 /*
  * The same for several at once, which do not wait; see carrier.h.  *ret_n: how many of them count as sent, the rest have not
@@ -193,10 +218,32 @@ void frames_tell(struct frames *frames);
 /* Sends what is left to send, until the deadline; cancels as of frames_wait. */
 int frames_finish(struct frames *frames, unsigned cancels, int64_t deadline);
 
-/* Sends of that what leaves without waiting; for whoever is about to wait for something else. */
-void frames_push(struct frames *frames);
+/* The same without waiting: IPC9_E_TIMEDOUT if something is left, but 0 if the other end has read nothing for a while. */
+int frames_settle(struct frames *frames, unsigned cancels);
+
+/* Sends of that what leaves without waiting; for whoever is about to wait for something else.  False: somebody else is at it. */
+bool frames_push(struct frames *frames);
 
 /* Makes whoever sleeps look up, until the operations under way have ended; with `lock` held. */
 void frames_wake(struct frames *frames);
+
+/* --- frames_later.c ---------------------------------------------------------------------------- */
+
+/* Something is kept: sees to it that it leaves, also without another call.  With send_lock held. */
+void frames_send_later(struct frames *frames);
+
+/* Sees to that no more, before the end is closed; waits until nobody is at it. */
+void frames_forget(struct frames *frames);
+
+/* Takes over an end that was forgotten and that nobody uses, until all has left; frees it then.  False: it cannot. */
+bool frames_linger(struct frames *frames);
+
+/* --- frames.c, for that ------------------------------------------------------------------------ */
+
+/* One step of an end that nobody uses, without waiting: whether all has left.  *ret_more: something may come from the other end. */
+bool frames_leave(struct frames *frames, bool *ret_more);
+/* Of TCP: nothing has come for so long, not even a sign of life. */
+bool frames_has_vanished(const struct frames *frames);
+void frames_free(struct frames *frames);
 
 #endif

@@ -19,11 +19,13 @@ extern "C" {
  * refused with IPC9_E_UNSUPPORTED: memory is shared under one kernel only.
  *
  * A name is there while anybody holds the object: a struct ipc9_filemap that was not closed, or a view of one.  A program
- * that ends, in whatever way, holds nothing any more.  IPC9_FILEMAP_CREATE_KEEP: the daemon holds it too.
+ * that ends, in whatever way, holds nothing any more; but what it held is held on by children that it forked and that did not call
+ * exec(2), as they have its connection.  IPC9_FILEMAP_CREATE_KEEP: the daemon holds it too.
  *
  * What is there has an address of its own in each program: keep offsets in it, no pointers.  Whoever may write can
  * write anything at any time: take what others wrote as you would take it from a socket, and copy before you check.
- * Memory never shrinks; a file can be cut by whoever may, and then reading past its end raises SIGBUS.
+ * Memory never shrinks; a file can be cut by whoever may, and then reading past its end raises SIGBUS.  So does writing to a
+ * hole of a file (one that was made long without room on the disk) when the disk is full: take posix_fallocate(3) first.
  *
  * When the daemon is restarted all that was opened goes on, but the name is gone: who opens or creates it then
  * gets another object.
@@ -56,7 +58,8 @@ struct ipc9_filemap_options {
 	    file; /* path of a regular file that is opened with the caller's rights; NULL: memory */
 	/*
 	 * 0: IPC9_FILEMAP_ACCESS_WRITE.  The caller's own, and of a file everybody's: one that is not opened for writing here
-	 * nobody can write to.
+	 * nobody gets for writing by this name.  That does not protect the file: who opens the name has a descriptor of it, and
+	 * whom the file's own mode lets write can open it anew by /proc/self/fd, also where its folder would not let them come to it.
 	 */
 	enum ipc9_filemap_access access;
 	unsigned flags; /* enum ipc9_filemap_create_flags */
@@ -92,10 +95,17 @@ IPC9_PUBLIC int ipc9_filemap_open(struct ipc9 *ipc9, const char *name,
 IPC9_PUBLIC bool ipc9_filemap_existed(const struct ipc9_filemap *map);
 IPC9_PUBLIC uint64_t ipc9_filemap_size_bytes(const struct ipc9_filemap *map);
 IPC9_PUBLIC const struct ipc9_identity *ipc9_filemap_owner(const struct ipc9_filemap *map);
-/* The descriptor of the memory or file, still the map's; open for writing only where access said so. */
+/*
+ * The descriptor of the memory or file, still the map's; open for writing only where access said so.  It is one open file with those
+ * of all who opened the name, other users too (open(2), "open file description"): its offset, its flags (O_APPEND) and its locks of
+ * flock(2) and F_OFD_SETLK are everybody's.  Use pread(2) and pwrite(2), and a mutex of ipc9_sync_create.
+ */
 IPC9_PUBLIC int ipc9_filemap_fd(const struct ipc9_filemap *map);
 
-/* Closes the handle.  Its views stay, and hold the object.  NULL is fine; returns NULL. */
+/*
+ * Closes the handle.  Its views stay, and hold the object.  Waits at most 2 s (or the context's time, if that is less) for the daemon,
+ * and once only for one that does not answer; the name is free then when the daemon goes on.  NULL is fine; returns NULL.
+ */
 IPC9_PUBLIC struct ipc9_filemap *ipc9_filemap_close(struct ipc9_filemap *map);
 
 /*

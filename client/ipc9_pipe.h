@@ -173,7 +173,7 @@ enum ipc9_pipe_mode {
 	/*
 	 * Nothing waits, whatever wait_ms says: to read an empty pipe is IPC9_E_WOULDBLOCK, to accept without a client
 	 * IPC9_E_LISTENING; a write that does not fit the quota writes nothing and returns 0 (of bytes: what reads that
-	 * wait at the other end ask for), as *ret_written tells.
+	 * wait at the other end ask for), as *ret_written tells; an empty message without room is IPC9_E_QUOTA.
 	 */
 	IPC9_PIPE_MODE_NO_WAIT = 2,
 };
@@ -251,7 +251,12 @@ IPC9_PUBLIC int ipc9_pipe_peek(struct ipc9_pipe *pipe, void *buffer, size_t size
  *
  * ret_written may be NULL; it is set in every case, to how much the other end has read or can read: less than all of it
  * with an error, and with IPC9_E_TIMEDOUT what was written in wait_ms.  A message is written whole or not at all.  wait_ms 0
- * writes what fits the quota now.
+ * writes what fits the quota now.  What was written arrives without another call here, as long as this process lives.
+ *
+ * Messages take memory beside their bytes.  16384 that are unread find room beside what the quota says, however short they
+ * are, by every way.  With more of them there may be no room for one, and then it is as if it did not fit the quota: it waits,
+ * also an empty one, or is not written.  Of an empty one that is not to wait, IPC9_E_QUOTA says so; by calls
+ * IPC9_E_QUOTA also refuses one that waits where far more than that is unread.
  *
  * IPC9_E_PEERCLOSED, IPC9_E_LOST, IPC9_E_NOTCONN, IPC9_E_LISTENING; IPC9_E_EOF: the other end was closed while this
  * waited; IPC9_E_CANCELLED: what was not read was taken back, where the daemon has it (enum ipc9_pipe_way); IPC9_E_TOOBIG: nothing was sent; IPC9_E_BADSTATE: after
@@ -410,7 +415,8 @@ IPC9_PUBLIC int ipc9_pipe_fd(struct ipc9_pipe *pipe);
 /*
  * They start what the function of the same name does, and do not wait for anything.  0: it is under way, or done, and
  * *ret_op is to be finished, which also tells what is wrong with it; otherwise, as IPC9_E_TOOBIG, IPC9_E_INVALID or -ENOMEM,
- * nothing was started.  To wait for data and take none, read no bytes.
+ * nothing was started.  To wait for data and take none, read no bytes.  A write over a socket is done when it has left, or when
+ * the other end has read nothing for some 10 ms and it fits the quota, which ipc9_pipe_finish finds out.
  */
 IPC9_PUBLIC int ipc9_pipe_start_read(struct ipc9_pipe *pipe, void *buffer, size_t size_bytes,
     struct ipc9_pipe_op **ret_op, struct ipc9_error *ret_error);

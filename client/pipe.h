@@ -273,6 +273,9 @@ extern const struct pipe_way pipe_stream_way;
  */
 int pipe_carry(struct ipc9_pipe *pipe, int way, struct descriptors *fds, struct ipc9_error *e);
 
+/* Takes back, of what was written, what nobody can read any more, if that is what the code says: the end of the other end. */
+void stream_count_read(const struct ipc9_pipe *pipe, struct carrier *c, int code, size_t *written);
+
 /* Of a client that came with a carrier: whether it is there, or has left something to read.  0, PEERCLOSED, LOST. */
 int stream_greet(struct ipc9_pipe *pipe, struct ipc9_error *e);
 

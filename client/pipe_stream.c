@@ -219,10 +219,23 @@ static int peek(struct ipc9_pipe *pipe, void *buffer, size_t size, struct ipc9_p
 
 /* --- Writing ----------------------------------------------------------------------------------- */
 
+void stream_count_read(const struct ipc9_pipe *pipe, struct carrier *c, int code, size_t *written)
+{
+	uint64_t unread;
+
+	if (code != IPC9_E_EOF && code != IPC9_E_LOST && code != IPC9_E_NOTCONN)
+		return;
+	unread = c->ops->unread(c);
+	if (unread >= *written || (unread && pipe->type == IPC9_PIPE_TYPE_MESSAGE))
+		*written = 0;
+	else
+		*written -= (size_t)unread;
+}
+
 static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t until,
     struct ipc9_error *e)
 {
-	enum carrier_write how = w->queued ? CARRIER_LEFT
+	enum carrier_write how = w->queued ? CARRIER_QUEUED
 	    : !w->fitting		   ? CARRIER_WHOLE
 	    : w->part			   ? CARRIER_PART
 					   : CARRIER_FITTING;
@@ -234,7 +247,11 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t un
 	c = stream_enter(pipe);
 	if (!c)
 		return pipe_calls_way.write(pipe, w, until, e);
-	r = c->ops->write(c, w->data, w->size, how, until, &w->n);
+	/* Of what was prepared long before, the other end may have said meanwhile that nobody will read it. */
+	r = w->queued ? c->ops->peer(c) : 0;
+	if (!r)
+		r = c->ops->write(c, w->data, w->size, how, until, &w->n);
+	stream_count_read(pipe, c, r, &w->n);
 	tell_started(pipe, c);
 	stream_leave(pipe);
 	/* What does not fit is no failure for whoever does not wait. */
@@ -245,6 +262,8 @@ static int write_pipe(struct ipc9_pipe *pipe, struct pipe_writing *w, int64_t un
 	if (r == IPC9_E_TIMEDOUT)
 		return error_set(e, r, "%s: in time %zu of %zu bytes were written, %s",
 		    pipe->link.target.subject, w->n, w->size, "as the other end does not read");
+	if (r == IPC9_E_QUOTA)
+		return stream_explain(pipe, r, "too many messages wait to be read", e);
 	return stream_explain(pipe, r, lost_text(r), e);
 }
 

@@ -99,14 +99,12 @@ static void write_together(struct ipc9_pipe_op *first, struct carrier *c)
 	}
 }
 
-static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
+static int write_on(struct ipc9_pipe_op *op, struct carrier *c)
 {
 	struct pipe_writing *w = &op->writing;
 	size_t n = 0;
 	int r;
 
-	if (!op->pipe->writes)
-		return IPC9_E_ACCESS;
 	if (!op->all_sent && !w->n)
 		write_together(op, c);
 	/* Taken, which of an empty message only the code tells, and then waited for: never the two in one. */
@@ -118,6 +116,14 @@ static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
 		op->all_sent = true;
 	}
 	return c->ops->room(c, w->size > 0, 0);
+}
+
+static int try_write(struct ipc9_pipe_op *op, struct carrier *c)
+{
+	int r = op->pipe->writes ? write_on(op, c) : IPC9_E_ACCESS;
+
+	stream_count_read(op->pipe, c, r, &op->writing.n);
+	return r;
 }
 
 static int try_transact(struct ipc9_pipe_op *op, struct carrier *c)

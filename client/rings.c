@@ -152,7 +152,11 @@ static int rings_write(struct carrier *c, const void *data, size_t size, enum ca
 		size = fitting(s, size, how);
 		if (!whole && !size)
 			return IPC9_E_WOULDBLOCK;
-		return code(s, put(s, data, size, 0, ret_written));
+		r = code(s, put(s, data, size, 0, ret_written));
+		/* Very many very short messages fill the ring; and that no bytes were taken says nothing. */
+		if (r == IPC9_E_TIMEDOUT && !*ret_written)
+			r = size ? IPC9_E_WOULDBLOCK : IPC9_E_QUOTA;
+		return r;
 	}
 	r = put(s, data, size, deadline, ret_written);
 	if (!r && how == CARRIER_WHOLE && size) /* an empty message does not wait */
@@ -276,10 +280,7 @@ static int rings_peer(struct carrier *c)
 
 static uint64_t rings_unread(struct carrier *c)
 {
-	struct rings *s = rings_of(c);
-	uint64_t room = conduit_room(s->conduit), quota = conduit_quota(s->conduit);
-
-	return room < quota ? quota - room : 0;
+	return conduit_unread(rings_of(c)->conduit);
 }
 
 static int rings_fd(const struct carrier *c, short *ret_poll)

@@ -115,6 +115,12 @@ static uint64_t bytes_asked(const struct end *e)
 	return n;
 }
 
+/* Far more than the quota: of messages so many that their charges come to that. */
+static bool is_over_full(const struct end *to)
+{
+	return queue_charge(&to->queue) > (uint64_t)to->instance->quota + OVER_QUOTA_MAX;
+}
+
 /* How much of a WRITE that does not wait is taken; false: nothing, not even an empty message. */
 static bool fit(const struct end *to, const ipc9_pipe_write_args *a, uint32_t *ret)
 {
@@ -123,6 +129,9 @@ static bool fit(const struct end *to, const ipc9_pipe_write_args *a, uint32_t *r
 	uint64_t part = a->flags & IPC9_PIPE_WRITE_PART ? room : asked;
 
 	*ret = a->data.len;
+	/* What no bytes are taken of is not to be told from an empty message: push refuses that. */
+	if (a->data.len && is_over_full(to))
+		return false;
 	if (a->data.len <= room)
 		return true;
 	if (to->instance->type == IPC9_PIPE_MESSAGE)
@@ -137,7 +146,7 @@ static bool push(struct request *r, struct end *to, const ipc9_blob *data)
 	const struct instance *i = to->instance;
 	int e;
 
-	if (queue_charge(&to->queue) > (uint64_t)i->quota + OVER_QUOTA_MAX) {
+	if (is_over_full(to)) {
 		request_fail(r, IPC9_STATUS_QUOTA, i->quota,
 		    "too much waits to be read; wait for answers before writing more");
 		return false;

@@ -70,6 +70,7 @@
 	X(carrier)                                                                                 \
 	X(carrier_ends)                                                                            \
 	X(carrier_more)                                                                            \
+	X(carrier_quota)                                                                           \
 	X(frames)                                                                                  \
 	X(frames_lengths)                                                                          \
 	X(frames_limits)                                                                           \
@@ -83,6 +84,7 @@
 	X(queue_model)                                                                             \
 	X(pipe_states)                                                                             \
 	X(pipe_rules)                                                                              \
+	X(pipe_quota)                                                                              \
 	X(pipe_start)                                                                              \
 	X(pipe_start_stress)                                                                       \
 	X(pipe_start_loop)                                                                         \

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_frames.c - frames on the socket of a pipe: the bytes that pipe.x says, and others that end it. */
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/frames.h"
@@ -213,10 +217,169 @@ static void test_no_data_follows_the_word_that_none_will(void)
 	close(fds[1]);
 }
 
+/* --- What is kept ------------------------------------------------------------------------------ */
+
+enum {
+	SIZE = 1000000,
+	LOCAL = 2 /* of carrier_ways */
+};
+
+/* Two ends; some of a message is kept of the first one, as its socket is full. */
+static struct ends with_kept(void)
+{
+	struct ends e = carrier_make(LOCAL, IPC9_PIPE_TYPE_MESSAGE, 1048576);
+	char *data = calloc(1, SIZE);
+	size_t n = 0;
+
+	EQUAL(e.c[0]->ops->write(e.c[0], data, SIZE, CARRIER_FITTING, 0, &n), 0);
+	EQUAL(n, SIZE);
+	free(data);
+	return e;
+}
+
+static int get_kept(struct ends *e)
+{
+	char *data = malloc(SIZE);
+	int r = get(e->c[1], data, SIZE, true, SOON);
+
+	free(data);
+	return r;
+}
+
+/* The threads of a process have names. */
+static bool has_name(const char *task)
+{
+	char path[64], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", task);
+	file = fopen(path, "r");
+	if (file) {
+		(void)!fgets(name, sizeof(name), file);
+		fclose(file);
+	}
+	return strcmp(name, "ipc9-pipes\n") == 0;
+}
+
+static bool is_running(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	const struct dirent *task;
+	bool found = false;
+
+	while (HOLDS(tasks) && !found && (task = readdir(tasks)))
+		found = has_name(task->d_name);
+	closedir(tasks);
+	return found;
+}
+
+static bool has_begun(void *unused)
+{
+	(void)unused;
+	return is_running();
+}
+
+static bool has_ended(void *unused)
+{
+	(void)unused;
+	return !is_running();
+}
+
+static void test_the_thread_that_sends_what_is_kept_ends_with_it(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ends e = with_kept();
+
+		HOLDS(wait_until(has_begun, NULL, 10000));
+		EQUAL(get_kept(&e), SIZE);
+		HOLDS(wait_until(has_ended, NULL, 10000));
+		/* Also that of an end that is closed before. */
+		shut(e.c[0]);
+		shut(e.c[1]);
+		e = with_kept();
+		e.c[0]->ops->close(e.c[0], 0);
+		EQUAL(get_kept(&e), SIZE);
+		EQUAL(e.c[1]->ops->wait_closed(e.c[1], SOON), 0);
+		HOLDS(wait_until(has_ended, NULL, 10000));
+		shut(e.c[1]);
+	}
+}
+
+static void test_a_child_after_fork_sends_what_its_own_ends_keep(void)
+{
+	struct ends e;
+	int status = -1;
+	pid_t child;
+
+#ifdef __SANITIZE_THREAD__
+	skip_test("the thread sanitizer lets no child have threads");
+	return;
+#endif
+	e = with_kept();
+	child = fork();
+	if (child == 0) {
+		struct ends own = with_kept();
+		bool good = get_kept(&own) == SIZE;
+
+		shut(own.c[0]);
+		shut(own.c[1]);
+		_exit(good ? 0 : 1);
+	}
+	EQUAL(waitpid(child, &status, 0), child);
+	EQUAL(status, 0);
+	EQUAL(get_kept(&e), SIZE);
+	shut(e.c[0]);
+	shut(e.c[1]);
+}
+
+static void test_disconnect_throws_away_what_is_kept(void)
+{
+	struct ends e = carrier_make(LOCAL, IPC9_PIPE_TYPE_MESSAGE, 1048576);
+	struct carrier *c = e.c[0];
+	char data[1000] = "";
+	int sent = 0, n, got = 0;
+	size_t written;
+
+	while (!c->ops->write(c, data, sizeof(data), CARRIER_FITTING, 0, &written))
+		sent++;
+	EQUAL(sent, 1048576 / 1000);
+	c->ops->disconnect(c);
+	while ((n = get(e.c[1], data, sizeof(data), true, SOON)) > 0)
+		got++;
+	EQUAL(n, -IPC9_E_NOTCONN);
+	HOLDS(got < sent / 2); /* which had left, or begun to */
+	shut(e.c[0]);
+	shut(e.c[1]);
+}
+
+/* At all moments of what the thread does. */
+static void test_ends_may_go_while_what_they_keep_leaves(void)
+{
+	char *data = malloc(SIZE);
+
+	for (int i = 0; i < 300; i++) {
+		struct ends e = with_kept();
+
+		for (int reads = 0; reads < i % 100; reads++)
+			e.c[1]->ops->peek(e.c[1], data, SIZE, &(struct carrier_waiting){ 0 });
+		if (i % 3 == 0)
+			e.c[0]->ops->abort(e.c[0]);
+		else if (i % 3 == 1)
+			e.c[0]->ops->disconnect(e.c[0]);
+		e.c[i % 2]->ops->close(e.c[i % 2], 0);
+		e.c[!(i % 2)]->ops->close(e.c[!(i % 2)], 0);
+	}
+	free(data);
+}
+
 SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
     TEST(test_a_message_over_the_limit_ends_the_pipe_as_lost),
     TEST(test_frames_are_what_the_protocol_says),
     TEST(test_a_connection_that_ends_without_close_is_lost),
     TEST(test_what_follows_a_disconnect_is_not_looked_at),
     TEST(test_a_write_that_fails_gives_up_no_message_that_came),
-    TEST(test_no_data_follows_the_word_that_none_will));
+    TEST(test_no_data_follows_the_word_that_none_will),
+    TEST(test_the_thread_that_sends_what_is_kept_ends_with_it),
+    TEST(test_a_child_after_fork_sends_what_its_own_ends_keep),
+    TEST(test_disconnect_throws_away_what_is_kept),
+    TEST(test_ends_may_go_while_what_they_keep_leaves));

@@ -324,11 +324,6 @@ unsigned conduit_arm(struct conduit *c, unsigned interest)
 
 /* --- Asking ------------------------------------------------------------------------------------ */
 
-uint64_t conduit_quota(const struct conduit *c)
-{
-	return c->quota;
-}
-
 enum ring_type conduit_type(const struct conduit *c)
 {
 	return c->type;

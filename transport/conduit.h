@@ -169,6 +169,9 @@ int conduit_wait_quota(struct conduit *c, int64_t deadline);
 /* How many bytes could be written such that conduit_wait_quota would not wait. */
 uint64_t conduit_room(struct conduit *c);
 
+/* How many bytes this end wrote that the other has not read, as far as its words say. */
+uint64_t conduit_unread(struct conduit *conduit);
+
 /* Waits until the peer has read all that was written; it counts as done if the peer closed after it had. */
 int conduit_flush(struct conduit *c, int64_t deadline);
 
@@ -214,7 +217,6 @@ int conduit_peer(struct conduit *c);
 /* The same as far as it is known, without a system call: that it died shows as soon as somebody has looked or waited. */
 int conduit_known_peer(struct conduit *c);
 
-uint64_t conduit_quota(const struct conduit *c);
 enum ring_type conduit_type(const struct conduit *c);
 
 /*

@@ -392,6 +392,12 @@ uint64_t conduit_room(struct conduit *c)
 	return unread < c->quota ? c->quota - unread : 0;
 }
 
+uint64_t conduit_unread(struct conduit *c)
+{
+	(void)!ring_producer_look(&c->producer); /* in vain: what was known before */
+	return ring_unread(&c->producer);
+}
+
 static int attempt_flush(struct conduit *c, struct operation *o)
 {
 	int r = ring_producer_look(&c->producer);

@@ -102,7 +102,8 @@ struct ring_memory {
 /*
  * How large a ring must be able to become for a quota: however the queue lies, one may have as many bytes unread as
  * the quota says and still write RING_MESSAGE_MAX more as one message.  (A message also takes
- * its header and what rounds it up to 8: with very many very small ones the ring is full before the quota is.)
+ * its header and what rounds it up to 8: with very many very small ones the ring is full before the quota is.  Of those the
+ * second RING_MESSAGE_MAX of ring_size_for holds 65536 beside the quota.)
  */
 uint64_t ring_size_for(enum ring_type type, uint64_t quota_bytes);
 

@@ -202,14 +202,22 @@ int gather_own(struct gather *g)
 	return 0;
 }
 
+void gather_copy_out(const struct gather *g, unsigned char *to)
+{
+	for (size_t i = g->first; i < g->end; i++) {
+		memcpy(to, g->pieces[i].data, g->pieces[i].len);
+		to += g->pieces[i].len;
+	}
+}
+
 struct bytes *gather_flatten(const struct gather *g)
 {
 	struct bytes *flat = bytes_new(g->size);
 
-	for (size_t i = g->first; flat && i < g->end; i++) {
-		memcpy(flat->data + flat->size, g->pieces[i].data, g->pieces[i].len);
-		flat->size += (uint32_t)g->pieces[i].len;
-	}
+	if (!flat)
+		return NULL;
+	gather_copy_out(g, flat->data);
+	flat->size = (uint32_t)g->size;
 	return flat;
 }
 
@@ -250,6 +258,15 @@ void gather_rewind(struct gather *g, const struct gather_mark *mark)
 	/* What was cut off the last block is not used again. */
 	g->tail = NULL;
 	g->size = mark->size;
+}
+
+void gather_leave_first(struct gather *g)
+{
+	struct gather_mark first = { .pieces = g->first < g->end };
+
+	if (first.pieces)
+		first.last_len = first.size = g->pieces[g->first].len;
+	gather_rewind(g, &first);
 }
 
 static void consume(struct gather *g, size_t n)

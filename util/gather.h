@@ -70,6 +70,9 @@ int gather_refer(struct gather *g, const void *data, size_t len, struct bytes *o
 /* Copies what is borrowed, so that the lenders may go. */
 int gather_own(struct gather *g);
 
+/* Copies all of it to there. */
+void gather_copy_out(const struct gather *g, unsigned char *to);
+
 /* All of it in one block, which is the caller's; NULL without memory. */
 struct bytes *gather_flatten(const struct gather *g);
 
@@ -78,6 +81,8 @@ int gather_append(struct gather *g, struct gather *other);
 
 void gather_mark(const struct gather *g, struct gather_mark *ret);
 void gather_rewind(struct gather *g, const struct gather_mark *mark);
+/* The same, to behind the first piece. */
+void gather_leave_first(struct gather *g);
 
 /*
  * Sends what the socket takes now, without SIGPIPE and without waiting.  Number of bytes, or -errno
