@@ -23,18 +23,33 @@ static void *read_until_closed(void *arg)
 	return NULL;
 }
 
-static void test_a_started_write_is_announced_while_another_thread_reads(void)
+/* One write over the quota, which is read at the other end; whether all went well. */
+static bool write_and_be_told(struct pipe_world *w, int fd)
 {
 	enum {
-		QUOTA = 1000,
 		SIZE = 1500
 	};
-	const struct ipc9_pipe_options small = { .quota_bytes = QUOTA };
 	static const char data[SIZE];
+	struct ipc9_pipe_op *op = NULL;
+	size_t total = 0, n = 0;
+	char got[SIZE];
+
+	if (!EQUAL(ipc9_pipe_start_write(w->client, data, SIZE, &op, &w->error), 0) ||
+	    !EQUAL(ipc9_pipe_finish(op, 0, NULL, &w->error), IPC9_E_PENDING))
+		return false;
+	for (; total < SIZE; total += n)
+		if (!EQUAL(ipc9_pipe_read(w->server, got, SIZE, 10000, &n, &w->error), 0))
+			return false;
+	/* Whoever takes in that this was read may be the other thread. */
+	return HOLDS(readable(fd, 10000)) && EQUAL(finish_by_polling(w->client, op, NULL), 0);
+}
+
+static void test_a_started_write_is_announced_while_another_thread_reads(void)
+{
+	const struct ipc9_pipe_options small = { .quota_bytes = 1000 };
 
 	FOR_EVERY_WAY(m)
 	{
-		struct ipc9_pipe_op *op = NULL;
 		struct pipe_world w;
 		pthread_t reader;
 		int fd;
@@ -43,21 +58,9 @@ static void test_a_started_write_is_announced_while_another_thread_reads(void)
 		pipe_world_connect(&w, &small);
 		fd = ipc9_pipe_fd(w.client);
 		EQUAL(pthread_create(&reader, NULL, read_until_closed, w.client), 0);
-		for (int i = 0; i < 300; i++) {
-			size_t total = 0, n = 0;
-			char got[SIZE];
-
-			EQUAL(ipc9_pipe_start_write(w.client, data, SIZE, &op, &w.error), 0);
-			EQUAL(ipc9_pipe_finish(op, 0, NULL, &w.error), IPC9_E_PENDING);
-			for (; total < SIZE; total += n)
-				if (!EQUAL(ipc9_pipe_read(w.server, got, SIZE, 10000, &n, &w.error),
-					0))
-					break;
-			/* Whoever takes in that this was read may be the other thread. */
-			if (!HOLDS(readable(fd, 10000)))
+		for (int i = 0; i < 300; i++)
+			if (!write_and_be_told(&w, fd))
 				break;
-			EQUAL(finish_by_polling(w.client, op, NULL), 0);
-		}
 		w.server = ipc9_pipe_close(w.server);
 		pthread_join(reader, NULL);
 		pipe_world_end(&w);
