@@ -45,7 +45,8 @@ struct channel {
 	uint32_t flavor, credential_len;
 
 	pthread_mutex_t send_lock;
-	struct gather rest; /* of records that left in part and that nobody waits for */
+	_Atomic bool is_full; /* whoever has send_lock waits for the socket; for a look */
+	struct gather rest;   /* of records that left in part and that nobody waits for */
 	pthread_mutex_t lock;
 	pthread_cond_t
 	    changed; /* a reply was handed out, the role of the reader is free, or we are dead */
@@ -405,8 +406,10 @@ static int wait_to_send(struct channel *c, int64_t deadline)
 	struct pollfd p = { .fd = c->fd, .events = (short)(POLLOUT | (mine ? POLLIN : 0)) };
 	/* The reader may leave while we wait; then the role is ours to take. */
 	int64_t look_again = mine ? deadline : clock_deadline_ms(LOOK_AGAIN_MS);
-	int r = poll(&p, 1, clock_poll_ms(look_again < deadline ? look_again : deadline));
+	int r;
 
+	atomic_store_explicit(&c->is_full, true, memory_order_relaxed);
+	r = poll(&p, 1, clock_poll_ms(look_again < deadline ? look_again : deadline));
 	if (r < 0)
 		r = errno == EINTR ? 0 : -errno;
 	else if (r == 0)
@@ -454,17 +457,31 @@ static int write_record(struct channel *c, struct gather *out, const struct chan
 		else
 			r = (int)n;
 	}
+	atomic_store_explicit(&c->is_full, false, memory_order_relaxed);
 	if (r && (*ret_sent || r != -ETIMEDOUT))
 		channel_fail(c, -r);
 	pthread_mutex_unlock(&c->send_lock);
 	return r;
 }
 
+/* send_lock for somebody who does not wait: whoever has it lets go of it at once, unless the socket is full. */
+static bool lock_to_flush(struct channel *c)
+{
+	struct timespec soon;
+
+	if (!pthread_mutex_trylock(&c->send_lock))
+		return true;
+	if (atomic_load_explicit(&c->is_full, memory_order_relaxed))
+		return false;
+	soon = clock_timespec(clock_deadline_ms(LOOK_AGAIN_MS));
+	return !pthread_mutex_clocklock(&c->send_lock, CLOCK_MONOTONIC, &soon);
+}
+
 int channel_flush(struct channel *c, struct gather *out)
 {
 	ssize_t n = 0;
 
-	if (pthread_mutex_trylock(&c->send_lock))
+	if (!lock_to_flush(c))
 		return -EAGAIN;
 	if (c->rest.size)
 		n = gather_send(&c->rest, c->fd);
