@@ -64,6 +64,7 @@
 	X(rpc_faults_async)                                                                        \
 	X(policy)                                                                                  \
 	X(names)                                                                                   \
+	X(closer)                                                                                  \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
 	X(frames)                                                                                  \
