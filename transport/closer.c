@@ -2,7 +2,8 @@
 /*
  * closer.c - see closer.h.
  *
- * `lock` guards everything.
+ * `lock` guards everything; n_users is looked at without it, by the thread that makes users: 0 is what it finds before each receive
+ * when there is nothing to count.
  *
  * 1. A user is there as long as something of theirs is counted.
  * 2. A user is in `ready` exactly while they have something in their queue and no thread closes anything of theirs.
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +42,7 @@ struct closer {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct list users, ready;
+	_Atomic unsigned n_users;
 	unsigned references, threads, idle, n_ready, waiting;
 	bool stopping;
 };
@@ -71,14 +74,16 @@ static struct user *need_user(struct closer *c, uint32_t uid)
 	list_init(&u->ready);
 	list_init(&u->queue);
 	list_append(&c->users, &u->link);
+	atomic_fetch_add_explicit(&c->n_users, 1, memory_order_relaxed);
 	return u;
 }
 
-static void put_user(struct user *u)
+static void put_user(struct closer *c, struct user *u)
 {
 	if (u->received || u->waiting)
 		return;
 	list_remove(&u->link);
+	atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_relaxed);
 	free(u);
 }
 
@@ -130,7 +135,7 @@ static void close_one(struct closer *c)
 	u->waiting--;
 	c->waiting--;
 	set_ready(c, u);
-	put_user(u);
+	put_user(c, u);
 }
 
 static void *run(void *context)
@@ -254,7 +259,7 @@ unsigned closer_room(const struct closer_account *a)
 	const struct user *u;
 	unsigned used = 0;
 
-	if (!a || !a->closer)
+	if (!a || !a->closer || !atomic_load_explicit(&a->closer->n_users, memory_order_relaxed))
 		return CLOSER_USER_MAX;
 	pthread_mutex_lock(&a->closer->lock);
 	u = find_user(a->closer, a->uid);
@@ -275,7 +280,7 @@ void closer_set_received(const struct closer_account *a, unsigned before, unsign
 	if (u) {
 		/* Those that came while there was no memory for it were not counted. */
 		u->received = u->received + now > before ? u->received + now - before : 0;
-		put_user(u);
+		put_user(a->closer, u);
 	}
 	pthread_mutex_unlock(&a->closer->lock);
 }
