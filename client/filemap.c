@@ -15,11 +15,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/acl.h"
 #include "client/error.h"
 #include "client/wire.h"
+#include "util/clock.h"
+
+#define LEASE_PATIENCE_MS 2000
 
 _Static_assert((int)IPC9_FILEMAP_KIND_MAPPING == IPC9_FILEMAP_MAPPING &&
 	(int)IPC9_FILEMAP_KIND_MUTEX == IPC9_FILEMAP_MUTEX &&
@@ -128,6 +132,25 @@ static int grow(const struct filemap_stuff *stuff, const char *path, uint64_t fr
 }
 
 /*
+ * A lease is given where nobody else has it open, and makes others wait who open it now, of whom we would be told by a
+ * signal: by one that is ignored unless somebody wants it.  The daemon closes what it refused a little after it said so.
+ */
+static bool take_lease(int fd)
+{
+	const struct timespec nap = { .tv_nsec = NS_PER_MS };
+	int64_t deadline = clock_deadline_ms(LEASE_PATIENCE_MS);
+
+	if (fcntl(fd, F_SETSIG, SIGURG))
+		return false;
+	while (fcntl(fd, F_SETLEASE, F_WRLCK)) {
+		if (errno != EAGAIN || clock_now() >= deadline)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+/*
  * Makes the file as short as it was, unless somebody else has it open: what they mapped, or wrote behind its end, must not go.
  * Whether it did.
  */
@@ -140,11 +163,7 @@ static bool shrink(struct filemap_stuff *stuff, uint64_t from, uint64_t to)
 	if (stuff->read_fd >= 0)
 		close(stuff->read_fd);
 	stuff->read_fd = -1;
-	/*
-	 * A lease is given where nobody else has it open, and makes others wait who open it now, of whom we would be told by a
-	 * signal: by one that is ignored unless somebody wants it.
-	 */
-	if (fcntl(fd, F_SETSIG, SIGURG) || fcntl(fd, F_SETLEASE, F_WRLCK))
+	if (!take_lease(fd))
 		return false;
 	done = !fstat(fd, &s) && (uint64_t)s.st_size == from && !ftruncate(fd, (off_t)to);
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);

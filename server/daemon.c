@@ -14,6 +14,7 @@
 #include "server/audit.h"
 #include "server/domain.h"
 #include "server/listen.h"
+#include "transport/closer.h"
 #include "transport/registration.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -269,7 +270,11 @@ static int start_engine(struct daemon *d)
 	if (!r)
 		r = take_signals(d);
 	if (!r)
+		r = closer_new(&d->closer);
+	if (!r)
 		r = server_new(d->loop, &server_ops, d, &limits, &d->server);
+	if (!r)
+		server_set_closer(d->server, d->closer);
 	if (!r)
 		r = start_quota(d);
 	d->tidy_timer.fn = on_tidy;
@@ -315,6 +320,7 @@ static void stop(struct daemon *d)
 	for (size_t i = 0; services[i]; i++)
 		if (services[i]->stop && d->states[i])
 			services[i]->stop(d->states[i]);
+	d->closer = closer_free(d->closer);
 	d->quota = quota_free(d->quota);
 	if (d->signal_io.loop) {
 		loop_remove(&d->signal_io);

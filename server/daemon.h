@@ -22,6 +22,7 @@ struct daemon {
 	struct access access;
 	struct loop *loop;
 	struct server *server;
+	struct closer *closer;		   /* from before the server until after the services */
 	struct quota *quota;		   /* from before the services until after them */
 	struct domain *domain;		   /* NULL while there is none */
 	struct registration *registration; /* NULL without rpcbind */

@@ -251,6 +251,11 @@ int request_give_descriptors(struct request *r, const int *fds, unsigned n)
 	return call_give_descriptors(&r->call, fds, n);
 }
 
+int request_give_shared(struct request *r, struct shared_descriptor *shared)
+{
+	return call_give_shared(&r->call, shared);
+}
+
 void request_trouble(struct request *r, int error)
 {
 	if (log_rate_allows(&r->daemon->troubles, clock_now()))

@@ -143,6 +143,7 @@ void request_unpark(struct request *request);
  */
 bool request_take_descriptors(struct request *request, unsigned n, int *ret_fds);
 int request_give_descriptors(struct request *request, const int *fds, unsigned n);
+int request_give_shared(struct request *request, struct shared_descriptor *shared);
 
 /* Ends it as request_reply does and takes its connection over, as call_hand_over. */
 int request_hand_over(struct request *request, void *results, int *ret_fd);

@@ -25,6 +25,7 @@
 
 #include "server/daemon.h"
 #include "server/named.h"
+#include "transport/descriptors.h"
 #include "util/clock.h"
 #include "util/map.h"
 #include "util/name.h"
@@ -53,7 +54,7 @@ struct shared {
 	uint32_t flags; /* KEEP, FILE, MANUAL */
 	uint64_t size;
 	uint32_t maximum;
-	struct descriptor_pair fds;
+	struct shared_descriptor *write, *read; /* write may be NULL */
 	uint64_t created_us;
 	struct caller owner;
 	uint32_t n_holds;
@@ -78,13 +79,20 @@ struct filemaps {
 
 /* --- Descriptors ------------------------------------------------------------------------------- */
 
-static void pair_close(struct descriptor_pair *fds)
+/* Whose descriptors these are: closing them may wait for whoever serves their files. */
+static struct closer_account account_of(const struct request *r)
 {
+	return (struct closer_account){ r->daemon->closer, r->caller.uid };
+}
+
+static void pair_close(const struct request *r, const struct descriptor_pair *fds)
+{
+	const struct closer_account account = account_of(r);
+
 	if (fds->write_fd >= 0)
-		close(fds->write_fd);
+		closer_close(&account, fds->write_fd);
 	if (fds->read_fd >= 0)
-		close(fds->read_fd);
-	*fds = (struct descriptor_pair){ -1, -1 };
+		closer_close(&account, fds->read_fd);
 }
 
 /* Takes what came with the call; ends the request where that is less than was said. */
@@ -176,7 +184,8 @@ static void take_name(struct shared *s)
 		return;
 	named_remove(&s->all->names, &s->named);
 	s->is_named = false;
-	pair_close(&s->fds);
+	s->write = shared_descriptor_unref(s->write);
+	s->read = shared_descriptor_unref(s->read);
 	charge_release(&s->descriptors);
 }
 
@@ -202,7 +211,7 @@ static int charge_all(struct request *r, struct shared *s)
 	} needs[] = {
 		{ QUOTA_OBJECTS, 1, &s->charge },
 		{ QUOTA_BYTES, s->flags & IPC9_FILEMAP_FILE ? 0 : s->size, &s->bytes },
-		{ QUOTA_DESCRIPTORS, s->fds.write_fd >= 0 ? 2 : 1, &s->descriptors },
+		{ QUOTA_DESCRIPTORS, s->write ? 2 : 1, &s->descriptors },
 	};
 
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
@@ -217,8 +226,11 @@ static int charge_all(struct request *r, struct shared *s)
 	return 0;
 }
 
+/* What they share is still the caller's. */
 static void shared_free_new(struct shared *s)
 {
+	free(s->write);
+	free(s->read);
 	charge_release(&s->charge);
 	charge_release(&s->bytes);
 	charge_release(&s->descriptors);
@@ -229,6 +241,7 @@ static void shared_free_new(struct shared *s)
 static struct shared *shared_new(struct request *r, const ipc9_filemap_create_args *a,
     const struct descriptor_pair *fds)
 {
+	const struct closer_account account = account_of(r);
 	struct filemaps *all = r->state;
 	struct shared *s = calloc(1, sizeof(*s));
 	int e;
@@ -242,10 +255,15 @@ static struct shared *shared_new(struct request *r, const ipc9_filemap_create_ar
 	s->flags = a->flags & STATE_FLAGS;
 	s->size = a->size_bytes;
 	s->maximum = a->maximum;
-	s->fds = *fds;
+	s->read = shared_descriptor_new(fds->read_fd, &account);
+	s->write = fds->write_fd < 0 ? NULL : shared_descriptor_new(fds->write_fd, &account);
 	s->created_us = clock_wall_us();
 	s->owner = access_keep(&r->caller);
-	e = charge_all(r, s);
+	e = s->read && (s->write || fds->write_fd < 0) ? 0 : -ENOMEM;
+	if (e)
+		request_trouble(r, e);
+	else
+		e = charge_all(r, s);
 	if (!e && (e = named_add(&all->names, &s->named, r, a->name, NULL, &s->charge)))
 		request_trouble(r, e);
 	if (e) {
@@ -319,7 +337,7 @@ static void describe(const struct shared *s, char from[ADDRESS_TEXT_SIZE], ipc9_
 	access_tell(&s->owner, from, &ret->owner);
 	ret->kind = s->kind;
 	ret->flags = s->flags;
-	ret->rights = IPC9_FILEMAP_READ | (s->fds.write_fd >= 0 ? IPC9_FILEMAP_WRITE : 0);
+	ret->rights = IPC9_FILEMAP_READ | (s->write ? IPC9_FILEMAP_WRITE : 0);
 	ret->size_bytes = s->size;
 	ret->maximum = s->maximum;
 	ret->holders = s->n_holds;
@@ -329,7 +347,6 @@ static void describe(const struct shared *s, char from[ADDRESS_TEXT_SIZE], ipc9_
 /* Answers with a new handle and its descriptor. */
 static void answer_open(struct request *r, struct shared *s, unsigned rights, unsigned flags)
 {
-	int fd = rights & IPC9_FILEMAP_WRITE ? s->fds.write_fd : s->fds.read_fd;
 	ipc9_filemap_open_res res = { .status = IPC9_STATUS_OK };
 	ipc9_filemap_open_ok *ok = &res.ipc9_filemap_open_res_u.ok;
 	char from[ADDRESS_TEXT_SIZE];
@@ -341,7 +358,7 @@ static void answer_open(struct request *r, struct shared *s, unsigned rights, un
 		shared_put(s);
 		return;
 	}
-	e = request_give_descriptors(r, &fd, 1);
+	e = request_give_shared(r, rights & IPC9_FILEMAP_WRITE ? s->write : s->read);
 	if (e) {
 		request_trouble(r, e);
 		hold_free(h);
@@ -389,7 +406,7 @@ static bool may_open(struct request *r, const struct shared *s, int kind, unsign
 		request_fail(r, IPC9_STATUS_BADSTATE, (uint64_t)s->kind,
 		    "that name is %s %s, not %s %s; all kinds share one name space",
 		    article_of(s->kind), kind_names[s->kind], article_of(kind), kind_names[kind]);
-	else if (rights & IPC9_FILEMAP_WRITE && s->fds.write_fd < 0)
+	else if (rights & IPC9_FILEMAP_WRITE && !s->write)
 		request_fail(r, IPC9_STATUS_ACCESS, 0, "it was made for reading alone");
 	else if (rights & IPC9_FILEMAP_WRITE &&
 	    !access_decide(access, &r->caller, RIGHT_WRITE, &s->named.object, why))
@@ -444,7 +461,7 @@ static void create_new(struct request *r, const ipc9_filemap_create_args *a)
 	if (s)
 		answer_open(r, s, a->rights, 0);
 	else
-		pair_close(&fds);
+		pair_close(r, &fds);
 }
 
 /* For who wants a new one: the name is taken, by whom only those are told who may know of it. */

@@ -66,6 +66,7 @@
 	X(rpc_faults_async)                                                                        \
 	X(policy)                                                                                  \
 	X(names)                                                                                   \
+	X(closer)                                                                                  \
 	X(descriptors)                                                                             \
 	X(carrier)                                                                                 \
 	X(carrier_ends)                                                                            \

@@ -310,7 +310,10 @@ int call_take_descriptors(struct call *call, unsigned n, int *ret_fds)
 
 	if (n == 0)
 		return 0;
-	return c && c->received ? descriptors_take(c->received, n, ret_fds) : -EPROTO;
+	if (!c || !c->received || descriptors_take(c->received, n, ret_fds))
+		return -EPROTO;
+	connection_count_received(c);
+	return 0;
 }
 
 int call_give_descriptors(struct call *call, const int *fds, unsigned n)
@@ -320,7 +323,17 @@ int call_give_descriptors(struct call *call, const int *fds, unsigned n)
 		return 0;
 	if (!is_by_stream(call) || !call->connection->bulk.is_local)
 		return -EAFNOSUPPORT;
-	return parcel_new(fds, n, &call->parcel);
+	return parcel_new(fds, n, &call->connection->account, &call->parcel);
+}
+
+int call_give_shared(struct call *call, struct shared_descriptor *shared)
+{
+	assert(!call->parcel);
+	if (call->gone)
+		return 0;
+	if (!is_by_stream(call) || !call->connection->bulk.is_local)
+		return -EAFNOSUPPORT;
+	return parcel_new_shared(shared, &call->parcel);
 }
 
 /* Nothing but this call has come, and nothing is under way. */

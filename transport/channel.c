@@ -306,7 +306,7 @@ static struct receive_mode receive_mode(struct channel *c)
 static ssize_t receive_parcels(struct channel *c, struct iovec *iov, size_t n_iov, int flags)
 {
 	struct descriptors fresh = { .n = 0 };
-	ssize_t n = descriptors_receive(&fresh, c->fd, iov, n_iov, flags);
+	ssize_t n = descriptors_receive(&fresh, c->fd, iov, n_iov, flags, NULL);
 
 	pthread_mutex_lock(&c->lock);
 	if (c->parcels && descriptors_add(&c->parcels->taken, &fresh))

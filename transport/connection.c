@@ -174,6 +174,14 @@ void connection_receive(struct connection *c, struct call_line *line, const unsi
 		handle_record(c, line, data, size, owner);
 }
 
+void connection_count_received(struct connection *c)
+{
+	unsigned now = c->received ? c->received->n : 0;
+
+	closer_set_received(&c->account, c->n_counted, now);
+	c->n_counted = now;
+}
+
 /* Closes those that nobody took: no record is under way that they could belong to. */
 static void drop_parcels(struct connection *c)
 {
@@ -181,7 +189,8 @@ static void drop_parcels(struct connection *c)
 	    !list_is_empty(&c->backlog))
 		return;
 	c->server->stats.surplus_descriptors += c->received->n;
-	descriptors_close(c->received);
+	descriptors_close_for(c->received, &c->account);
+	connection_count_received(c);
 }
 
 static void on_backlog(struct loop_timer *timer)
@@ -263,17 +272,18 @@ static ssize_t receive_parcels(struct connection *c, struct iovec *iov, size_t n
 {
 	struct descriptors fresh = { .n = 0 };
 	ssize_t n = descriptors_receive(c->received ? c->received : &fresh, c->io.fd, iov, n_iov,
-	    MSG_DONTWAIT);
+	    MSG_DONTWAIT, &c->account);
 
 	if (fresh.n) {
 		c->received = malloc(sizeof(fresh));
 		if (c->received) {
 			*c->received = fresh;
 		} else {
-			descriptors_close(&fresh);
+			descriptors_close_for(&fresh, &c->account);
 			n = -ENOMEM;
 		}
 	}
+	connection_count_received(c);
 	if (n < 0)
 		errno = (int)-n;
 	return n < 0 ? -1 : n;
@@ -452,6 +462,7 @@ int connection_new(struct server *s, int fd, const struct peer *peer)
 		return -ENOMEM;
 	c->server = s;
 	c->peer = *peer;
+	c->account = (struct closer_account){ peer->local ? s->closer : NULL, peer->uid };
 	c->io.fn = on_stream;
 	c->io.look = look_at_stream;
 	c->record_timer.fn = on_slow_record;
@@ -512,7 +523,8 @@ void connection_free(struct connection *c)
 	while (!list_is_empty(&c->parcels))
 		parcel_free(LIST_ENTRY(c->parcels.next, struct parcel, link));
 	if (c->received)
-		descriptors_close(c->received);
+		descriptors_close_for(c->received, &c->account);
+	connection_count_received(c);
 	free(c->received);
 	gather_clear(&c->out);
 	record_reader_clear(&c->reader);

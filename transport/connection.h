@@ -22,6 +22,7 @@ struct server {
 	void *context;
 	struct server_limits limits;
 	struct server_stats stats;
+	struct closer *closer; /* NULL: what peers sent is closed in place */
 	struct list listeners, sockets, connections;
 	struct hosts hosts;	 /* of the connections */
 	struct limiter *limiter; /* both from the first datagram socket on */
@@ -41,11 +42,13 @@ struct connection {
 	struct peer peer;
 	struct loop_io io;
 	struct record_reader reader;
-	size_t beyond;		      /* bytes received that the reader has not been passed */
-	struct gather out;	      /* replies that have not left */
-	struct list parcels;	      /* descriptors in them */
-	struct descriptors *received; /* those that nobody has taken yet; NULL: never any */
-	struct list calls;	      /* under way */
+	size_t beyond;		       /* bytes received that the reader has not been passed */
+	struct gather out;	       /* replies that have not left */
+	struct list parcels;	       /* descriptors in them */
+	struct descriptors *received;  /* those that nobody has taken yet; NULL: never any */
+	unsigned n_counted;	       /* of those, in the account */
+	struct closer_account account; /* of the peer's descriptors */
+	struct list calls;	       /* under way */
 	struct list watches;
 	struct list enders;  /* watches that last as long as the descriptor */
 	struct list backlog; /* records that came while a bound was reached */
@@ -66,6 +69,9 @@ struct connection {
 /* Takes fd and the peer's groups over on success.  0 or -errno; -EUSERS: the peer's host has its share; -EDQUOT: not admitted. */
 int connection_new(struct server *server, int fd, const struct peer *peer);
 void connection_free(struct connection *connection);
+
+/* After some of `received` came or went. */
+void connection_count_received(struct connection *connection);
 
 /* Takes the descriptor out of it, which lives on; the connection is to be freed soon. */
 int connection_steal(struct connection *connection);

@@ -14,7 +14,8 @@
 /* --- In ---------------------------------------------------------------------------------------- */
 
 /* False: there is no room for all of them, and those are closed. */
-static bool keep(struct descriptors *q, const struct cmsghdr *c)
+static bool keep(struct descriptors *q, const struct cmsghdr *c,
+    const struct closer_account *account)
 {
 	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 	int fds[DESCRIPTORS_MAX];
@@ -26,13 +27,14 @@ static bool keep(struct descriptors *q, const struct cmsghdr *c)
 		return true;
 	}
 	for (size_t i = 0; i < n; i++)
-		close(fds[i]);
+		closer_close(account, fds[i]);
 	return false;
 }
 
 ssize_t descriptors_receive(struct descriptors *q, int fd, struct iovec *iov, size_t n_iov,
-    int flags)
+    int flags, const struct closer_account *account)
 {
+	unsigned room = closer_room(account);
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
 	struct msghdr msg = {
 		.msg_iov = iov,
@@ -40,18 +42,22 @@ ssize_t descriptors_receive(struct descriptors *q, int fd, struct iovec *iov, si
 		.msg_control = control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
 	bool ok = true;
+	ssize_t n;
 
+	/* What finds no room the kernel lets go of, without a close(2). */
+	if (room < DESCRIPTORS_MAX)
+		msg.msg_controllen = room ? CMSG_LEN(room * sizeof(int)) : 0;
+	n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			ok &= keep(q, c);
+			ok &= keep(q, c, account);
 	/* What was cut off never reached us: neither too many, nor those beyond our own limit. */
 	if (ok && !(msg.msg_flags & MSG_CTRUNC))
 		return n;
-	descriptors_close(q);
+	descriptors_close_for(q, account);
 	return -EPROTO;
 }
 
@@ -80,21 +86,53 @@ int descriptors_add(struct descriptors *q, struct descriptors *more)
 
 void descriptors_close(struct descriptors *q)
 {
+	descriptors_close_for(q, NULL);
+}
+
+void descriptors_close_for(struct descriptors *q, const struct closer_account *account)
+{
 	while (q->n)
-		close(q->fds[--q->n]);
+		closer_close(account, q->fds[--q->n]);
+}
+
+/* --- Shared ------------------------------------------------------------------------------------ */
+
+struct shared_descriptor *shared_descriptor_new(int fd, const struct closer_account *account)
+{
+	struct shared_descriptor *d = malloc(sizeof(*d));
+
+	if (d)
+		*d = (struct shared_descriptor){ 1, fd, *account };
+	return d;
+}
+
+struct shared_descriptor *shared_descriptor_ref(struct shared_descriptor *d)
+{
+	d->references++;
+	return d;
+}
+
+struct shared_descriptor *shared_descriptor_unref(struct shared_descriptor *d)
+{
+	if (!d || --d->references)
+		return NULL;
+	closer_close(&d->account, d->fd);
+	free(d);
+	return NULL;
 }
 
 /* --- Out --------------------------------------------------------------------------------------- */
 
-int parcel_new(const int *fds, unsigned n, struct parcel **ret)
+int parcel_new(const int *fds, unsigned n, const struct closer_account *account,
+    struct parcel **ret)
 {
-	struct parcel *p = malloc(sizeof(*p));
+	struct parcel *p = calloc(1, sizeof(*p));
 
 	assert(n <= DESCRIPTORS_MAX);
 	if (!p)
 		return -ENOMEM;
 	list_init(&p->link);
-	p->ahead = 0;
+	p->account = *account;
 	for (p->n = 0; p->n < n; p->n++) {
 		p->fds[p->n] = fcntl(fds[p->n], F_DUPFD_CLOEXEC, 0);
 		if (p->fds[p->n] < 0) {
@@ -108,12 +146,27 @@ int parcel_new(const int *fds, unsigned n, struct parcel **ret)
 	return 0;
 }
 
+int parcel_new_shared(struct shared_descriptor *shared, struct parcel **ret)
+{
+	struct parcel *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	list_init(&p->link);
+	p->shared = shared_descriptor_ref(shared);
+	p->fds[0] = shared->fd;
+	p->n = 1;
+	*ret = p;
+	return 0;
+}
+
 struct parcel *parcel_free(struct parcel *p)
 {
 	if (!p)
 		return NULL;
-	while (p->n)
-		close(p->fds[--p->n]);
+	while (p->n && !p->shared)
+		closer_close(&p->account, p->fds[--p->n]);
+	shared_descriptor_unref(p->shared);
 	list_remove(&p->link);
 	free(p);
 	return NULL;

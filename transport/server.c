@@ -92,6 +92,11 @@ int server_new(struct loop *loop, const struct server_ops *ops, void *context,
 	return 0;
 }
 
+void server_set_closer(struct server *s, struct closer *closer)
+{
+	s->closer = closer;
+}
+
 struct server *server_free(struct server *s)
 {
 	if (!s)

@@ -28,7 +28,9 @@ struct server;
 struct connection;
 struct datagram_socket;
 struct datagram_origin;
+struct closer;
 struct parcel;
+struct shared_descriptor;
 struct call;
 
 /* What the kernel knows of the other side. */
@@ -165,6 +167,12 @@ struct server_stats {
 int server_new(struct loop *loop, const struct server_ops *ops, void *context,
     const struct server_limits *limits, struct server **ret_server);
 
+/*
+ * Before it listens: has descriptors closed that come over local sockets and are not taken, or sent and not shared.  It must
+ * outlive the server.  Without, or with NULL, they are closed in place.
+ */
+void server_set_closer(struct server *server, struct closer *closer);
+
 /* Closes listeners and connections; parked calls end with CALL_GONE. */
 struct server *server_free(struct server *server);
 
@@ -238,6 +246,8 @@ int call_fd(const struct call *call);
 int call_take_descriptors(struct call *call, unsigned n, int *ret_fds);
 /* Before a call is answered: duplicates of these leave with the answer.  Once; 0 or -errno. */
 int call_give_descriptors(struct call *call, const int *fds, unsigned n);
+/* The same with one that others have as well (transport/descriptors.h). */
+int call_give_shared(struct call *call, struct shared_descriptor *shared);
 
 /*
  * Ends a call with its results, and with it the connection as one that carries calls: what comes over it from now on is

@@ -374,6 +374,43 @@ test_a_semaphore_counts_between_commands() {
 	remove_all
 }
 
+# --- A file system of a user's own -----------------------------------------------------------------
+
+daemon_flushes() { # N : so many closes of its own have begun
+	local word thread n=0
+	while read -r word thread; do
+		[ "$word" != flush ] || ! [ -d "/proc/$(<"$base/here/pid")/task/$thread" ] || n=$((n + 1))
+	done <"$T/serve"
+	[ $n -ge "$1" ]
+}
+
+test_files_whose_closing_is_never_answered_keep_nobody_waiting() {
+	local server sender maker
+	[ "$EUID" = 0 ] && [ -c /dev/fuse ] && unshare -m true 2>"$T/why" || skip "no file systems of our own here"
+	mkdir "$T/fs"
+	background here unshare -m python3 "$root/tests/e2e/stuck.py" serve "$T/fs" >"$T/serve" 2>"$T/why"
+	server=$job
+	wait_until ready_or_gone "$server"
+	kill -0 "$server" 2>/dev/null || skip "$(<"$T/why")"
+	background here nsenter -t "$server" -m python3 "$root/tests/e2e/stuck.py" send "$IPC9_SOCKET" "$T/fs/file" >"$T/send"
+	sender=$job
+	wait_until daemon_flushes 1
+	expect_exit 0 ipc9 status
+	wait_until has_lines 1 "$T/send"
+	# What is mapped is handed out, and goes with its name; what is refused is closed, too.
+	background here nsenter -t "$server" -m "$BUILD/ipc9" map create stuck --file "$T/fs/file" --read-only
+	maker=$job
+	wait_until ipc9 map info stuck
+	expect_exit 0 ipc9 status
+	expect_exit 0 ipc9 map rm stuck
+	expect_exit 0 ipc9 status
+	! has_other_user || expect_exit 0 as_other here ipc9 map ls
+	kill "$server"
+	for job in "$server" "$sender" "$maker"; do ends_within 10 "$job"; done
+	expect_exit 0 ipc9 status
+}
+ready_or_gone() { has_lines 1 "$T/serve" || ! kill -0 "$1" 2>/dev/null; }
+
 # --- The manual's examples -------------------------------------------------------------------------
 
 # Builds the first program of a page's EXAMPLE against the library in BUILD.
