@@ -127,7 +127,7 @@ static int hear(int fd, char byte, int64_t until, unsigned n_fds, int *ret_fds)
 		struct descriptors got = { .n = 0 };
 		char heard = 0;
 		struct iovec iov = { &heard, 1 };
-		ssize_t n = descriptors_receive(&got, fd, &iov, 1, MSG_DONTWAIT);
+		ssize_t n = descriptors_receive(&got, fd, &iov, 1, MSG_DONTWAIT, NULL);
 
 		if (n > 0 && heard == byte && got.n == n_fds)
 			return descriptors_take(&got, n_fds, ret_fds);
