@@ -107,17 +107,6 @@ static int say(int fd, char byte, const int *fds, unsigned n_fds)
 	return n == 0 || n == -EAGAIN ? IPC9_E_WOULDBLOCK : (int)n;
 }
 
-/* What did not come as it should: the other side sent something else, or this process has no room for it. */
-static int whose_fault(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (copy < 0)
-		return -EMFILE; /* the system has other words for it where the limit is 0 */
-	close(copy);
-	return IPC9_E_MISMATCH;
-}
-
 /* Waits for the byte with so many descriptors: 0, PEERCLOSED, TIMEDOUT, MISMATCH, -errno. */
 static int hear(int fd, char byte, int64_t until, unsigned n_fds, int *ret_fds)
 {
@@ -132,10 +121,8 @@ static int hear(int fd, char byte, int64_t until, unsigned n_fds, int *ret_fds)
 		if (n > 0 && heard == byte && got.n == n_fds)
 			return descriptors_take(&got, n_fds, ret_fds);
 		descriptors_close(&got);
-		if (n > 0)
+		if (n > 0 || n == -EPROTO)
 			return IPC9_E_MISMATCH;
-		if (n == -EPROTO)
-			return whose_fault(fd);
 		if (n == 0 || n == -ECONNRESET)
 			return IPC9_E_PEERCLOSED;
 		if (n != -EAGAIN && n != -EINTR)

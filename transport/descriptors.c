@@ -31,6 +31,17 @@ static bool keep(struct descriptors *q, const struct cmsghdr *c,
 	return false;
 }
 
+/* Why some were cut off: this process can have no more, or the other side sent more than there was room for. */
+static int cut_off(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return -EMFILE; /* the system has other words for it where the limit is 0 */
+	close(copy);
+	return -EPROTO;
+}
+
 ssize_t descriptors_receive(struct descriptors *q, int fd, struct iovec *iov, size_t n_iov,
     int flags, const struct closer_account *account)
 {
@@ -58,7 +69,7 @@ ssize_t descriptors_receive(struct descriptors *q, int fd, struct iovec *iov, si
 	if (ok && !(msg.msg_flags & MSG_CTRUNC))
 		return n;
 	descriptors_close_for(q, account);
-	return -EPROTO;
+	return ok ? cut_off(fd) : -EPROTO;
 }
 
 int descriptors_take(struct descriptors *q, unsigned n, int *ret_fds)

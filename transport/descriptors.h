@@ -26,7 +26,7 @@ struct descriptors {
 
 /*
  * As recvmsg, into iov, and adds what came with it, close-on-exec.  Bytes; or -errno; -EPROTO: more came than may
- * wait, here or of this account, and all are closed.  account: see closer_close.
+ * wait, here or of this account, -EMFILE: than this process can have; all are closed then.  account: see closer_close.
  */
 ssize_t descriptors_receive(struct descriptors *queue, int fd, struct iovec *iov, size_t n_iov,
     int flags, const struct closer_account *account);
