@@ -210,6 +210,13 @@ static int settle(struct frames *f, const struct writing *w)
 	return r;
 }
 
+/* What had been counted as sent has not left: there is room again, of which nothing that comes tells. */
+static void take_back(struct frames *f, size_t size)
+{
+	f->sent -= size;
+	frames_changed(f);
+}
+
 /* Sends one frame's worth, which fits the window. */
 static int send_piece(struct frames *f, const unsigned char *data, size_t size,
     const struct writing *w, size_t *written)
@@ -224,7 +231,7 @@ static int send_piece(struct frames *f, const unsigned char *data, size_t size,
 	    w->deadline);
 	pthread_mutex_lock(&f->lock);
 	if (r)
-		f->sent -= size;
+		take_back(f, size);
 	else
 		*written += size;
 	if (r == IPC9_E_TIMEDOUT) /* also when it was another thread that kept it from sending */
@@ -243,8 +250,9 @@ static int write_bytes(struct frames *f, const unsigned char *data, size_t size,
 		r = wait_unread(f, f->window - 1, w->cancels, w->deadline);
 		if (!r && piece > f->window - unread(f))
 			piece = (size_t)(f->window - unread(f));
-		/* What fits the quota does not share the fate of what does not. */
-		if (!r && unread(f) < f->quota && piece > f->quota - unread(f) &&
+		/* What fits the quota does not share the fate of what does not, where that is another one. */
+		if (!r && w->how != CARRIER_QUEUED && unread(f) < f->quota &&
+		    piece > f->quota - unread(f) &&
 		    atomic_load_explicit(&f->kept, memory_order_relaxed))
 			piece = (size_t)(f->quota - unread(f));
 		if (!r)
@@ -344,7 +352,7 @@ static int frames_write_together(struct carrier *c, const struct iovec *pieces, 
 		atomic_store_explicit(&f->blocked, true, memory_order_relaxed);
 	pthread_mutex_lock(&f->lock);
 	for (size_t i = taken; i < k; i++)
-		f->sent -= pieces[i].iov_len;
+		take_back(f, pieces[i].iov_len);
 	*ret_n = taken;
 	return finish(f, cancels, r);
 }

@@ -33,10 +33,13 @@
 #define LINGER_LOOK_NS (10 * NS_PER_MS) /* at what has left but has not arrived: nothing tells */
 #define LINGER_MOST_NS (1000 * NS_PER_MS)
 #define LINGER_NS (300 * NS_PER_S) /* for a reader that is there and does not read */
+#define LINGER_OUT_NS                                                                              \
+	(1 * NS_PER_S) /* for one that was thrown out: of what it has not read nothing counts */
 
 struct frames_later {
 	struct list link;      /* in `places` or `left` */
 	struct frames *frames; /* NULL: forgotten */
+	unsigned generation;   /* later's, when it was made; of another one it is in no list */
 	bool armed;	       /* its socket is in the epoll's set */
 	bool closed;	       /* and to be freed */
 	int64_t look_at;       /* CLOCK_NEVER: when the socket says so */
@@ -48,6 +51,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct list places, left; /* those of ends; those to be freed */
+	unsigned generation;	  /* another one in a child after fork() */
 	bool runs;
 	int epoll_fd, wake_fd;
 	int64_t sleeps_until; /* 0: it does not */
@@ -89,6 +93,7 @@ static struct frames_later *add(struct frames *f)
 	if (!p)
 		return NULL;
 	p->frames = f;
+	p->generation = later.generation;
 	p->pause = LINGER_LOOK_NS;
 	list_append(&later.places, &p->link);
 	f->later = p;
@@ -303,6 +308,7 @@ static void begin_anew(void)
 	pthread_cond_init(&later.changed, NULL);
 	list_init(&later.places);
 	list_init(&later.left);
+	later.generation++;
 	later.runs = false;
 	later.sleeps_until = 0;
 	later.busy = NULL;
@@ -354,7 +360,7 @@ void frames_forget(struct frames *f)
 	f->is_closing = true;
 	while (later.busy == f)
 		pthread_cond_wait(&later.changed, &later.lock);
-	if (f->later)
+	if (f->later && f->later->generation == later.generation)
 		give_up_place(f->later);
 	pthread_mutex_unlock(&later.lock);
 }
@@ -368,7 +374,7 @@ bool frames_linger(struct frames *f)
 	p = add(f);
 	if (p) {
 		p->closed = true;
-		p->until = clock_now() + LINGER_NS;
+		p->until = clock_now() + (f->peer == PEER_DISCONNECTED ? LINGER_OUT_NS : LINGER_NS);
 		wake_by(p->look_at);
 	}
 	pthread_mutex_unlock(&later.lock);

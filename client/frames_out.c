@@ -39,11 +39,15 @@ static int cut_off(const struct frames *f)
 					   : IPC9_E_LOST;
 }
 
-/* Nothing leaves any more.  Why, the other end may have said: that has come before, and whoever receives is about to see it. */
+/*
+ * Nothing leaves any more.  Why, the other end may have said: that has come before, and whoever receives is about to see it.
+ * One that takes nothing and says nothing would keep that one waiting, and us: behind what has come is the end, from here on.
+ */
 static int lose(struct frames *f)
 {
 	int r;
 
+	shutdown(f->fd, SHUT_RD);
 	pthread_mutex_lock(&f->lock);
 	while (f->receiving && f->peer < PEER_CLOSED)
 		pthread_cond_wait(&f->changed, &f->lock);

@@ -372,6 +372,56 @@ static void test_ends_may_go_while_what_they_keep_leaves(void)
 	free(data);
 }
 
+static void *read_until_it_ends(void *carrier)
+{
+	char byte;
+
+	while (get(carrier, &byte, 1, true, CLOCK_NEVER) >= 0)
+		;
+	return NULL;
+}
+
+static bool is_receiving(void *frames)
+{
+	struct frames *f = frames;
+	bool yes;
+
+	pthread_mutex_lock(&f->lock);
+	yes = f->receiving;
+	pthread_mutex_unlock(&f->lock);
+	return yes;
+}
+
+/* The socket says so to whoever writes; whoever waits for something to read hears nothing of it. */
+static void test_a_peer_that_takes_nothing_and_says_nothing_holds_nobody(void)
+{
+	struct carrier *c;
+	pthread_t reader;
+	int fds[2];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	EQUAL(frames_new(fds[0], false, IPC9_PIPE_TYPE_MESSAGE, 4096, &c), 0);
+	EQUAL(pthread_create(&reader, NULL, read_until_it_ends, c), 0);
+	HOLDS(wait_until(is_receiving, c, 10000));
+	EQUAL(shutdown(fds[1], SHUT_RD), 0);
+	EQUAL(put(c, "x", 1), IPC9_E_LOST);
+	pthread_join(reader, NULL);
+	shut(c);
+	close(fds[1]);
+}
+
+/* It takes nothing any more, and nothing that it could read counts: it costs this process nothing for long. */
+static void test_who_is_thrown_out_and_does_not_read_is_soon_forgotten(void)
+{
+	struct ends e = with_kept();
+
+	HOLDS(wait_until(has_begun, NULL, 10000));
+	e.c[0]->ops->disconnect(e.c[0]);
+	e.c[0]->ops->close(e.c[0], 0);
+	HOLDS(wait_until(has_ended, NULL, 10000));
+	shut(e.c[1]);
+}
+
 SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
     TEST(test_a_message_over_the_limit_ends_the_pipe_as_lost),
     TEST(test_frames_are_what_the_protocol_says),
@@ -380,6 +430,8 @@ SUITE(frames, TEST(test_what_is_no_frame_ends_the_pipe_as_lost),
     TEST(test_a_write_that_fails_gives_up_no_message_that_came),
     TEST(test_no_data_follows_the_word_that_none_will),
     TEST(test_the_thread_that_sends_what_is_kept_ends_with_it),
+    TEST(test_a_peer_that_takes_nothing_and_says_nothing_holds_nobody),
+    TEST(test_who_is_thrown_out_and_does_not_read_is_soon_forgotten),
     TEST(test_a_child_after_fork_sends_what_its_own_ends_keep),
     TEST(test_disconnect_throws_away_what_is_kept),
     TEST(test_ends_may_go_while_what_they_keep_leaves));

@@ -3,6 +3,8 @@
  * test_pipe_quota.c - what nobody reads yet: that it can be read, and how much of it there can be; by every way in which a client
  * can reach a pipe.
  */
+#include <poll.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "tests/pipes.h"
@@ -112,7 +114,49 @@ BY_EVERY_WAY(test_far_too_many_messages_are_not_taken)
 	EQUAL(r, IPC9_E_QUOTA);
 }
 
+static void *cancel_soon(void *pipe)
+{
+	poll(NULL, 0, 4);
+	ipc9_pipe_cancel(pipe);
+	return NULL;
+}
+
+/* Reads to the end; how many bytes that were. */
+static size_t read_all(struct ipc9_pipe *pipe)
+{
+	size_t total = 0, n;
+
+	while (!ipc9_pipe_read(pipe, got, sizeof(got), 5000, &n, NULL))
+		total += n;
+	return total;
+}
+
+/* A commit that was cancelled has written nothing, however much there was before. */
+BY_EVERY_WAY(test_what_is_committed_again_arrives_once)
+{
+	const struct ipc9_pipe_options options = { .quota_bytes = 400000 };
+	size_t n, room = 0;
+	pthread_t thread;
+	void *data;
+	int r;
+
+	pipe_world_connect(w, &options);
+	EQUAL(ipc9_pipe_write(w->client, much, 399000, 0, &n, &w->error), 0);
+	EQUAL(n, 399000);
+	EQUAL(ipc9_pipe_reserve(w->client, 200000, 5000, &data, &room, &w->error), 0);
+	memset(data, 'x', room);
+	EQUAL(pthread_create(&thread, NULL, cancel_soon, w->client), 0);
+	r = ipc9_pipe_commit(w->client, room, IPC9_FOREVER, &w->error);
+	pthread_join(thread, NULL);
+	if (r == IPC9_E_CANCELLED)
+		r = ipc9_pipe_commit(w->client, room, IPC9_FOREVER, &w->error);
+	EQUAL(r, 0);
+	EQUAL(ipc9_pipe_end(w->client, &w->error), 0);
+	EQUAL(read_all(w->server), 399000 + room);
+}
+
 SUITE(pipe_quota, TEST(test_what_was_written_can_be_read_whatever_its_writer_does),
     TEST(test_started_writes_that_fit_the_quota_are_done_while_nobody_reads),
     TEST(test_messages_of_a_byte_fill_the_quota_and_empty_ones_do_not_wait),
-    TEST(test_far_too_many_messages_are_not_taken));
+    TEST(test_far_too_many_messages_are_not_taken),
+    TEST(test_what_is_committed_again_arrives_once));
