@@ -58,9 +58,10 @@ struct carrier_ops {
 	    int64_t deadline, size_t *ret_size, bool *ret_more);
 	/*
 	 * *ret_written is set in every case: how many bytes can be read over there, be they read or not, without another call
-	 * here.  Of a message all or none; of an empty one TIMEDOUT and CANCELLED mean that it was not taken.  CARRIER_MESSAGES of them have room beside what the quota says; with more there may be
-	 * none, which is as if they did not fit it.  A deadline of 0 with CARRIER_WHOLE or _QUEUED: the caller comes again with
-	 * what was not written, and what was stays in place.
+	 * here.  Of a message all or none; of an empty one TIMEDOUT and CANCELLED mean that it was not taken.  CARRIER_MESSAGES
+	 * of them have room beside what the quota says; with more there may be none, which is as if they did not fit it.  A
+	 * deadline of 0 with CARRIER_WHOLE or _QUEUED: the caller comes again with what was not written, and what was
+	 * stays in place.
 	 *
 	 * PEERCLOSED; EOF: the same, while it waited; BADSTATE: after end; LOST, NOTCONN, TIMEDOUT, CANCELLED.  With
 	 * CARRIER_FITTING and _PART where nothing was taken WOULDBLOCK, and of an empty message QUOTA.

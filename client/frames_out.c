@@ -32,7 +32,7 @@ static void put_word(unsigned char *p, uint32_t w)
 /* --- The socket; with send_lock held ----------------------------------------------------------- */
 
 /* What an operation comes to that had begun to send. */
-static int cut_off(const struct frames *f)
+static int gone_code(const struct frames *f)
 {
 	return f->peer == PEER_CLOSED	   ? IPC9_E_EOF
 	    : f->peer == PEER_DISCONNECTED ? IPC9_E_NOTCONN
@@ -56,7 +56,7 @@ static int lose(struct frames *f)
 		f->peer = PEER_LOST;
 	frames_changed(f);
 	pthread_cond_broadcast(&f->changed);
-	r = cut_off(f);
+	r = gone_code(f);
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }

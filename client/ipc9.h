@@ -19,12 +19,13 @@
  * asking.  Calls with a wait_ms of their own wait that long in addition (IPC9_FOREVER: without end).
  *
  * Threads.  Different contexts share nothing.  A context may be used by several threads.  An object made
- * from it (copy, paste, mailslot, pipe) belongs to one thread at a time, but for a pipe: one thread may read
- * it and poll it while another writes and ends it; mappings and what programs synchronize by say their own rules.  Free objects before their context.
- * What pipes over sockets could not send at once is sent by a thread of the library, which takes no signals and ends with its work.
+ * from it (copy, paste, mailslot, pipe) belongs to one thread at a time, but for a pipe: one thread may read it while
+ * another writes and ends it (ipc9_pipe.h says what goes beside started operations); mappings and what programs
+ * synchronize by say their own rules.  Free objects before their context.  What pipes over sockets could not send at once is
+ * sent by a thread of the library, which takes no signals and ends with its work.
  *
- * The library prints nothing (libtirpc below it does when memory ends: "xdr_array: out of memory"), never exits, installs no signal handler, and raises no SIGPIPE.  After fork
- * the child uses none of the parent's objects.
+ * The library prints nothing (libtirpc below it does when memory ends: "xdr_array: out of memory"), never exits,
+ * installs no signal handler, and raises no SIGPIPE.  After fork the child uses none of the parent's objects.
  */
 #ifndef IPC9_H
 #define IPC9_H
