@@ -453,6 +453,8 @@ static unsigned frames_events(struct carrier *c, unsigned wanted)
 	unsigned cancels = begin(f), events = 0;
 
 	f->armed = 0;
+	/* Also where another thread finds room from now on: then the socket says so at once. */
+	atomic_store_explicit(&f->awaits_room, full, memory_order_relaxed);
 	if (wanted) {
 		frames_drain(f);
 		bulk_expect(&f->bulk, f->fd, 0, false);
@@ -498,7 +500,10 @@ static int frames_fd(const struct carrier *c, short *ret_poll)
 	const struct frames *f = (const struct frames *)(const void *)c;
 
 	*ret_poll = (short)(POLLIN |
-	    (atomic_load_explicit(&f->blocked, memory_order_relaxed) ? POLLOUT : 0));
+	    (atomic_load_explicit(&f->blocked, memory_order_relaxed) ||
+			atomic_load_explicit(&f->awaits_room, memory_order_relaxed)
+		    ? POLLOUT
+		    : 0));
 	return f->fd;
 }
 

@@ -68,6 +68,8 @@ struct frames {
 	_Atomic bool asked;	    /* frames_tell was called, and nobody has looked since */
 	_Atomic bool
 	    blocked; /* somebody could not wait for room in the socket; for a look from anywhere */
+	_Atomic bool
+	    awaits_room; /* events() was told that there is none in the socket; for a look from anywhere */
 
 	struct frames_later
 	    *later; /* its place in frames_later.c, whose lock guards this and the next two */
