@@ -55,7 +55,7 @@ $(FUZZ_BUILD)/fuzz-idl: $(IDL_SRC:%.c=$(FUZZ_BUILD)/obj/%.o)
 $(FUZZ_BUILD)/fuzz-idl: FUZZ_LIBS := -ljansson
 
 # And this one of the library.
-$(FUZZ_BUILD)/fuzz-frames: $(addprefix $(FUZZ_BUILD)/obj/client/,frames.o frames_in.o frames_queue.o frames_out.o)
+$(FUZZ_BUILD)/fuzz-frames: $(addprefix $(FUZZ_BUILD)/obj/client/,frames.o frames_in.o frames_queue.o frames_out.o frames_later.o)
 
 $(FUZZ_BUILD)/fuzz-%: $(FUZZ_BUILD)/obj/tests/fuzz/fuzz_%.o \
 		$(patsubst %.c,$(FUZZ_BUILD)/obj/%.o,$(filter-out server/main.c,$(DAEMON_SRC)))
