@@ -186,9 +186,7 @@ static int acl_print_verdicts(const struct acl_verdict *verdicts, size_t n)
 		(void)putchar('\n');
 		return output_flush();
 	}
-	table = output_table_new(3);
-	for (size_t i = 0; i < 3; i++)
-		output_table_text(table, titles[i]);
+	table = output_table_new(titles, 3);
 	for (size_t i = 0; i < n; i++) {
 		output_table_text(table, verdicts[i].right);
 		output_table_text(table, verdicts[i].verdict.allowed ? "yes" : "no");

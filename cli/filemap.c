@@ -327,10 +327,8 @@ static int list_table(const struct ipc9_filemap_listing *listing)
 	static const char *const titles[] = { "SIZE_BYTES", "KIND", "HOLDERS", "KEPT", "OWNER",
 		"NAME" };
 	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
-	struct output_table *table = output_table_new(n_columns);
+	struct output_table *table = output_table_new(titles, n_columns);
 
-	for (size_t i = 0; i < n_columns; i++)
-		output_table_text(table, titles[i]);
 	for (size_t i = 0; i < listing->n_objects; i++) {
 		const struct ipc9_filemap_info *info = &listing->objects[i];
 		char owner[OUTPUT_IDENTITY_BYTES];

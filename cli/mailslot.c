@@ -238,10 +238,8 @@ static int mailslot_list_table(const struct ipc9_mailslot_listing *listing)
 	static const char *const titles[] = { "WAITING", "WAITING_BYTES", "MAX_BYTES", "RECEIVED",
 		"REFUSED", "OWNER", "NAME" };
 	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
-	struct output_table *table = output_table_new(n_columns);
+	struct output_table *table = output_table_new(titles, n_columns);
 
-	for (size_t i = 0; i < n_columns; i++)
-		output_table_text(table, titles[i]);
 	for (size_t i = 0; i < listing->n_slots; i++) {
 		const struct ipc9_mailslot_info *info = &listing->slots[i];
 		char owner[OUTPUT_IDENTITY_BYTES];

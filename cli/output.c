@@ -152,12 +152,14 @@ struct output_table {
 	bool failed; /* a cell is missing for lack of memory */
 };
 
-struct output_table *output_table_new(size_t n_columns)
+struct output_table *output_table_new(const char *const titles[], size_t n_columns)
 {
 	struct output_table *table = calloc(1, sizeof(*table));
 
 	if (table)
 		table->n_columns = n_columns;
+	for (size_t i = 0; i < n_columns; i++)
+		output_table_text(table, titles[i]);
 	return table;
 }
 

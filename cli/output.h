@@ -62,7 +62,8 @@ void output_text(const char *text);
 /* A table: rows of the same number of cells, the last column at the left, all others at the right. */
 struct output_table;
 
-struct output_table *output_table_new(size_t n_columns);
+/* With a first row of titles.  NULL without memory, which the functions below take. */
+struct output_table *output_table_new(const char *const titles[], size_t n_columns);
 /* Adds a cell; a lack of memory is remembered for output_table_end. */
 void output_table_text(struct output_table *table, const char *text);
 void output_table_number(struct output_table *table, uint64_t number);

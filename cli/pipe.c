@@ -183,10 +183,8 @@ static int pipe_list_table(const struct ipc9_pipe_listing *listing)
 	static const char *const titles[] = { "INSTANCES", "MAX", "LISTENING", "TYPE", "ACCESS",
 		"OWNER", "NAME" };
 	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
-	struct output_table *table = output_table_new(n_columns);
+	struct output_table *table = output_table_new(titles, n_columns);
 
-	for (size_t i = 0; i < n_columns; i++)
-		output_table_text(table, titles[i]);
 	for (size_t i = 0; i < listing->n_pipes; i++) {
 		const struct ipc9_pipe_info *info = &listing->pipes[i];
 		char owner[OUTPUT_IDENTITY_BYTES];

@@ -149,10 +149,8 @@ static int quota_print_table(const struct ipc9_quota_listing *listing)
 {
 	static const char *const titles[] = { "OBJECTS", "BYTES", "WAITING", "CONNECTIONS", "WHO" };
 	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
-	struct output_table *table = output_table_new(n_columns);
+	struct output_table *table = output_table_new(titles, n_columns);
 
-	for (size_t i = 0; i < n_columns; i++)
-		output_table_text(table, titles[i]);
 	for (size_t i = 0; i < listing->n_users; i++) {
 		char who[OUTPUT_IDENTITY_BYTES];
 

@@ -318,10 +318,8 @@ static int status_rpc_table(const struct rpc_listing *listing, const struct serv
 	static const char *const titles[] = { "PROGRAM", "VERSION", "OWNER", "SHARED", "SOCKET",
 		"SHARED-CALLS", "SOCKET-CALLS", "REFUSED", "ANSWER", "ADDRESS" };
 	const size_t n_columns = sizeof(titles) / sizeof(titles[0]);
-	struct output_table *table = output_table_new(n_columns);
+	struct output_table *table = output_table_new(titles, n_columns);
 
-	for (size_t i = 0; i < n_columns; i++)
-		output_table_text(table, titles[i]);
 	for (size_t i = 0; i < listing->n; i++) {
 		const struct rpc_registration *row = &listing->rows[i];
 		const struct server *server = servers_find(servers, row->address);
