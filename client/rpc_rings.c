@@ -94,7 +94,7 @@ bool rpc_rings_reply(struct rpc_call *c, xdrproc_t xdr, void *results)
 	if (!xdr(&xdrs, results))
 		return false;
 	r->unanswered = false;
-	conduit_commit(r->conduit, MESSAGE_SUCCESS_SIZE + XDR_GETPOS(&xdrs));
+	(void)conduit_commit(r->conduit, MESSAGE_SUCCESS_SIZE + XDR_GETPOS(&xdrs));
 	return true;
 }
 

@@ -348,8 +348,7 @@ static int put_in_place(struct line *l, const struct channel_target *target, xdr
 	size = channel_encode_at(l->channel, l->own.xid, target, xdr, args, room, size);
 	if (!size)
 		return -EMSGSIZE;
-	conduit_commit(l->conduit, size);
-	return 0;
+	return conduit_commit(l->conduit, size);
 }
 
 /* Sends it: 0, a conduit_result, or -errno: it is for the connection to send it, or to say why not. */
