@@ -105,10 +105,12 @@ static void op_free(struct ipc9_pipe_op *op)
 	struct ipc9_pipe *pipe = op->pipe;
 	eventfd_t count;
 
-	if (!op->done)
+	if (!op->done) {
 		count_waiting(pipe, -1);
-	else if (--pipe->n_done == 0 && pipe->done_fd >= 0)
+		pipe_place_done(pipe, op->kind);
+	} else if (--pipe->n_done == 0 && pipe->done_fd >= 0) {
 		(void)!read(pipe->done_fd, &count, sizeof(count));
+	}
 	list_remove(&op->link);
 	free(op);
 }
@@ -263,7 +265,7 @@ int ipc9_pipe_start_writes(struct ipc9_pipe *pipe, const struct iovec *data, siz
     struct ipc9_pipe_op **ret, struct ipc9_error *e)
 {
 	struct list *before = pipe->ops.prev, *link = before;
-	int r = 0;
+	int r = pipe_check_unreserved(pipe, e);
 
 	for (size_t i = 0; i < n && !r; i++)
 		r = pipe_check_message(pipe, data[i].iov_len, e);

@@ -357,6 +357,7 @@ BY_EVERY_WAY(test_what_is_viewed_is_unread_for_everybody)
 BY_EVERY_WAY(test_while_something_is_reserved_nothing_else_is_written)
 {
 	struct ipc9_pipe_op *op = NULL;
+	const struct iovec piece = { (void *)(uintptr_t) "x", 1 };
 	void *room = NULL;
 	size_t n = 99;
 	bool more;
@@ -369,6 +370,7 @@ BY_EVERY_WAY(test_while_something_is_reserved_nothing_else_is_written)
 	EQUAL(ipc9_pipe_write(w->client, "x", 1, LONG_MS, &n, &e), IPC9_E_BADSTATE);
 	EQUAL(n, 0);
 	EQUAL(ipc9_pipe_start_write(w->client, "x", 1, &op, &e), IPC9_E_BADSTATE);
+	EQUAL(ipc9_pipe_start_writes(w->client, &piece, 1, &op, &e), IPC9_E_BADSTATE);
 	EQUAL(ipc9_pipe_transact(w->client, "x", 1, got, 9, LONG_MS, &n, &more, &e),
 	    IPC9_E_BADSTATE);
 	EQUAL(ipc9_pipe_start_transact(w->client, "x", 1, got, 9, &op, &e), IPC9_E_BADSTATE);
